@@ -1,0 +1,137 @@
+"""From a token to the user it was issued for (spec: Authentication)."""
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import jwt
+from fastapi import Path, Request, Security
+from fastapi.security import HTTPBearer
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import AuthForbidden, AuthInvalid, AuthMissing, NotFound
+from app.models import USER_ID_MAX
+from app.settings import Settings
+
+TOKEN_MAX = 8 * 1024
+"""Bytes; verifying a bad token takes the longer the more there is of it."""
+LIFETIME_MAX = 31 * 24 * 3600
+"""Seconds from now to a token's `exp`."""
+LEEWAY = 10
+"""Seconds by which the issuer's clock may differ from ours."""
+
+
+class Verifier:
+    """Judges tokens. Each algorithm belongs to one mode, so that no token is ever tried with two keys."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._secret = settings.secret
+        self._issuer, self._audience = settings.jwt_issuer, settings.jwt_audience
+
+    async def user(self, token: str) -> str:
+        """Return the id of the user that the token was issued for; AuthInvalid where it breaks any rule."""
+        if len(token) > TOKEN_MAX or not token.isascii():
+            raise AuthInvalid
+        try:
+            claims = self._claims(token)
+            expires = claims["exp"]
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+            # PyJWT lets some of Python's own errors through where a claim or a header is hostile
+            raise AuthInvalid from None
+        # PyJWT takes "123", 123.5 and the year 9999 too
+        if type(expires) is not int or expires > time.time() + LIFETIME_MAX:
+            raise AuthInvalid
+        return _user(claims)
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        """The verified claims; the token's `alg` decides the mode, JWKS belongs here beside the secret."""
+        if self._secret is None or jwt.get_unverified_header(token)["alg"] != "HS256":
+            raise jwt.InvalidAlgorithmError
+        return jwt.decode(
+            token,
+            self._secret,
+            algorithms=["HS256"],
+            issuer=self._issuer,
+            audience=self._audience,
+            leeway=LEEWAY,
+            options={"require": ["exp"], "verify_aud": self._audience is not None, "enforce_minimum_key_length": True},
+        )
+
+
+def _user(claims: Mapping[str, Any]) -> str:
+    """The `user_id` claim, or `sub`; where both are there they must agree, and no other claim is a fallback."""
+    named = [claims[name] for name in ("user_id", "sub") if name in claims]
+    if not named or any(user != named[0] for user in named) or not is_user_id(named[0]):
+        raise AuthInvalid
+    return str(named[0])
+
+
+def is_user_id(user: object) -> bool:
+    """Whether this can be a user's id: 1 to 255 characters, printable or a space within, and no `/`."""
+    return (
+        isinstance(user, str)
+        and 1 <= len(user) <= USER_ID_MAX
+        and user == user.strip()
+        and "/" not in user
+        and not any(character < " " or "\x7f" <= character <= "\x9f" or _is_surrogate(character) for character in user)
+    )
+
+
+def _is_surrogate(character: str) -> bool:
+    return "\ud800" <= character <= "\udfff"
+
+
+def _bearer_token(scope: Scope) -> str:
+    """The token of the one Authorization header; which schemes there are is case-insensitive (RFC 9110, 11.1)."""
+    found = [value for name, value in scope["headers"] if name == b"authorization"]
+    if len(found) > 1:
+        raise AuthInvalid
+    scheme, _, token = found[0].decode("latin-1").partition(" ") if found else ("", "", "")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise AuthMissing
+    return token.strip(" ")
+
+
+class Authentication:
+    """Judges who calls before anything else of a request under `/api` is looked at.
+
+    FastAPI reads and parses a body before it solves dependencies; a stranger must not make us do that.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self._verifier = Verifier(settings)
+        self._https_only = settings.production
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let through what is not under `/api`, and what is where the path's user is the token's."""
+        path = scope["path"].split("/") if scope["type"] == "http" else []
+        if path[1:2] == ["api"]:
+            if self._https_only and scope["scheme"] != "https":
+                raise AuthForbidden("use https")
+            user = await self._verifier.user(_bearer_token(scope))
+            scope["state"]["user_id"] = user
+            # /api/{user_id}/…, whether there is such a route or not
+            if len(path) > 3 and path[2] != user:  # noqa: PLR2004 - the parts of a path that goes beyond its user
+                raise AuthForbidden
+            if scope["path"].endswith("\n"):
+                raise NotFound  # a route's pattern would let one newline follow
+        await self.app(scope, receive, send)
+
+
+class _Bearer(HTTPBearer):
+    """Declares the scheme and the path's user to OpenAPI; Authentication has already judged both."""
+
+    async def __call__(  # type: ignore[override]  # a dependency's parameters are its own
+        self,
+        request: Request,
+        user_id: Annotated[str, Path(description="The token's user.", max_length=USER_ID_MAX)],  # noqa: ARG002
+    ) -> str:
+        user: str = request.state.user_id
+        return user
+
+
+CurrentUser = Annotated[
+    str, Security(_Bearer(bearerFormat="JWT", description="The JWT that Better Auth has issued.", auto_error=False))
+]
+"""The id of the signed-in user, whose path this is."""

@@ -1,0 +1,173 @@
+"""The one way to PostgreSQL: a pool of psycopg2 connections in asynchronous mode, driven by the event loop.
+
+Each query is one autocommitted statement and one round trip. One deadline, counted from the request's
+arrival, bounds the wait for a connection, connecting and the statement alike. Nothing else in the
+application knows the driver.
+
+A statement that is given up takes its connection with it: the socket is closed, and the server ends the
+backend by `client_connection_check_interval`, which the first migration sets. (psycopg2's own `cancel()`
+holds the interpreter's lock while it waits for the server; with a frozen server it froze the process.)
+"""
+
+import asyncio
+import select
+import socket
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any, NamedTuple, Self
+
+import psycopg2
+from psycopg2.extensions import POLL_OK, POLL_READ, parse_dsn
+
+from app.errors import DatabaseError
+
+RECONNECT_PAUSE = 0.1
+"""Seconds between attempts to connect to a database that refuses: it may be starting, or waking up."""
+
+_deadline: ContextVar[float] = ContextVar("deadline")
+
+
+def start_clock(seconds: float) -> None:
+    """Give every query of this task, from now on, `seconds` in all."""
+    _deadline.set(asyncio.get_running_loop().time() + seconds)
+
+
+def stop_clock(seconds: float) -> None:
+    """Leave out `seconds` that went by waiting for the caller, not for us."""
+    _deadline.set(_deadline.get() + seconds)
+
+
+class Query(NamedTuple):
+    """A statement with its parameters; a read may be sent again where its connection died."""
+
+    sql: str
+    params: Mapping[str, Any]
+    is_read: bool = False
+
+
+class Connection:
+    """One connection, for one statement at a time."""
+
+    def __init__(self, dsn: Mapping[str, Any]) -> None:
+        self._raw = psycopg2.connect(**dsn, async_=True)
+
+    @classmethod
+    async def open(cls, dsn: Mapping[str, Any]) -> Self:
+        """Connect; psycopg2.OperationalError where the server can't be reached or refuses."""
+        connection = cls(dsn)
+        try:
+            await connection._finish()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def fetch(self, query: Query) -> tuple[Any, ...] | None:
+        """Send the query and return its first row, if it has one."""
+        cursor = self._raw.cursor()
+        cursor.execute(query.sql, query.params)
+        await self._finish()
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        return row
+
+    async def _finish(self) -> None:
+        """Let libpq do its next steps as the socket allows, until it has nothing left to do."""
+        while (state := self._raw.poll()) != POLL_OK:
+            await self._socket_ready(for_reading=state == POLL_READ)
+
+    async def _socket_ready(self, *, for_reading: bool) -> None:
+        # The socket is asked for anew each time: while it connects, libpq may change it.
+        loop, descriptor = asyncio.get_running_loop(), self._raw.fileno()
+        add, remove = (loop.add_reader, loop.remove_reader) if for_reading else (loop.add_writer, loop.remove_writer)
+        ready = loop.create_future()
+        add(descriptor, _resolve, ready)
+        try:
+            await ready
+        finally:
+            remove(descriptor)
+
+    @property
+    def idle_and_readable(self) -> bool:
+        """Whether something came in that nobody asked for: the server has closed, or is about to."""
+        poller = select.poll()
+        poller.register(self._raw.fileno(), select.POLLIN)
+        return bool(poller.poll(0))
+
+    def close(self) -> None:
+        """Close the socket at once, whatever is going on."""
+        self._raw.close()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Pool:
+    """At most `size` connections to the database at `url`; those who wait for one are served in order."""
+
+    def __init__(self, url: str, size: int) -> None:
+        self._dsn = {"fallback_application_name": "todo-api"} | parse_dsn(url)
+        self._places = asyncio.Semaphore(size)
+        self._idle: list[Connection] = []
+
+    async def fetch(self, query: Query) -> tuple[Any, ...] | None:
+        """Run the query, committed when this returns, and return its first row, if it has one.
+
+        Raises DatabaseError where the database fails or does not answer before the deadline; whether a
+        write has happened is then unknown, so a write is never sent twice.
+        """
+        try:
+            async with asyncio.timeout_at(_deadline.get()), self._places:
+                return await self._run(query)
+        except (TimeoutError, OSError, psycopg2.Error) as failure:
+            raise DatabaseError from failure
+
+    async def _run(self, query: Query, *, again: bool = True) -> tuple[Any, ...] | None:
+        connection = self._take_idle() or await self._connect()
+        try:
+            row = await connection.fetch(query)
+        except psycopg2.Error as failure:
+            if failure.pgcode and not isinstance(failure, psycopg2.OperationalError):
+                self._idle.append(connection)  # the statement was refused; the connection is well
+                raise
+            connection.close()
+            if not (query.is_read and again):
+                raise
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            self._idle.append(connection)
+            return row
+        return await self._run(query, again=False)
+
+    def _take_idle(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.idle_and_readable:
+                return connection
+            connection.close()
+        return None
+
+    async def _connect(self) -> Connection:
+        """A new connection, tried for until the deadline: nothing has been sent yet, so nothing can happen twice."""
+        while True:
+            try:
+                return await Connection.open(await self._resolved())
+            except (OSError, psycopg2.OperationalError):
+                await asyncio.sleep(RECONNECT_PAUSE)
+
+    async def _resolved(self) -> Mapping[str, Any]:
+        """The DSN with its host's addresses: libpq itself would look them up in the event loop, and block it."""
+        host = self._dsn.get("host", "")
+        if not host or host.startswith(("/", "@")) or "," in host or "hostaddr" in self._dsn:
+            return self._dsn
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+        return self._dsn | {"host": ",".join([host] * len(addresses)), "hostaddr": ",".join(addresses)}
+
+    def close(self) -> None:
+        """Close the idle connections; those in use are closed by whoever gives up on them."""
+        while self._idle:
+            self._idle.pop().close()

@@ -1,0 +1,222 @@
+"""Every error that a caller can get: one base, one handler, one envelope (spec: Errors)."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.schemas import Error, ErrorCode
+
+RETRY_AFTER = {"Retry-After": "1"}
+NAME_MAX = 64
+"""How much of an unknown field's name is told back."""
+
+
+class ApiError(HTTPException):
+    """An error as the caller sees it: a status, a code and one sentence.
+
+    An HTTPException, since FastAPI lets nothing else through that is raised while it reads a body.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[ErrorCode] = ErrorCode.INTERNAL_ERROR
+    sentence: ClassVar[str] = "something went wrong here; please try again later"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(self.status, detail or self.sentence, headers)
+        self.errors = errors
+
+
+class AuthMissing(ApiError):
+    """No bearer token was sent (RFC 6750, section 3: no error code then)."""
+
+    status, code, sentence = 401, ErrorCode.AUTH_MISSING, "sign in first: no bearer token was sent"
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class AuthInvalid(ApiError):
+    """A token was sent that is not good; which rule it breaks is nobody's business."""
+
+    status, code, sentence = 401, ErrorCode.AUTH_INVALID, "sign in again: the token is not valid"
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+
+class AuthForbidden(ApiError):
+    """The token is good, but for somebody else."""
+
+    status, code, sentence = 403, ErrorCode.AUTH_FORBIDDEN, "these tasks are not yours"
+
+
+class NotFound(ApiError):
+    """No such task for this user, or no such route."""
+
+    status, code, sentence = 404, ErrorCode.NOT_FOUND, "there is nothing here"
+
+
+class BadRequest(ApiError):
+    """The request can't be read."""
+
+    status, code, sentence = 400, ErrorCode.VALIDATION_ERROR, "the request can't be understood"
+
+
+class MethodNotAllowed(BadRequest):
+    """The route exists, but not with this method."""
+
+    status, sentence = 405, "this can't be done here"
+
+
+class PayloadTooLarge(BadRequest):
+    """The body is over the limit."""
+
+    status, sentence = 413, "the body is too large"
+
+
+class Invalid(BadRequest):
+    """The request can be read, but breaks a rule; `errors` says which field breaks which."""
+
+    status, sentence = 422, "the request breaks a rule"
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
+        told = [{"loc": [_told(part) for part in e["loc"]], "msg": _message(e), "type": e["type"]} for e in errors]
+        super().__init__("; ".join(f"{_field(e['loc'])}: {e['msg']}" for e in told), errors=told)
+
+
+class DatabaseError(ApiError):
+    """The database failed or is silent."""
+
+    code = ErrorCode.DATABASE_ERROR
+    sentence = "the tasks can't be reached right now; please try again"
+
+    def __init__(self) -> None:
+        super().__init__(headers=RETRY_AFTER)
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The same, as a load balancer is told it at `/health/ready`."""
+
+    status = 503
+
+
+def responses(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
+    """What a route can answer besides success, for its OpenAPI `responses`."""
+    documented: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        entry = documented.setdefault(error.status, {"model": Error, "description": ""})
+        entry["description"] = "; ".join(filter(None, [entry["description"], f"`{error.code}`: {error.sentence}"]))
+    return documented
+
+
+def _told(part: str | int) -> str | int:
+    """A part of a location as it may be told: a lone surrogate can't be sent, and a name has an end."""
+    return part.encode("utf-8", "replace").decode()[:NAME_MAX] if isinstance(part, str) else part
+
+
+def _field(loc: Sequence[str | int]) -> str:
+    """A location as a person reads it, without its source (`body`, `query`, `path`) where a name follows."""
+    return ".".join(map(str, loc[1:] or loc))
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """What is wrong, as the end of a sentence that starts with the field."""
+    match error["type"]:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return "is not known here"
+        case "string_pattern_mismatch":
+            return "must not contain NUL"
+        case "string_unicode":
+            return "must be Unicode text, without lone surrogates"
+        case "model_attributes_type":
+            return "must be an object"
+        case _:
+            return re.sub(r"^\w+ should ", "must ", error["msg"])
+
+
+def _allowed_methods(scope: Scope) -> str:
+    """The methods of all routes at this path (RFC 9110, 10.2.1); Starlette tells those of the first only."""
+    here = [route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in here for method in getattr(route, "methods", None) or ("GET",)}))
+
+
+def _as_api_error(exception: Exception, scope: Scope) -> ApiError:
+    match exception:
+        case ApiError():
+            return exception
+        case RequestValidationError():
+            return Invalid(exception.errors())
+        case HTTPException(status_code=404):
+            return NotFound()
+        case HTTPException(status_code=405):
+            return MethodNotAllowed(headers={"Allow": _allowed_methods(scope)})
+        case HTTPException(status_code=status) if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return BadRequest()
+        case _:
+            return ApiError()
+
+
+async def handle(request: Request, exception: Exception) -> Response:
+    """The one handler: any exception as the envelope. The log finds the error in the request's state."""
+    error = _as_api_error(exception, request.scope)
+    request.state.error_code = error.code.value
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        request.state.exception = exception
+    return envelope(error)
+
+
+def envelope(error: ApiError) -> Response:
+    """Put an error into the one body that all errors have."""
+    body: dict[str, Any] = {
+        "detail": error.detail,
+        "error_code": error.code,
+        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    if error.errors is not None:
+        body["errors"] = error.errors
+    return Response(json.dumps(body), error.status, error.headers, media_type="application/json")
+
+
+class ErrorBoundary:
+    """Turns what is raised further in, before and after routing, into the envelope.
+
+    It stands inside the layers that add headers, so that a 500, too, has its request id and can be
+    read across origins; Starlette's own last handler would stand outside of them.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application; once an answer has begun, an exception can only end the connection."""
+        started = False
+
+        async def note_start(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, note_start)
+        except Exception as exception:
+            if started:
+                raise
+            response = await handle(Request(scope), exception)
+            await response(scope, receive, send)

@@ -1,0 +1,91 @@
+"""The application, wired: layers, routes, documentation."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+
+from app import health, router
+from app.auth import Authentication
+from app.database import Pool
+from app.errors import BadRequest, ErrorBoundary, envelope, handle
+from app.observability import Observability
+from app.settings import Settings, SettingsError, load
+
+ABOUT = """Each person's tasks, and nobody else's. Sign in with Better Auth and send its JWT as a bearer token."""
+
+
+class CORS(CORSMiddleware):
+    """Starlette's, but a refused preflight is told in the envelope."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Answer a preflight."""
+        response = super().preflight_response(request_headers)
+        if response.status_code == HTTPStatus.OK:
+            return response
+        refusal = envelope(BadRequest(bytes(response.body).decode()))
+        refusal.headers.update({"Vary": response.headers["Vary"]})
+        return refusal
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the application; nothing is connected to until the first request.
+
+    Raises SettingsError where there is no database to connect to.
+    """
+    if settings.database_url is None:
+        raise SettingsError("DATABASE_URL is missing: only `todo-api serve` starts the embedded database")
+    url = settings.database_url.get_secret_value()
+    pool, probe = Pool(url, settings.database_pool_size), Pool(url, 1)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        pool.close()
+        probe.close()
+
+    app = FastAPIOffline(
+        title="Todo API",
+        version=version("todo-api"),
+        description=ABOUT,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        exception_handlers={HTTPException: handle, RequestValidationError: handle},
+        middleware=[
+            Middleware(Observability, settings=settings),
+            Middleware(
+                CORS,
+                allow_origins=settings.cors_origins,
+                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+                allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+                expose_headers=["Link", "Location", "Retry-After", "X-Request-ID"],
+            ),
+            Middleware(ErrorBoundary),
+            Middleware(Authentication, settings=settings),
+        ],
+    )
+    app.state.database, app.state.probe = pool, probe
+    # flat, where include_router would nest: the log and a 405's Allow look routes up by their path
+    app.router.routes.extend([*router.router.routes, *health.router.routes])
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    """Make `app` when it is first asked for, as `uvicorn app.main:app` does; importing makes nothing."""
+    if name != "app":
+        raise AttributeError(name)
+    try:
+        return create_app(load())
+    except SettingsError as problem:
+        raise SystemExit(str(problem)) from None

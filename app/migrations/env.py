@@ -1,0 +1,36 @@
+"""Alembic's environment: where the database is, and what it should look like."""
+
+from alembic import context
+from sqlalchemy import create_engine, pool
+from sqlalchemy.engine import make_url
+from sqlmodel import SQLModel
+
+from app import models
+from app.settings import SettingsError, load
+
+METADATA = models.Task.metadata
+assert METADATA is SQLModel.metadata  # noqa: S101 - autogenerate compares against what the models fill
+
+
+def _configured_url() -> str:
+    url = load().database_url
+    if url is None:
+        raise SettingsError("DATABASE_URL is missing")
+    return url.get_secret_value()
+
+
+def run() -> None:
+    """Run the migrations in one transaction, on the URL that the caller gave, or else the configured one."""
+    url = context.config.attributes.get("url") or _configured_url()
+    # SQLAlchemy reads a bare postgresql:// as another driver's, and postgres:// not at all
+    engine = create_engine(
+        make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg2"),
+        poolclass=pool.NullPool,
+    )
+    with engine.connect() as connection:
+        context.configure(connection=connection, target_metadata=METADATA, transaction_per_migration=True)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+run()

@@ -1,0 +1,38 @@
+"""The table of tasks: its columns, its limits (said here, once) and its constraints."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Text, func, text
+from sqlmodel import Field, SQLModel
+
+USER_ID_MAX = 255
+TITLE_MAX = 200
+DESCRIPTION_MAX = 1000
+ID_MAX = 2**63 - 1
+"""The largest value of PostgreSQL's bigint."""
+
+SQLModel.metadata.naming_convention = {"pk": "%(table_name)s_pkey", "ck": "%(table_name)s_%(constraint_name)s"}
+
+
+class Task(SQLModel, table=True):
+    """One person's task.
+
+    The owner comes first in the key: every query of a user reads one range of one index, and the table
+    can be distributed by `user_id`. The database refuses by itself what the API would have refused.
+    """
+
+    __table_args__ = (
+        CheckConstraint(f"char_length(user_id) BETWEEN 1 AND {USER_ID_MAX}", name="user_id_length"),
+        CheckConstraint("id > 0", name="id_positive"),
+        CheckConstraint(f"char_length(title) BETWEEN 1 AND {TITLE_MAX}", name="title_length"),
+        CheckConstraint(f"char_length(description) <= {DESCRIPTION_MAX}", name="description_length"),
+        CheckConstraint("updated_at >= created_at", name="updated_after_created"),
+    )
+
+    user_id: str = Field(primary_key=True, sa_type=Text)
+    id: int = Field(primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
+    title: str = Field(sa_type=Text)
+    description: str | None = Field(sa_type=Text)
+    complete: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
+    updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})

@@ -1,0 +1,96 @@
+"""Reading a request strictly: its query, its body's size and its JSON (RFC 8259).
+
+FastAPI by itself takes `NaN`, the last of two equal keys and any query parameter, reads bodies of any size,
+and passes a body of another content type on as text.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from email.message import Message
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from app.database import stop_clock
+from app.errors import BadRequest, Invalid, PayloadTooLarge
+
+BODY_MAX = 64 * 1024
+"""Bytes."""
+
+
+class StrictRequest(Request):
+    """A request whose body is JSON of a bounded size, or an error."""
+
+    async def body(self) -> bytes:
+        """Return the whole body; counts what comes in, since a chunked body tells no length."""
+        if hasattr(self, "_body"):
+            return self._body
+        content_type = Message()
+        content_type["content-type"] = self.headers.get("content-type", "")
+        kind = content_type.get_content_type()
+        if not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
+            raise BadRequest("the content type must be application/json")
+        clock = asyncio.get_running_loop().time
+        began, body = clock(), bytearray()
+        async for chunk in self.stream():
+            body += chunk
+            if len(body) > BODY_MAX:
+                raise PayloadTooLarge(f"the body must have at most {BODY_MAX // 1024} KiB")
+        stop_clock(clock() - began)
+        if not body:
+            raise BadRequest("the body is empty")
+        self._body = bytes(body)
+        return self._body
+
+    async def json(self) -> Any:
+        """Return the parsed body; BadRequest where it is not JSON, Invalid where a key is repeated."""
+        try:
+            return json.loads((await self.body()).decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            # the digits of a number and the depth of nesting have Python's limits
+            raise BadRequest("the body is not valid JSON") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise Invalid([{"loc": ("body", repeated), "msg": "must be there only once", "type": "repeated_key"}])
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)  # NaN, Infinity and -Infinity are not JSON
+
+
+class StrictRoute(APIRoute):
+    """A route that reads its requests strictly."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap FastAPI's handler (its documented way to a request class of one's own)."""
+        handler = super().get_route_handler()
+        parameters = {str(parameter.alias) for parameter in self.dependant.query_params}
+
+        async def strict_handler(request: Request) -> Response:
+            if request.scope["query_string"]:
+                _check_query(request.scope["query_string"], parameters)
+            return await handler(StrictRequest(request.scope, request.receive))
+
+        return strict_handler
+
+
+def _check_query(query: bytes, parameters: set[str]) -> None:
+    names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
+    errors = [
+        {"loc": ("query", name), "msg": "", "type": "extra_forbidden"}
+        if name not in parameters
+        else {"loc": ("query", name), "msg": "must be there only once", "type": "repeated_parameter"}
+        for name in dict.fromkeys(names)
+        if name not in parameters or names.count(name) > 1
+    ]
+    if errors:
+        raise Invalid(errors)

@@ -1,0 +1,108 @@
+"""What goes in and out of the API (spec: Schemas); limits come from the models."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.models import DESCRIPTION_MAX, TITLE_MAX
+
+NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL can't store NUL in a text."""
+
+
+def _strip(value: object) -> object:
+    # pydantic's own stripping leaves some of what str.strip takes, and the length is measured after it
+    return value.strip() if isinstance(value, str) else value
+
+
+Title = Annotated[
+    str,
+    BeforeValidator(_strip),
+    Field(min_length=1, max_length=TITLE_MAX, pattern=NO_NUL, description="Surrounding white space is stripped."),
+]
+Description = Annotated[str, Field(max_length=DESCRIPTION_MAX, pattern=NO_NUL)]
+
+
+class Input(BaseModel):
+    """A body: its types are strict, and an unknown field is refused, since it may be a typo."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class TaskCreate(Input):
+    """A new task."""
+
+    title: Title
+    description: Description | None = None
+
+
+class TaskUpdate(TaskCreate):
+    """A whole task: a description left out is none."""
+
+    complete: bool
+
+
+class TaskPatch(Input):
+    """What to change of a task, at least one field; what is left out stays as it is."""
+
+    # The defaults are never used: only the fields that were sent are written (`model_fields_set`).
+    title: Title = ""
+    description: Description | None = None
+    complete: bool = False
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = handler.resolve_ref_schema(handler(core_schema))
+        for field in schema["properties"].values():
+            field.pop("default", None)
+        return schema | {"minProperties": 1}
+
+
+class TaskResponse(BaseModel):
+    """A task as it is in the database."""
+
+    id: int
+    user_id: str
+    title: str
+    description: str | None
+    complete: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class TaskListResponse(BaseModel):
+    """A page of tasks, newest first."""
+
+    tasks: list[TaskResponse]
+    count: int = Field(description="How many tasks match the filter in all, on this page or another.")
+
+
+class ErrorCode(StrEnum):
+    """What a program can tell errors apart by."""
+
+    AUTH_MISSING = "AUTH_MISSING"
+    AUTH_INVALID = "AUTH_INVALID"
+    AUTH_FORBIDDEN = "AUTH_FORBIDDEN"
+    VALIDATION_ERROR = "VALIDATION_ERROR"
+    NOT_FOUND = "NOT_FOUND"
+    DATABASE_ERROR = "DATABASE_ERROR"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong with a request."""
+
+    loc: list[str | int] = Field(description="Where: `body`, `query` or `path`, then the field.")
+    msg: str
+    type: str
+
+
+class Error(BaseModel):
+    """The one envelope of every error."""
+
+    detail: str = Field(description="One sentence that can be shown to a person as it is.")
+    error_code: ErrorCode
+    timestamp: datetime
+    errors: list[FieldError] | None = Field(None, description="Validation failures only.")

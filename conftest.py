@@ -1,0 +1,52 @@
+"""What all tests and steps share: the database, the service, the people."""
+
+import tomllib
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.support.cluster import Cluster, running_cluster
+from tests.support.people import Cast
+from tests.support.service import Service, running_service, settings_for
+
+pytest_plugins = ["steps.people", "steps.tasks", "steps.answers", "steps.promises"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the ids of stories and criteria, so that --strict-markers refuses any other."""
+    catalogue = tomllib.loads((config.rootpath / "features" / "catalogue.toml").read_text())
+    for story, promise in catalogue["stories"].items():
+        config.addinivalue_line("markers", f"{story}: {promise}")
+    for criterion, said in catalogue["criteria"].items():
+        config.addinivalue_line("markers", f"{criterion}: {said['promise']}")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL for this run, with the service's tables."""
+    with running_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def service(cluster: Cluster) -> Iterator[Service]:
+    """The service, on that database."""
+    with running_service(settings_for(cluster.url)) as service:
+        yield service
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Engine:
+    """The database as a test sees it, without a task at first, and running."""
+    cluster.start()
+    engine = cluster.engine()
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM task"))
+    return engine
+
+
+@pytest.fixture
+def cast(service: Service, database: Engine) -> Cast:  # noqa: ARG001 - a scenario starts without tasks
+    """Everybody in the scenario."""
+    return Cast(service)

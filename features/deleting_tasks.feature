@@ -1,0 +1,35 @@
+@US-5
+Feature: Deleting tasks
+  As a todo user
+  I want to delete a task
+  So that I can drop what I no longer want
+
+  Rule: A deleted task is gone, and nothing else is
+
+    @AC-001
+    Scenario: Only the deleted task leaves the list
+      Given Alice has the tasks "Buy milk", "Pay the rent"
+      When Alice deletes the task "Buy milk"
+      Then Alice is told that it is done
+      And Alice still has exactly the tasks "Pay the rent"
+
+    @AC-004
+    Scenario: A task can be deleted once
+      Given Alice has the task "Buy milk"
+      And Alice has deleted the task "Buy milk"
+      When Alice tries to delete the task "Buy milk"
+      Then Alice is told that there is no such task
+
+    @AC-004
+    Scenario: A task that never existed can't be deleted
+      Given Alice has the task "Buy milk"
+      When Alice tries to delete a task that never existed
+      Then Alice is told that there is no such task
+      And Alice still has exactly the tasks "Buy milk"
+
+    @AC-003
+    Scenario: What is no number can't be deleted
+      Given Alice has the task "Buy milk"
+      When Alice tries to delete the task numbered abc
+      Then Alice is told that the "task_id" breaks a rule
+      And Alice still has exactly the tasks "Buy milk"

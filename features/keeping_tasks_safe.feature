@@ -1,0 +1,52 @@
+Feature: Keeping tasks safe
+  What the service has confirmed is in the database, and stays there.
+
+  Rule: What was confirmed is stored
+
+    @AC-006
+    Scenario: A created task is in the database when it is confirmed
+      Given Alice has no tasks
+      When Alice creates the task "Buy milk"
+      Then the database holds for Alice exactly:
+        | title    | description | complete |
+        | Buy milk |             | no       |
+
+    @AC-006
+    Scenario: A changed task is changed in the database when it is confirmed
+      Given Alice has the task "Buy milk" with the description "two litres"
+      When Alice completes the task "Buy milk"
+      Then the database holds for Alice exactly:
+        | title    | description | complete |
+        | Buy milk | two litres  | yes      |
+
+    @AC-006
+    Scenario: A deleted task is gone from the database when it is confirmed
+      Given Alice has the tasks "Buy milk", "Pay the rent"
+      When Alice deletes the task "Buy milk"
+      Then the database holds for Alice exactly:
+        | title        | description | complete |
+        | Pay the rent |             | no       |
+
+  Rule: A crash loses nothing that was confirmed
+
+    @AC-006
+    Scenario: The database's machine loses power
+      Given Alice has the task "Buy milk"
+      And Alice has created the task "Pay the rent"
+      When the database crashes and comes back
+      Then Alice still has exactly the tasks "Buy milk", "Pay the rent"
+
+  Rule: Many people at once don't get in each other's way
+
+    @AC-006
+    Scenario: Sixty requests at once share a few connections
+      Given Alice has no tasks
+      When Alice creates 60 tasks at once
+      Then the database holds each of the 60 tasks once
+      And the service uses at most 16 connections to the database
+
+    @AC-006
+    Scenario: Two changes to different parts of a task are both kept
+      Given Alice has the task "Buy milk"
+      When Alice's phone changes the title while her laptop completes the task
+      Then the task has the phone's title and the laptop's state

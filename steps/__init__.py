@@ -1,0 +1,1 @@
+"""The sentences of the feature files, and what they do."""

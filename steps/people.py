@@ -1,0 +1,82 @@
+"""Given: who there is, and what they have."""
+
+from typing import Any
+
+from pytest_bdd import given
+from sqlalchemy import Engine
+
+from steps.vocabulary import said, table
+from tests.support.factories import make_task
+from tests.support.people import Cast, Person
+
+
+def has(person: Person, database: Engine, **values: Any) -> None:
+    """Put a task into the database and remember it."""
+    row = make_task(database, user_id=person.user_id, **values)
+    person.tasks[row["title"]] = row
+
+
+@given(said("{who:Person} is signed in"))
+@given(said("{who:Person} has no tasks"))
+def _(cast: Cast, who: str) -> None:
+    assert cast(who).token
+
+
+@given(said("{who:Person} has the task {title:Quoted}"))
+def _(cast: Cast, database: Engine, who: str, title: str) -> None:
+    has(cast(who), database, title=title)
+
+
+@given(said("{who:Person} has the task {title:Quoted} with the description {description:Quoted}"))
+def _(cast: Cast, database: Engine, who: str, title: str, description: str) -> None:
+    has(cast(who), database, title=title, description=description)
+
+
+@given(said("{who:Person} has the tasks {titles:Titles}"))
+def _(cast: Cast, database: Engine, who: str, titles: list[str]) -> None:
+    for title in titles:
+        has(cast(who), database, title=title)
+
+
+@given(said("{who:Person} has the tasks:"))
+def _(cast: Cast, database: Engine, who: str, datatable: list[list[str]]) -> None:
+    for task in table(datatable):
+        has(cast(who), database, **task)
+
+
+@given(said("{who:Person} has {count:Number} tasks"))
+def _(cast: Cast, database: Engine, who: str, count: int) -> None:
+    for place in range(count):
+        has(cast(who), database, title=f"Task {place}")
+
+
+@given(said("{who:Person} has {count:Number} tasks, every second one completed"))
+def _(cast: Cast, database: Engine, who: str, count: int) -> None:
+    for place in range(count):
+        has(cast(who), database, title=f"Task {place}", complete=place % 2 == 0)
+
+
+@given(said("{who:Person} has looked at the first {size:Number} of {_:Whose} tasks"))
+def _(cast: Cast, who: str, size: int) -> None:
+    person = cast(who)
+    assert person.ask("GET", person.tasks_path(), params={"limit": size}).status_code == 200
+
+
+@given(said("{who:Person} has deleted the task {title:Quoted}"))
+def _(cast: Cast, who: str, title: str) -> None:
+    person = cast(who)
+    assert person.ask("DELETE", person.tasks_path(person.tasks[title])).status_code == 204
+
+
+@given(said("{who:Person} has created the task {title:Quoted}"))
+def _(cast: Cast, who: str, title: str) -> None:
+    person = cast(who)
+    assert person.ask("POST", person.tasks_path(), json={"title": title}).status_code == 201
+
+
+@given(said("{who:Person} has replaced the task {title:Quoted} by {new:Quoted}"))
+def _(cast: Cast, who: str, title: str, new: str) -> None:
+    person = cast(who)
+    body = {"title": new, "complete": False}
+    assert person.ask("PUT", person.tasks_path(person.tasks[title]), json=body).status_code == 200
+    person.tasks[new] = person.tasks.pop(title) | body | {"updated_at": person.answer.json()["updated_at"]}

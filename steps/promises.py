@@ -1,0 +1,292 @@
+"""The steps of the promises that cut across the stories."""
+
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+import jwt
+import pytest
+from pytest_bdd import given, then, when
+from sqlalchemy import Engine, text
+
+from app.models import DESCRIPTION_MAX, TITLE_MAX
+from steps.answers import has_exactly, refused, shown, titles_of
+from steps.vocabulary import ACTIONS, said
+from tests.support import contract
+from tests.support.cluster import Cluster
+from tests.support.factories import rows
+from tests.support.people import Cast
+from tests.support.service import ORIGIN, Service
+from tests.support.tokens import claims, token
+
+# Signing in
+
+
+def changed(good: str) -> str:
+    """The token with other claims under the same signature."""
+    head, _, signature = good.split(".")
+    body = jwt.utils.base64url_encode(str(claims("alice", exp=10**10)).encode()).decode()
+    return f"{head}.{body}.{signature}"
+
+
+def now() -> int:
+    """Seconds since the epoch, as tokens count."""
+    return int(time.time())
+
+
+TOKENS: dict[str, Callable[[], str]] = {
+    "names her twice": lambda: token("alice"),
+    "names her as its subject alone": lambda: token("alice", user_id=None),
+    "names her as its user alone": lambda: token("alice", sub=None),
+    "ended a moment ago": lambda: token("alice", exp=now() - 2),
+    "is no token at all": lambda: "open-sesame",
+    "is signed with another secret": lambda: token("alice", secret="mallory-" * 8),
+    "is not signed": lambda: jwt.encode(claims("alice"), "", algorithm="none"),
+    "was changed after it was signed": lambda: changed(token("bob")),
+    "has expired": lambda: token("alice", exp=now() - 60),
+    "never expires": lambda: token("alice", exp=None),
+    "expires in a year": lambda: token("alice", exp=now() + 365 * 24 * 3600),
+    "is not valid yet": lambda: token("alice", nbf=now() + 60),
+    "names nobody": lambda: token("alice", sub=None, user_id=None, email=None),
+    "names her by mail address alone": lambda: token("alice", sub=None, user_id=None),
+    "names two different people": lambda: token("alice", sub="mallory"),
+    "is far too long": lambda: token("alice", padding="x" * 8192),
+}
+
+
+@when(said("Alice lists her tasks with a token that {what}"))
+def _(cast: Cast, what: str) -> None:
+    alice = cast("Alice")
+    alice.token = TOKENS[what]()
+    alice.ask("GET", alice.tasks_path())
+
+
+@when(said("Mallory tries to list Alice's tasks with a token that {what}"))
+def _(cast: Cast, what: str) -> None:
+    mallory = cast("Mallory")
+    mallory.token = TOKENS[what]()
+    mallory.ask("GET", cast("Alice").tasks_path())
+
+
+@when("Mallory tries to list Alice's tasks with two tokens at once")
+def _(cast: Cast) -> None:
+    alice, mallory = cast("Alice"), cast("Mallory")
+    # even one that is good in itself
+    mallory.ask("GET", alice.tasks_path(), headers=[("authorization", f"Bearer {alice.token}")])
+
+
+@when("Mallory tries to list Alice's tasks with a password")
+def _(cast: Cast) -> None:
+    mallory = cast("Mallory")
+    mallory.token = None
+    mallory.ask("GET", cast("Alice").tasks_path(), headers={"authorization": "Basic YWxpY2U6c2VzYW1l"})
+
+
+# Failing well
+
+
+@given("the database is stopped")
+def _(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - the database fixture starts it for the next one
+    cluster.stop()
+
+
+@then(said("once the database is back, {who:Person} still has exactly the tasks {titles:Titles}"))
+def _(cast: Cast, cluster: Cluster, database: Engine, who: str, titles: list[str]) -> None:
+    cluster.start()
+    has_exactly(cast(who), database, titles)
+
+
+@when("the load balancer asks whether the service is ready")
+def _(cast: Cast) -> None:
+    cast("a stranger").ask("GET", "/health/ready")
+
+
+@then("it is told that the service is up but not ready")
+def _(cast: Cast) -> None:
+    refused(cast("a stranger"), 503, "DATABASE_ERROR")
+    assert cast("a stranger").ask("GET", "/health").status_code == 200
+
+
+@then("once the database is back, it is told that the service is ready")
+def _(cast: Cast, cluster: Cluster) -> None:
+    cluster.start()
+    assert cast("a stranger").ask("GET", "/health/ready").json() == {"status": "ok"}
+
+
+@when("a page of evil.example asks whether it may call")
+def _(cast: Cast) -> None:
+    asked = {"origin": "https://evil.example", "access-control-request-method": "GET"}
+    cast("a stranger").ask("OPTIONS", "/api/alice/tasks", headers=asked)
+
+
+@then("it is told no")
+def _(cast: Cast) -> None:
+    refused(cast("a stranger"), 400, "VALIDATION_ERROR")
+    assert "access-control-allow-origin" not in cast("a stranger").answer.headers
+
+
+@when("the frontend's page calls without a token")
+def _(cast: Cast) -> None:
+    cast("a stranger").ask("GET", "/api/alice/tasks", headers={"origin": ORIGIN})
+
+
+@then("the page may read the refusal")
+def _(cast: Cast) -> None:
+    refused(cast("a stranger"), 401, "AUTH_MISSING")
+    assert cast("a stranger").answer.headers["access-control-allow-origin"] == ORIGIN
+
+
+# Documentation
+
+ENDS = {
+    "success": {"200", "201", "204"},
+    "no token": {"401"},
+    "not yours": {"403"},
+    "no such task": {"404"},
+    "makes no sense": {"400"},
+    "broken rule": {"422"},
+    "too much": {"413"},
+    "our failure": {"500"},
+}
+SUCCESSES = {"POST": "201", "DELETE": "204"}
+
+
+@pytest.fixture
+def pages() -> dict[str, httpx.Response]:
+    """What a developer has open."""
+    return {}
+
+
+@when("a developer reads the documentation")
+def _(service: Service, pages: dict[str, httpx.Response]) -> None:
+    pages["contract"] = httpx.get(service.url + "/openapi.json")
+
+
+def operation(pages: dict[str, httpx.Response], action: str) -> Any:
+    """What the documentation says of one thing that can be done."""
+    method, _, one = ACTIONS[action].partition(" ")
+    path = "/api/{user_id}/tasks" + ("/{task_id}" if one else "")
+    return pages["contract"].json()["paths"][path][method.lower()]
+
+
+@then("the six things one can do with tasks are there, each behind a token")
+def _(pages: dict[str, httpx.Response]) -> None:
+    document = pages["contract"].json()
+    operations = [one for path, ones in document["paths"].items() if path.startswith("/api") for one in ones.values()]
+    assert len(operations) == 6
+    (scheme,) = document["components"]["securitySchemes"]
+    assert document["components"]["securitySchemes"][scheme]["scheme"] == "bearer"
+    assert all(operation["security"] == [{scheme: []}] for operation in operations)
+
+
+@then("the schemas are there with the limits of titles and descriptions")
+def _(pages: dict[str, httpx.Response]) -> None:
+    schemas = pages["contract"].json()["components"]["schemas"]
+    inputs = {"TaskCreate", "TaskUpdate", "TaskPatch"}
+    outputs = {"TaskResponse", "TaskListResponse", "Error"}
+    assert schemas.keys() - {"FieldError", "ErrorCode", "Health"} == inputs | outputs
+    for name in inputs:
+        properties = schemas[name]["properties"]
+        assert (properties["title"]["minLength"], properties["title"]["maxLength"]) == (1, TITLE_MAX)
+        assert properties["description"]["anyOf"][0]["maxLength"] == DESCRIPTION_MAX
+        assert schemas[name]["additionalProperties"] is False
+    assert [schemas[name].get("required") for name in ("TaskCreate", "TaskUpdate", "TaskPatch")] == [
+        ["title"],
+        ["title", "complete"],
+        None,
+    ]
+
+
+@then(said("trying to {action:Action} can end exactly in {ends}"))
+def _(pages: dict[str, httpx.Response], action: str, ends: str) -> None:
+    answers = operation(pages, action)["responses"]
+    success = SUCCESSES.get(ACTIONS[action].split()[0], "200")
+    expected = [end for name in ends.split(", ") for end in (ENDS[name] if name != "success" else {success})]
+    assert sorted(answers) == sorted(expected)
+    for status in answers.keys() - {success}:
+        content = answers[status]["content"]
+        assert content == {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+
+
+@when(said("a developer opens {page}"))
+def _(service: Service, pages: dict[str, httpx.Response], page: str) -> None:
+    pages["opened"] = httpx.get(service.url + page)
+
+
+@then("the page shows, and every part of it comes from the service itself")
+def _(pages: dict[str, httpx.Response]) -> None:
+    opened = pages["opened"]
+    assert opened.status_code == 200
+    parts = re.findall(r'(?:src|href)="([^"]+)"', opened.text)
+    assert len(parts) >= 2
+    for part in parts:
+        place = urljoin(str(opened.url), part)
+        assert httpx.URL(place).host == opened.url.host
+        assert httpx.get(place).status_code == 200
+    assert "/openapi.json" in opened.text
+
+
+# Durability
+
+
+@when("the database crashes and comes back")
+def _(cluster: Cluster) -> None:
+    cluster.crash()
+    cluster.start()
+
+
+@when(said("Alice creates {count:Number} tasks at once"))
+def _(cast: Cast, count: int) -> None:
+    alice = cast("Alice")
+    with ThreadPoolExecutor(count) as phones:
+        answers = list(phones.map(lambda place: create(alice.service, alice.token, f"Task {place}"), range(count)))
+    assert [answer.status_code for answer in answers] == [201] * count
+
+
+def create(service: Service, bearer: str | None, title: str) -> httpx.Response:
+    """Create a task for Alice apart from what she remembers, since many do it at once."""
+    headers = {"authorization": f"Bearer {bearer}"}
+    answer = httpx.post(f"{service.url}/api/alice/tasks", json={"title": title}, headers=headers, timeout=30)
+    contract.hold(answer)
+    return answer
+
+
+@then(said("the database holds each of the {count:Number} tasks once"))
+def _(database: Engine, count: int) -> None:
+    assert sorted(titles_of(rows(database, "alice"))) == sorted(f"Task {place}" for place in range(count))
+
+
+@then(said("the service uses at most {count:Number} connections to the database"))
+def _(database: Engine, count: int) -> None:
+    with database.connect() as connection:
+        used = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'todo-api' AND query LIKE '%task%'"
+        assert 1 <= connection.execute(text(used)).scalar_one() <= count
+
+
+@when("Alice's phone changes the title while her laptop completes the task")
+def _(cast: Cast, database: Engine) -> None:
+    alice = cast("Alice")
+    (task,) = alice.tasks.values()
+    url = alice.service.url + alice.tasks_path(task)
+    headers = {"authorization": f"Bearer {alice.token}"}
+    changes = [{"title": "Buy oat milk"}, {"complete": True}]
+    with database.connect() as lock, ThreadPoolExecutor(2) as devices:
+        # both are under way before either can be written
+        lock.execute(text("SELECT 1 FROM task WHERE id = :id FOR UPDATE"), {"id": task["id"]})
+        sent = [devices.submit(httpx.patch, url, json=change, headers=headers, timeout=30) for change in changes]
+        time.sleep(0.3)
+        assert not any(answer.done() for answer in sent)
+        lock.rollback()
+    assert [answer.result().status_code for answer in sent] == [200, 200]
+
+
+@then("the task has the phone's title and the laptop's state")
+def _(cast: Cast) -> None:
+    alice = cast("Alice")
+    (task,) = alice.tasks.values()
+    alice.ask("GET", alice.tasks_path(task))
+    assert (shown(alice)["title"], shown(alice)["complete"]) == ("Buy oat milk", True)

@@ -1,0 +1,255 @@
+"""When: what people do with tasks, always through the API."""
+
+import httpx
+from pytest_bdd import when
+
+from steps.inputs import BAD_FIELDS, BAD_QUESTIONS, BODIES, GOOD_TASKS, ODD_NUMBERS, TASK, WHOLE_TASK
+from steps.vocabulary import ACTIONS, said, table
+from tests.support.people import Cast, Person, path_to
+
+JSON = {"content-type": "application/json"}
+NEVER_EXISTED = 2**62
+STATES = {"open": "false", "completed": "true"}
+
+
+def attempt(who: Person, action: str, owner: Person, in_list_of: Person) -> None:
+    """Try an action on a task of the owner's, if it is on a task, through somebody's list."""
+    method, _, one = ACTIONS[action].partition(" ")
+    task = next(iter(owner.tasks.values())) if one else None
+    path = path_to(in_list_of, task)
+    if action == "send nonsense":
+        who.ask("POST", path, content=b"{nonsense", headers=JSON)
+    elif action == "find a way in":
+        who.ask("GET", "/api/way/in")
+    else:
+        body = {"POST": TASK, "PUT": WHOLE_TASK, "PATCH": {"complete": True}}.get(method)
+        who.ask(method, path, json=body) if body else who.ask(method, path)
+
+
+def follow(person: Person, answer: httpx.Response) -> httpx.Response:
+    """Go where the answer's link to the next page leads."""
+    link = answer.links["next"]["url"]
+    return person.ask("GET", str(answer.url.join(link)).removeprefix(person.service.url))
+
+
+# Listing
+
+
+@when(said("{who:Person} lists {_:Whose} tasks"))
+def _(cast: Cast, who: str) -> None:
+    cast(who).ask("GET", cast(who).tasks_path())
+
+
+@when(said("{who:Person} lists {_:Whose} {state:w} tasks"))
+def _(cast: Cast, who: str, state: str) -> None:
+    cast(who).ask("GET", cast(who).tasks_path(), params={"complete": STATES[state]})
+
+
+@when(said("{who:Person} lists {_:Whose} tasks {size:Number} at a time"))
+def _(cast: Cast, who: str, size: int) -> None:
+    read_all_pages(cast(who), {"limit": str(size)})
+
+
+@when(said("{who:Person} lists {_:Whose} completed tasks {size:Number} at a time"))
+def _(cast: Cast, who: str, size: int) -> None:
+    read_all_pages(cast(who), {"limit": str(size), "complete": "true"})
+
+
+def read_all_pages(person: Person, question: dict[str, str]) -> None:
+    """Turn pages until there is no next one."""
+    answer = person.ask("GET", person.tasks_path(), params=question)
+    person.pages = [answer.json()]
+    while "next" in answer.links:
+        answer = follow(person, answer)
+        person.pages.append(answer.json())
+
+
+@when(said("{who:Person} turns to the next page"))
+def _(cast: Cast, who: str) -> None:
+    follow(cast(who), cast(who).answer)
+
+
+@when(said("{who:Person} lists {_:Whose} tasks and skips {count:Number}"))
+def _(cast: Cast, who: str, count: int) -> None:
+    cast(who).ask("GET", cast(who).tasks_path(), params={"offset": count})
+
+
+@when(said("{who:Person} lists {_:Whose} tasks after the task {title:Quoted} of {owner:Person}'s"))
+def _(cast: Cast, who: str, title: str, owner: str) -> None:
+    cast(who).ask("GET", cast(who).tasks_path(), params={"after": cast(owner).tasks[title]["id"]})
+
+
+@when(said("{who:Person} lists {_:Whose} tasks with the reference {reference:Quoted}"))
+def _(cast: Cast, who: str, reference: str) -> None:
+    cast(who).ask("GET", cast(who).tasks_path(), headers={"x-request-id": reference})
+
+
+@when(said("{who:Person} tries to list {_:Whose} tasks with {what}"))
+def _(cast: Cast, who: str, what: str) -> None:
+    cast(who).ask("GET", f"{cast(who).tasks_path()}?{BAD_QUESTIONS[what]}")
+
+
+# Creating
+
+
+@when(said("{who:Person} creates the task {title:Quoted}"))
+def _(cast: Cast, who: str, title: str) -> None:
+    cast(who).ask("POST", cast(who).tasks_path(), json={"title": title})
+
+
+@when(said("{who:Person} creates the task {title:Quoted} with the description {description:Quoted}"))
+def _(cast: Cast, who: str, title: str, description: str) -> None:
+    cast(who).ask("POST", cast(who).tasks_path(), json={"title": title, "description": description})
+
+
+@when(said("{who:Person} creates a task with {what}"))
+def _(cast: Cast, who: str, what: str) -> None:
+    person = cast(who)
+    person.tasks = {what: GOOD_TASKS[what]}
+    person.ask("POST", person.tasks_path(), json=GOOD_TASKS[what])
+
+
+@when(said("{who:Person} tries to create a task with {what}"))
+def _(cast: Cast, who: str, what: str) -> None:
+    body = BODIES[what][0]() if what in BODIES else BAD_FIELDS[what](TASK).encode()
+    cast(who).ask("POST", cast(who).tasks_path(), content=body, headers=JSON)
+
+
+@when(said("{who:Person} tries to create a task by sending {what}"))
+@when(said("{who:Person} creates a task padded to {what}"))
+def _(cast: Cast, who: str, what: str) -> None:
+    content, kind = BODIES[what]
+    headers = {"content-type": kind} if kind else {}
+    cast(who).ask("POST", cast(who).tasks_path(), content=content(), headers=headers)
+
+
+# Looking at one
+
+
+@when(said("{who:Person} opens the task {title:Quoted}"))
+@when(said("{who:Person} tries to open the task {title:Quoted}"))
+def _(cast: Cast, who: str, title: str) -> None:
+    cast(who).ask("GET", cast(who).tasks_path(cast(who).tasks[title]))
+
+
+@when(said("{who:Person} tries to open the task numbered {number}"))
+def _(cast: Cast, who: str, number: str) -> None:
+    cast(who).ask("GET", cast(who).tasks_path(ODD_NUMBERS.get(number, number)))
+
+
+@when(said("{who:Person} tries to open a task that never existed"))
+def _(cast: Cast, who: str) -> None:
+    cast(who).ask("GET", cast(who).tasks_path(NEVER_EXISTED))
+
+
+# Changing
+
+
+@when(said("{who:Person} replaces the task {title:Quoted} by:"))
+def _(cast: Cast, who: str, title: str, datatable: list[list[str]]) -> None:
+    person, (new,) = cast(who), table(datatable)
+    person.ask("PUT", person.tasks_path(person.tasks[title]), json=new)
+
+
+@when(said("{who:Person} changes the {field:w} of {title:Quoted} to {new:Quoted}"))
+def _(cast: Cast, who: str, field: str, title: str, new: str) -> None:
+    change(cast(who), title, {field: new})
+
+
+@when(said("{who:Person} clears the description of {title:Quoted}"))
+def _(cast: Cast, who: str, title: str) -> None:
+    change(cast(who), title, {"description": None})
+
+
+@when(said("{who:Person} completes the task {title:Quoted}"))
+def _(cast: Cast, who: str, title: str) -> None:
+    change(cast(who), title, {"complete": True})
+
+
+@when(said("{who:Person} reopens the task {title:Quoted}"))
+def _(cast: Cast, who: str, title: str) -> None:
+    change(cast(who), title, {"complete": False})
+
+
+def change(person: Person, title: str, fields: dict[str, object]) -> None:
+    """Change some fields of a task."""
+    person.ask("PATCH", person.tasks_path(person.tasks[title]), json=fields)
+
+
+@when(said("{who:Person} tries to replace the task {title:Quoted} by one with {what}"))
+def _(cast: Cast, who: str, title: str, what: str) -> None:
+    path = cast(who).tasks_path(cast(who).tasks[title])
+    cast(who).ask("PUT", path, content=BAD_FIELDS[what](WHOLE_TASK).encode(), headers=JSON)
+
+
+@when(said("{who:Person} tries to change the task {title:Quoted} to have {what}"))
+def _(cast: Cast, who: str, title: str, what: str) -> None:
+    path = cast(who).tasks_path(cast(who).tasks[title])
+    cast(who).ask("PATCH", path, content=BAD_FIELDS[what]({}).encode(), headers=JSON)
+
+
+@when(said("{who:Person} tries to replace a task that never existed"))
+def _(cast: Cast, who: str) -> None:
+    cast(who).ask("PUT", cast(who).tasks_path(NEVER_EXISTED), json=WHOLE_TASK)
+
+
+@when(said("{who:Person} tries to change a task that never existed"))
+def _(cast: Cast, who: str) -> None:
+    cast(who).ask("PATCH", cast(who).tasks_path(NEVER_EXISTED), json=TASK)
+
+
+@when(said("{who:Person} tries to complete a task that never existed"))
+def _(cast: Cast, who: str) -> None:
+    cast(who).ask("PATCH", cast(who).tasks_path(NEVER_EXISTED), json={"complete": True})
+
+
+# Deleting
+
+
+@when(said("{who:Person} deletes the task {title:Quoted}"))
+@when(said("{who:Person} tries to delete the task {title:Quoted}"))
+def _(cast: Cast, who: str, title: str) -> None:
+    cast(who).ask("DELETE", cast(who).tasks_path(cast(who).tasks[title]))
+
+
+@when(said("{who:Person} tries to delete the task numbered {number}"))
+def _(cast: Cast, who: str, number: str) -> None:
+    cast(who).ask("DELETE", cast(who).tasks_path(number))
+
+
+@when(said("{who:Person} tries to delete a task that never existed"))
+def _(cast: Cast, who: str) -> None:
+    cast(who).ask("DELETE", cast(who).tasks_path(NEVER_EXISTED))
+
+
+@when(said("{who:Person} tries to delete her whole list at once"))
+def _(cast: Cast, who: str) -> None:
+    cast(who).ask("DELETE", cast(who).tasks_path())
+
+
+# Going where one must not
+
+
+@when(said("{who:Person} tries to {action:Action} in {owner:Person}'s list"))
+def _(cast: Cast, who: str, action: str, owner: str) -> None:
+    attempt(cast(who), action, cast(owner), in_list_of=cast(owner))
+
+
+@when(said("{who:Person} tries to send nonsense to {owner:Person}'s list"))
+def _(cast: Cast, who: str, owner: str) -> None:
+    attempt(cast(who), "send nonsense", cast(owner), in_list_of=cast(owner))
+
+
+@when(said("{who:Person} tries to {action:Action} of {owner:Person}'s as one of their own"))
+def _(cast: Cast, who: str, action: str, owner: str) -> None:
+    attempt(cast(who), action, cast(owner), in_list_of=cast(who))
+
+
+@when(said("{who:Person} tries to {action:Action} in her list"))
+def _(cast: Cast, who: str, action: str) -> None:
+    attempt(cast(who), action, cast(who), in_list_of=cast(who))
+
+
+@when(said("{who:Person} tries to go to a place that does not exist"))
+def _(cast: Cast, who: str) -> None:
+    cast(who).ask("GET", "/no/such/place")

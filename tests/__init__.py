@@ -1,0 +1,1 @@
+"""What Gherkin is the wrong language for."""

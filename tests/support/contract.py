@@ -1,0 +1,78 @@
+"""What holds for every answer that the service gives, whoever asked for what."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+import httpx
+from pydantic import BaseModel
+
+from app.schemas import Error, TaskListResponse, TaskResponse
+
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+CODES = {
+    "AUTH_MISSING": {401},
+    "AUTH_INVALID": {401},
+    "AUTH_FORBIDDEN": {403},
+    "VALIDATION_ERROR": {400, 405, 413, 422},
+    "NOT_FOUND": {404},
+    "DATABASE_ERROR": {500, 503},
+    "INTERNAL_ERROR": {500},
+}
+
+
+def hold(response: httpx.Response) -> None:
+    """Fail unless the answer keeps to the specification's general rules."""
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", response.headers["x-request-id"])
+    if response.url.path.startswith("/api/"):
+        assert response.headers["cache-control"] == "private, no-cache"
+        assert response.headers["x-content-type-options"] == "nosniff"
+    if response.status_code >= 400:
+        _hold_error(response)
+    elif response.status_code == 204:
+        assert response.content == b""
+    elif response.url.path.startswith("/api/"):
+        _hold_success(response)
+
+
+def _hold_success(response: httpx.Response) -> None:
+    body = response.json()
+    if "tasks" in body:
+        _hold_shape(TaskListResponse, body)
+        for task in body["tasks"]:
+            _hold_task(task)
+    else:
+        _hold_task(body)
+    if response.status_code == 201:
+        assert response.headers["location"] == f"{response.url.path}/{body['id']}"
+
+
+def _hold_task(task: dict[str, object]) -> None:
+    _hold_shape(TaskResponse, task)
+    for name in ("created_at", "updated_at"):
+        assert TIMESTAMP.fullmatch(str(task[name])), task
+
+
+def _hold_shape(model: type[BaseModel], body: dict[str, object]) -> None:
+    model.model_validate_json(json.dumps(body), strict=True)
+    assert body.keys() == model.model_fields.keys()
+
+
+def _hold_error(response: httpx.Response) -> None:
+    assert response.headers["content-type"] == "application/json"
+    if response.request.method == "HEAD":
+        return
+    body = response.json()
+    error = Error.model_validate_json(response.content)
+    assert body.keys() - {"errors"} == {"detail", "error_code", "timestamp"}
+    assert error.detail
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", body["timestamp"])
+    assert abs(error.timestamp - datetime.now(UTC)) < timedelta(minutes=1)
+    assert response.status_code in CODES[error.error_code]
+    assert ("errors" in body) == (response.status_code == 422)
+    for one in body.get("errors", []):
+        assert one.keys() == {"loc", "msg", "type"}
+    assert ("retry-after" in response.headers) == (error.error_code == "DATABASE_ERROR")
+    if response.status_code == 401:
+        told = {"AUTH_MISSING": "Bearer", "AUTH_INVALID": 'Bearer error="invalid_token"'}
+        assert response.headers["www-authenticate"] == told[error.error_code]
