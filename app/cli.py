@@ -29,26 +29,16 @@ TOKEN_SECONDS = 24 * 3600
 def main() -> None:
     """Run the command that the arguments name; a problem is one message on stderr and exit status 1."""
     parser = ArgumentParser(prog="todo-api", description="The REST backend of a multi-user todo application.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("serve", help="serve the API; without DATABASE_URL on an embedded PostgreSQL")
-    commands.add_parser("migrate", help="bring the database's tables up to date")
-    commands.add_parser("openapi", help="print the OpenAPI document")
-    token = commands.add_parser("token", help="print a token for a user, for trying the API out")
-    token.add_argument("user", help="any id")
-    arguments = parser.parse_args()
+    commands = parser.add_subparsers(required=True)
+    for run in (serve, migrate, token, openapi):
+        one = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
+        one.set_defaults(run=run)
+        if run is token:
+            one.add_argument("user", help="any id")
+    arguments = vars(parser.parse_args())
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        settings = load()
-        match arguments.command:
-            case "serve":
-                serve(settings)
-            case "migrate":
-                with _database(settings) as complete:
-                    migrate(_url(complete))
-            case "openapi":
-                print_openapi(settings)
-            case "token":
-                print_token(settings, arguments.user)
+        arguments.pop("run")(load(), **arguments)
     except SettingsError as problem:
         sys.exit(f"todo-api: {problem}")
     except KeyboardInterrupt:
@@ -64,15 +54,52 @@ def _terminate(signal_number: int, _frame: object) -> NoReturn:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until a signal; on the embedded database, its tables are brought up to date first."""
+    """Serve the API until a signal; without DATABASE_URL on the embedded PostgreSQL, its tables up to date."""
     with _database(_with_secret(settings)) as complete:
         if settings.database_url is None:
-            migrate(_url(complete))
-        _greet(complete)
+            upgrade(complete.url)
+        print(f"Todo API: http://{settings.host}:{settings.port}/docs", file=sys.stderr)
+        if complete.secret and not settings.production:
+            print("A token for Alice: .venv/bin/todo-api token alice", file=sys.stderr)
         app = create_app(complete)
         # uvicorn shuts down on a signal and then raises it again; it has done what was asked by then
         with suppress(Terminated):
-            uvicorn.run(app, host=complete.host, port=complete.port, access_log=False, log_level="warning")
+            uvicorn.run(app, host=settings.host, port=settings.port, access_log=False, log_level="warning")
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database's tables up to date."""
+    with _database(settings) as complete:
+        upgrade(complete.url)
+
+
+def openapi(settings: Settings) -> None:
+    """Print the OpenAPI document; no database is needed."""
+    app = create_app(settings.model_copy(update={"database_url": SecretStr("postgresql://")}))
+    print(json.dumps(app.openapi(), indent=2, ensure_ascii=False))
+
+
+def token(settings: Settings, user: str) -> None:
+    """Print a token for a user, for trying the API out, as Better Auth would sign it with the shared secret."""
+    if settings.production:
+        raise SettingsError("ENVIRONMENT is production: tokens come from Better Auth there")
+    if not is_user_id(user):
+        raise SettingsError("a user's id has 1 to 255 characters, none of them a control character or /")
+    secret = _with_secret(settings).secret
+    if secret is None:
+        raise SettingsError("BETTER_AUTH_SECRET is missing: with BETTER_AUTH_URL alone, tokens come from Better Auth")
+    now = int(time.time())
+    claims = {"sub": user, "user_id": user, "email": f"{user}@example.com", "iat": now, "exp": now + TOKEN_SECONDS}
+    named = {"iss": settings.jwt_issuer, "aud": settings.jwt_audience}
+    print(jwt.encode(claims | {name: value for name, value in named.items() if value}, secret, algorithm="HS256"))
+
+
+def upgrade(url: str) -> None:
+    """Run all migrations; the configuration is built here, since an installed package has no pyproject."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["url"] = url
+    command.upgrade(config, "head")
 
 
 @contextmanager
@@ -83,10 +110,6 @@ def _database(settings: Settings) -> Iterator[Settings]:
         return
     with postgres(settings.data_dir) as url:
         yield settings.model_copy(update={"database_url": SecretStr(url)})
-
-
-def _url(settings: Settings) -> str:
-    return settings.database_url.get_secret_value() if settings.database_url else ""
 
 
 def _with_secret(settings: Settings) -> Settings:
@@ -103,38 +126,3 @@ def _own_secret(data_dir: Path) -> str:
     with suppress(FileExistsError), os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as new:
         new.write(secrets.token_urlsafe(32))
     return path.read_text()
-
-
-def _greet(settings: Settings) -> None:
-    print(f"Todo API: http://{settings.host}:{settings.port}/docs", file=sys.stderr)
-    if settings.secret and not settings.production:
-        print("A token for Alice: .venv/bin/todo-api token alice", file=sys.stderr)
-
-
-def migrate(url: str) -> None:
-    """Bring the database's tables up to date; the configuration is built here, so it works from any folder."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["url"] = url
-    command.upgrade(config, "head")
-
-
-def print_openapi(settings: Settings) -> None:
-    """Print the contract; it needs no database, and connects to none."""
-    app = create_app(settings.model_copy(update={"database_url": SecretStr("postgresql://")}))
-    print(json.dumps(app.openapi(), indent=2, ensure_ascii=False))
-
-
-def print_token(settings: Settings, user: str) -> None:
-    """Print a token, and nothing else, as Better Auth would sign it with the shared secret."""
-    if settings.production:
-        raise SettingsError("ENVIRONMENT is production: tokens come from Better Auth there")
-    if not is_user_id(user):
-        raise SettingsError("a user's id has 1 to 255 characters, none of them a control character or /")
-    secret = _with_secret(settings).secret
-    if secret is None:
-        raise SettingsError("BETTER_AUTH_SECRET is missing: with BETTER_AUTH_URL alone, tokens come from Better Auth")
-    now = int(time.time())
-    claims = {"sub": user, "user_id": user, "email": f"{user}@example.com", "iat": now, "exp": now + TOKEN_SECONDS}
-    named = {"iss": settings.jwt_issuer, "aud": settings.jwt_audience}
-    print(jwt.encode(claims | {name: value for name, value in named.items() if value}, secret, algorithm="HS256"))

@@ -79,10 +79,10 @@ class Connection:
         # The socket is asked for anew each time: while it connects, libpq may change it.
         loop, descriptor = asyncio.get_running_loop(), self._raw.fileno()
         add, remove = (loop.add_reader, loop.remove_reader) if for_reading else (loop.add_writer, loop.remove_writer)
-        ready = loop.create_future()
-        add(descriptor, _resolve, ready)
+        ready = asyncio.Event()
+        add(descriptor, ready.set)
         try:
-            await ready
+            await ready.wait()
         finally:
             remove(descriptor)
 
@@ -96,11 +96,6 @@ class Connection:
     def close(self) -> None:
         """Close the socket at once, whatever is going on."""
         self._raw.close()
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 class Pool:

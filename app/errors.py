@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -11,11 +11,18 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.schemas import Error, ErrorCode
 
-RETRY_AFTER = {"Retry-After": "1"}
+MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not known here",
+    "string_pattern_mismatch": "must not contain NUL",
+    "string_unicode": "must be Unicode text, without lone surrogates",
+    "model_attributes_type": "must be an object",
+}
+"""Where pydantic's own words would not end a sentence that a person can read."""
 NAME_MAX = 64
 """How much of an unknown field's name is told back."""
 
@@ -29,34 +36,25 @@ class ApiError(HTTPException):
     status: ClassVar[int] = 500
     code: ClassVar[ErrorCode] = ErrorCode.INTERNAL_ERROR
     sentence: ClassVar[str] = "something went wrong here; please try again later"
+    with_headers: ClassVar[Mapping[str, str] | None] = None
+    errors: Sequence[Mapping[str, Any]] | None = None
 
-    def __init__(
-        self,
-        detail: str | None = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        errors: Sequence[Mapping[str, Any]] | None = None,
-    ) -> None:
-        super().__init__(self.status, detail or self.sentence, headers)
-        self.errors = errors
+    def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(self.status, detail or self.sentence, headers or self.with_headers)
 
 
 class AuthMissing(ApiError):
     """No bearer token was sent (RFC 6750, section 3: no error code then)."""
 
     status, code, sentence = 401, ErrorCode.AUTH_MISSING, "sign in first: no bearer token was sent"
-
-    def __init__(self) -> None:
-        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+    with_headers: ClassVar = {"WWW-Authenticate": "Bearer"}
 
 
 class AuthInvalid(ApiError):
     """A token was sent that is not good; which rule it breaks is nobody's business."""
 
     status, code, sentence = 401, ErrorCode.AUTH_INVALID, "sign in again: the token is not valid"
-
-    def __init__(self) -> None:
-        super().__init__(headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    with_headers: ClassVar = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
 class AuthForbidden(ApiError):
@@ -94,19 +92,16 @@ class Invalid(BadRequest):
 
     status, sentence = 422, "the request breaks a rule"
 
-    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
-        told = [{"loc": [_told(part) for part in e["loc"]], "msg": _message(e), "type": e["type"]} for e in errors]
-        super().__init__("; ".join(f"{_field(e['loc'])}: {e['msg']}" for e in told), errors=told)
+    def __init__(self, errors: Iterable[Mapping[str, Any]]) -> None:
+        self.errors = [{"loc": [*map(_told, e["loc"])], "msg": _message(e), "type": e["type"]} for e in errors]
+        super().__init__("; ".join(f"{_field(e['loc'])}: {e['msg']}" for e in self.errors))
 
 
 class DatabaseError(ApiError):
     """The database failed or is silent."""
 
-    code = ErrorCode.DATABASE_ERROR
-    sentence = "the tasks can't be reached right now; please try again"
-
-    def __init__(self) -> None:
-        super().__init__(headers=RETRY_AFTER)
+    code, sentence = ErrorCode.DATABASE_ERROR, "the tasks can't be reached right now; please try again"
+    with_headers: ClassVar = {"Retry-After": "1"}
 
 
 class DatabaseUnavailable(DatabaseError):
@@ -117,11 +112,10 @@ class DatabaseUnavailable(DatabaseError):
 
 def responses(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
     """What a route can answer besides success, for its OpenAPI `responses`."""
-    documented: dict[int | str, dict[str, Any]] = {}
+    sentences: dict[int, list[str]] = {}
     for error in errors:
-        entry = documented.setdefault(error.status, {"model": Error, "description": ""})
-        entry["description"] = "; ".join(filter(None, [entry["description"], f"`{error.code}`: {error.sentence}"]))
-    return documented
+        sentences.setdefault(error.status, []).append(f"`{error.code}`: {error.sentence}")
+    return {status: {"model": Error, "description": "; ".join(said)} for status, said in sentences.items()}
 
 
 def _told(part: str | int) -> str | int:
@@ -136,19 +130,7 @@ def _field(loc: Sequence[str | int]) -> str:
 
 def _message(error: Mapping[str, Any]) -> str:
     """What is wrong, as the end of a sentence that starts with the field."""
-    match error["type"]:
-        case "missing":
-            return "is required"
-        case "extra_forbidden":
-            return "is not known here"
-        case "string_pattern_mismatch":
-            return "must not contain NUL"
-        case "string_unicode":
-            return "must be Unicode text, without lone surrogates"
-        case "model_attributes_type":
-            return "must be an object"
-        case _:
-            return re.sub(r"^\w+ should ", "must ", error["msg"])
+    return MESSAGES.get(error["type"]) or re.sub(r"^\w+ should ", "must ", error["msg"])
 
 
 def _allowed_methods(scope: Scope) -> str:
@@ -167,10 +149,9 @@ def _as_api_error(exception: Exception, scope: Scope) -> ApiError:
             return NotFound()
         case HTTPException(status_code=405):
             return MethodNotAllowed(headers={"Allow": _allowed_methods(scope)})
-        case HTTPException(status_code=status) if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        case HTTPException(status_code=400):
             return BadRequest()
-        case _:
-            return ApiError()
+    return ApiError()
 
 
 async def handle(request: Request, exception: Exception) -> Response:
@@ -184,13 +165,9 @@ async def handle(request: Request, exception: Exception) -> Response:
 
 def envelope(error: ApiError) -> Response:
     """Put an error into the one body that all errors have."""
-    body: dict[str, Any] = {
-        "detail": error.detail,
-        "error_code": error.code,
-        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
-    if error.errors is not None:
-        body["errors"] = error.errors
+    timestamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    body: dict[str, Any] = {"detail": error.detail, "error_code": error.code, "timestamp": timestamp}
+    body |= {"errors": error.errors} if error.errors is not None else {}
     return Response(json.dumps(body), error.status, error.headers, media_type="application/json")
 
 
@@ -205,18 +182,9 @@ class ErrorBoundary:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application; once an answer has begun, an exception can only end the connection."""
-        started = False
-
-        async def note_start(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        """Run the application; once an answer has begun, the server refuses a second one and hangs up."""
         try:
-            await self.app(scope, receive, note_start)
+            await self.app(scope, receive, send)
         except Exception as exception:
-            if started:
-                raise
             response = await handle(Request(scope), exception)
             await response(scope, receive, send)

@@ -43,10 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises SettingsError where there is no database to connect to.
     """
-    if settings.database_url is None:
-        raise SettingsError("DATABASE_URL is missing: only `todo-api serve` starts the embedded database")
-    url = settings.database_url.get_secret_value()
-    pool, probe = Pool(url, settings.database_pool_size), Pool(url, 1)
+    pool, probe = Pool(settings.url, settings.database_pool_size), Pool(settings.url, 1)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -7,7 +7,6 @@ import time
 import traceback
 from datetime import UTC, datetime
 from random import getrandbits
-from typing import Any
 
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -66,7 +65,7 @@ def _request_id(scope: Scope) -> bytes:
 
 def _log(scope: Scope, request_id: str, status: int, duration_ms: float) -> None:
     state = scope["state"]
-    line: dict[str, Any] = {
+    line = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "request_id": request_id,
         "user_id": state.get("user_id"),
@@ -74,34 +73,25 @@ def _log(scope: Scope, request_id: str, status: int, duration_ms: float) -> None
         "endpoint": _endpoint(scope),
         "status": status,
         "duration_ms": round(duration_ms, 2),
+        "error_code": state.get("error_code"),
+        "exception": _trace(state.get("exception")),
     }
-    if "error_code" in state:
-        line["error_code"] = state["error_code"]
-    if "exception" in state:
-        line["exception"] = _trace(state["exception"])
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
 
 def _endpoint(scope: Scope) -> str | None:
     """The route's template; a request that was refused before routing is matched here."""
-    route = scope.get("route")
-    if route is None:
-        routes = scope["app"].routes
-        route = next((r for r in routes if r.matches(scope)[0] is not Match.NONE), None)
-    return route.path if route is not None else None
+    if "route" in scope:
+        return str(scope["route"].path)
+    return next((route.path for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE), None)
 
 
-def _trace(exception: BaseException) -> list[str]:
+def _trace(exception: BaseException | None) -> list[str] | None:
     """Where it happened and what led to it; no messages, since they may hold what a user wrote."""
-    lines = []
-    cause: BaseException | None = exception
-    while cause is not None:
-        lines += [*traceback.format_tb(cause.__traceback__), _name(cause)]
-        cause = cause.__cause__ or cause.__context__
-    return [line.rstrip() for line in lines]
-
-
-def _name(exception: BaseException) -> str:
-    code = getattr(exception, "pgcode", None)
-    return type(exception).__name__ + (f" (SQLSTATE {code})" if code else "")
+    if exception is None:
+        return None
+    here = [*map(str.rstrip, traceback.format_tb(exception.__traceback__)), type(exception).__name__]
+    if code := getattr(exception, "pgcode", None):
+        here.append(f"SQLSTATE {code}")
+    return here + (_trace(exception.__cause__ or exception.__context__) or [])

@@ -8,25 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    ColumnElement,
-    DateTime,
-    Executable,
-    Interval,
-    Text,
-    bindparam,
-    case,
-    cast,
-    delete,
-    func,
-    insert,
-    literal_column,
-    null,
-    or_,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import dialect
 from sqlmodel import col, select
 
@@ -34,79 +16,79 @@ from app.database import Query
 from app.models import Task
 from app.schemas import TaskResponse
 
-OWNER = bindparam("owner", type_=Text)
+OWNER = sa.bindparam("owner", type_=sa.Text)
 MINE = col(Task.user_id) == OWNER
-THIS_ONE = MINE & (col(Task.id) == bindparam("task_id", type_=BigInteger))
+THIS_ONE = MINE & (col(Task.id) == sa.bindparam("task_id", type_=sa.BigInteger))
 
 
-def _shown(column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _shown(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """A column as JSON shows it: a timestamp in UTC, ISO 8601 with `Z` and microseconds."""
-    if isinstance(column.type, DateTime):
-        iso_8601: ColumnElement[str] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
-        return func.to_char(func.timezone(literal_column("'UTC'"), column), iso_8601)
+    if isinstance(column.type, sa.DateTime):
+        iso_8601: sa.ColumnElement[str] = sa.literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
+        return sa.func.to_char(sa.func.timezone(sa.literal_column("'UTC'"), column), iso_8601)
     return column
 
 
 COLUMNS = Task.metadata.tables["task"].columns
-AS_JSON = func.json_build_object(
-    *[part for name in TaskResponse.model_fields for part in (literal_column(f"'{name}'"), _shown(COLUMNS[name]))]
+AS_JSON = sa.func.json_build_object(
+    *[part for name in TaskResponse.model_fields for part in (sa.literal_column(f"'{name}'"), _shown(COLUMNS[name]))]
 )
-AS_TEXT = cast(AS_JSON, Text)
+AS_TEXT = sa.cast(AS_JSON, sa.Text)
 
 
-def compiled(statement: Executable) -> str:
+def compiled(statement: sa.Executable) -> str:
     """Compile a statement to PostgreSQL's SQL, with psycopg2's kind of parameters."""
     return str(statement.compile(dialect=dialect(paramstyle="pyformat")))  # type: ignore[attr-defined,no-untyped-call]  # untyped there
 
 
-def _list_statement() -> Executable:
+def _list_statement() -> sa.Executable:
     """A page, how many match in all, and where the next page starts, if there is one."""
-    complete, after = bindparam("complete", type_=Boolean), bindparam("after", type_=BigInteger)
-    limit, offset = bindparam("limit", type_=BigInteger), bindparam("offset", type_=BigInteger)
-    matching = MINE & or_(complete.is_(null()), col(Task.complete) == complete)
+    complete, after = sa.bindparam("complete", type_=sa.Boolean), sa.bindparam("after", type_=sa.BigInteger)
+    limit, offset = sa.bindparam("limit", type_=sa.BigInteger), sa.bindparam("offset", type_=sa.BigInteger)
+    matching = MINE & sa.or_(complete.is_(sa.null()), col(Task.complete) == complete)
     # one row more than the page shows whether another page follows
     rows = (
-        select(Task.id, AS_JSON.label("task"), func.row_number().over(order_by=col(Task.id).desc()).label("place"))
-        .where(matching, or_(after.is_(null()), col(Task.id) < after))
+        select(Task.id, AS_JSON.label("task"), sa.func.row_number().over(order_by=col(Task.id).desc()).label("place"))
+        .where(matching, sa.or_(after.is_(sa.null()), col(Task.id) < after))
         .order_by(col(Task.id).desc())
-        .limit(limit + literal_column("1"))
+        .limit(limit + sa.literal_column("1"))
         .offset(offset)
         .subquery()
     )
     on_page = rows.c.place <= limit + offset
     page = select(
-        func.count().label("found"),
-        func.coalesce(func.json_agg(rows.c.task).filter(on_page), literal_column("'[]'::json")).label("tasks"),
-        func.min(rows.c.id).filter(on_page).label("last"),
+        sa.func.count().label("found"),
+        sa.func.coalesce(sa.func.json_agg(rows.c.task).filter(on_page), sa.literal_column("'[]'::json")).label("tasks"),
+        sa.func.min(rows.c.id).filter(on_page).label("last"),
     ).subquery()
     # counting is dear, and needless where the first page holds everything
-    everything = after.is_(null()) & (offset == literal_column("0")) & (page.c.found <= limit)
-    count = select(func.count()).select_from(Task).where(matching).scalar_subquery()
+    everything = after.is_(sa.null()) & (offset == sa.literal_column("0")) & (page.c.found <= limit)
+    count = select(sa.func.count()).select_from(Task).where(matching).scalar_subquery()
     return select(
-        cast(page.c.tasks, Text),
-        case((everything, page.c.found), else_=count),
-        case((page.c.found > limit, page.c.last)),
+        sa.cast(page.c.tasks, sa.Text),
+        sa.case((everything, page.c.found), else_=count),
+        sa.case((page.c.found > limit, page.c.last)),
     )
 
 
 LIST = compiled(_list_statement())
 FETCH = compiled(select(AS_TEXT).where(THIS_ONE))
 CREATE = compiled(
-    insert(Task)
-    .values(user_id=OWNER, title=bindparam("title"), description=bindparam("description"))
+    sa.insert(Task)
+    .values(user_id=OWNER, title=sa.bindparam("title"), description=sa.bindparam("description"))
     .returning(col(Task.id), AS_TEXT)
 )
-DELETE = compiled(delete(Task).where(THIS_ONE).returning(col(Task.id)))
+DELETE = compiled(sa.delete(Task).where(THIS_ONE).returning(col(Task.id)))
 
 
 @cache
 def _update_sql(fields: frozenset[str]) -> str:
     """Write only these fields: a change that another client makes to the others meanwhile is kept."""
-    moment = cast(literal_column("'1 microsecond'"), Interval)
-    values: dict[str, Any] = {name: bindparam(name) for name in sorted(fields)}
+    moment = sa.cast(sa.literal_column("'1 microsecond'"), sa.Interval)
+    values: dict[str, Any] = {name: sa.bindparam(name) for name in sorted(fields)}
     # strictly later than before, also where the clock stands or has been set back
-    values["updated_at"] = func.greatest(func.clock_timestamp(), col(Task.updated_at) + moment)
-    return compiled(update(Task).where(THIS_ONE).values(values).returning(AS_TEXT))
+    values["updated_at"] = sa.func.greatest(sa.func.clock_timestamp(), col(Task.updated_at) + moment)
+    return compiled(sa.update(Task).where(THIS_ONE).values(values).returning(AS_TEXT))
 
 
 def list_tasks(owner: str, *, complete: bool | None, limit: int, offset: int, after: int | None) -> Query:

@@ -10,21 +10,9 @@ from fastapi import Query as Parameter
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from app import queries
+from app import errors, queries
 from app.auth import CurrentUser
 from app.database import Pool, Query
-from app.errors import (
-    ApiError,
-    AuthForbidden,
-    AuthInvalid,
-    AuthMissing,
-    BadRequest,
-    DatabaseError,
-    Invalid,
-    NotFound,
-    PayloadTooLarge,
-    responses,
-)
 from app.models import ID_MAX
 from app.parsing import StrictRoute
 from app.schemas import TaskCreate, TaskListResponse, TaskPatch, TaskResponse, TaskUpdate
@@ -63,14 +51,21 @@ def _database(request: Request) -> Pool:
 
 Database = Annotated[Pool, Depends(_database)]
 
-ANY = (AuthMissing, AuthInvalid, AuthForbidden, Invalid, DatabaseError, ApiError)
-WITH_BODY = (*ANY, BadRequest, PayloadTooLarge)
-WITH_ID = (*ANY, NotFound)
+ANY = (
+    errors.AuthMissing,
+    errors.AuthInvalid,
+    errors.AuthForbidden,
+    errors.Invalid,
+    errors.DatabaseError,
+    errors.ApiError,
+)
+WITH_BODY = (*ANY, errors.BadRequest, errors.PayloadTooLarge)
+WITH_ID = (*ANY, errors.NotFound)
 
 router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictRoute)
 
 
-@router.get("", response_model=TaskListResponse, responses=responses(*ANY))
+@router.get("", response_model=TaskListResponse, responses=errors.responses(*ANY))
 async def list_tasks(  # noqa: PLR0913, PLR0917 - a parameter is a question that can be asked
     user: CurrentUser,
     database: Database,
@@ -81,44 +76,46 @@ async def list_tasks(  # noqa: PLR0913, PLR0917 - a parameter is a question that
 ) -> Response:
     """List the user's tasks, newest first; while more remain, the `Link` header holds the next page's URL."""
     if offset is not None and after is not None:
-        raise Invalid([{"loc": ("query", "offset"), "msg": "must not be combined with after", "type": "conflict"}])
+        raise errors.Invalid(
+            [{"loc": ("query", "offset"), "msg": "must not be combined with after", "type": "conflict"}]
+        )
     page = queries.list_tasks(user, complete=complete, limit=limit, offset=offset or 0, after=after)
     tasks, count, last = await _row(database, page)
     return _json(f'{{"tasks":{tasks},"count":{count}}}', headers=_next_page(complete, limit, last))
 
 
-@router.post("", status_code=201, response_model=TaskResponse, responses=responses(*WITH_BODY))
+@router.post("", status_code=201, response_model=TaskResponse, responses=errors.responses(*WITH_BODY))
 async def create_task(user: CurrentUser, database: Database, body: TaskCreate) -> Response:
     """Create a task; the `Location` header holds its URL."""
     task_id, task = await _row(database, queries.create_task(user, body.model_dump()))
     return _json(task, 201, {"Location": f"/api/{quote(user, safe='')}/tasks/{task_id}"})
 
 
-@router.get("/{task_id}", response_model=TaskResponse, responses=responses(*WITH_ID))
+@router.get("/{task_id}", response_model=TaskResponse, responses=errors.responses(*WITH_ID))
 async def fetch_task(user: CurrentUser, database: Database, task_id: TaskId) -> Response:
     """Fetch one task."""
     (task,) = await _row(database, queries.fetch_task(user, task_id))
     return _json(task)
 
 
-@router.put("/{task_id}", response_model=TaskResponse, responses=responses(*WITH_ID, *WITH_BODY))
+@router.put("/{task_id}", response_model=TaskResponse, responses=errors.responses(*WITH_ID, *WITH_BODY))
 async def update_task(user: CurrentUser, database: Database, task_id: TaskId, body: TaskUpdate) -> Response:
     """Replace the whole task; a description that is left out is cleared."""
     (task,) = await _row(database, queries.update_task(user, task_id, body.model_dump()))
     return _json(task)
 
 
-@router.patch("/{task_id}", response_model=TaskResponse, responses=responses(*WITH_ID, *WITH_BODY))
+@router.patch("/{task_id}", response_model=TaskResponse, responses=errors.responses(*WITH_ID, *WITH_BODY))
 async def patch_task(user: CurrentUser, database: Database, task_id: TaskId, body: TaskPatch) -> Response:
     """Change some fields of the task and leave the others as they are."""
     changes = body.model_dump(exclude_unset=True)
     if not changes:
-        raise BadRequest("nothing to change: name at least one of " + ", ".join(TaskPatch.model_fields))
+        raise errors.BadRequest("nothing to change: name at least one of " + ", ".join(TaskPatch.model_fields))
     (task,) = await _row(database, queries.update_task(user, task_id, changes))
     return _json(task)
 
 
-@router.delete("/{task_id}", status_code=204, responses=responses(*WITH_ID))
+@router.delete("/{task_id}", status_code=204, responses=errors.responses(*WITH_ID))
 async def delete_task(user: CurrentUser, database: Database, task_id: TaskId) -> Response:
     """Delete the task."""
     await _row(database, queries.delete_task(user, task_id))
@@ -129,7 +126,7 @@ async def _row(database: Pool, query: Query) -> tuple[Any, ...]:
     """The query's row; where there is none, this user has no such task."""
     row = await database.fetch(query)
     if row is None:
-        raise NotFound("you have no such task")
+        raise errors.NotFound("you have no such task")
     return row
 
 

@@ -49,39 +49,34 @@ class Settings(BaseSettings):
         return self.environment == "production"
 
     @property
+    def url(self) -> str:
+        """The database's URL; SettingsError where none is configured."""
+        if self.database_url is None:
+            raise SettingsError("DATABASE_URL is missing: only `todo-api serve` starts the embedded database")
+        return self.database_url.get_secret_value()
+
+    @property
     def secret(self) -> str | None:
         """The shared secret, where that mode is configured."""
         return self.better_auth_secret.get_secret_value() if self.better_auth_secret else None
 
     @model_validator(mode="after")
     def _refuse_what_is_unsafe(self) -> Self:
-        problems = [*self._secret_problems(), *(self._production_problems() if self.production else ())]
-        if self.better_auth_url and urlsplit(self.better_auth_url).scheme not in ("http", "https"):
-            problems.append("BETTER_AUTH_URL must be an http or https URL")
-        if problems:
+        secret, url, live = self.secret, self.better_auth_url, self.production
+        broken_rules = {
+            f"BETTER_AUTH_SECRET must have at least {SECRET_BYTES} bytes": secret
+            and len(secret.encode()) < SECRET_BYTES,
+            "BETTER_AUTH_SECRET is well known or easily guessed: make one with `openssl rand -base64 32`": secret
+            and (secret.startswith(WELL_KNOWN_SECRET) or len(set(secret)) < FEW_DISTINCT_CHARACTERS),
+            "BETTER_AUTH_URL must be an http or https URL": url and urlsplit(url).scheme not in ("http", "https"),
+            "BETTER_AUTH_URL must be https in production": live and url and not _is_private(url),
+            "BETTER_AUTH_URL or BETTER_AUTH_SECRET is missing: nobody could sign in": live and not (url or secret),
+            "DATABASE_URL is missing: production has no embedded database": live and not self.database_url,
+            "CORS_ORIGINS must name its origins in production, not *": live and "*" in self.cors_origins,
+        }
+        if problems := [rule for rule, broken in broken_rules.items() if broken]:
             raise ValueError("\n".join(problems))
         return self
-
-    def _secret_problems(self) -> list[str]:
-        if self.secret is None:
-            return []
-        if len(self.secret.encode()) < SECRET_BYTES:
-            return [f"BETTER_AUTH_SECRET must have at least {SECRET_BYTES} bytes"]
-        if self.secret.startswith(WELL_KNOWN_SECRET) or len(set(self.secret)) < FEW_DISTINCT_CHARACTERS:
-            return ["BETTER_AUTH_SECRET is well known or easily guessed: make one with `openssl rand -base64 32`"]
-        return []
-
-    def _production_problems(self) -> list[str]:
-        problems = []
-        if self.database_url is None:
-            problems.append("DATABASE_URL is missing: production does not run on the embedded database")
-        if not self.better_auth_url and not self.better_auth_secret:
-            problems.append("BETTER_AUTH_URL or BETTER_AUTH_SECRET is missing: nobody could sign in")
-        if "*" in self.cors_origins:
-            problems.append("CORS_ORIGINS must name its origins in production, not *")
-        if self.better_auth_url and not _is_private(self.better_auth_url):
-            problems.append("BETTER_AUTH_URL must be https in production")
-        return problems
 
 
 def _is_private(url: str) -> bool:

@@ -6,22 +6,15 @@ from sqlalchemy.engine import make_url
 from sqlmodel import SQLModel
 
 from app import models
-from app.settings import SettingsError, load
+from app.settings import load
 
 METADATA = models.Task.metadata
 assert METADATA is SQLModel.metadata  # noqa: S101 - autogenerate compares against what the models fill
 
 
-def _configured_url() -> str:
-    url = load().database_url
-    if url is None:
-        raise SettingsError("DATABASE_URL is missing")
-    return url.get_secret_value()
-
-
 def run() -> None:
     """Run the migrations in one transaction, on the URL that the caller gave, or else the configured one."""
-    url = context.config.attributes.get("url") or _configured_url()
+    url = context.config.attributes.get("url") or load().url
     # SQLAlchemy reads a bare postgresql:// as another driver's, and postgres:// not at all
     engine = create_engine(
         make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg2"),

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 from sqlalchemy import Engine, create_engine, make_url, pool
 
-from app.cli import migrate
+from app.cli import upgrade
 from app.embedded import server_at
 
 
@@ -21,7 +21,7 @@ class Cluster:
         self._server: Any = server_at(folder)
         self._server.start()
         self.url: str = self._server.get_uri()
-        migrate(self.url)
+        upgrade(self.url)
 
     @property
     def bin(self) -> Path:
