@@ -45,7 +45,7 @@ class Verifier:
 
     def _claims(self, token: str) -> dict[str, Any]:
         """The verified claims; the token's `alg` decides the mode, JWKS belongs here beside the secret."""
-        if self._secret is None or jwt.get_unverified_header(token)["alg"] != "HS256":
+        if self._secret is None or jwt.get_unverified_header(token).get("alg") != "HS256":
             raise jwt.InvalidAlgorithmError
         return jwt.decode(
             token,

@@ -47,15 +47,17 @@ def _list_statement() -> sa.Executable:
     limit, offset = sa.bindparam("limit", type_=sa.BigInteger), sa.bindparam("offset", type_=sa.BigInteger)
     matching = MINE & sa.or_(complete.is_(sa.null()), col(Task.complete) == complete)
     # one row more than the page shows whether another page follows
-    rows = (
-        select(Task.id, AS_JSON.label("task"), sa.func.row_number().over(order_by=col(Task.id).desc()).label("place"))
+    found = (
+        select(Task.id, AS_JSON.label("task"))
         .where(matching, sa.or_(after.is_(sa.null()), col(Task.id) < after))
         .order_by(col(Task.id).desc())
         .limit(limit + sa.literal_column("1"))
         .offset(offset)
         .subquery()
     )
-    on_page = rows.c.place <= limit + offset
+    place = sa.func.row_number().over(order_by=found.c.id.desc()).label("place")
+    rows = select(found, place).subquery()
+    on_page = rows.c.place <= limit
     page = select(
         sa.func.count().label("found"),
         sa.func.coalesce(sa.func.json_agg(rows.c.task).filter(on_page), sa.literal_column("'[]'::json")).label("tasks"),

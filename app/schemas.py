@@ -19,8 +19,8 @@ def _strip(value: object) -> object:
 
 Title = Annotated[
     str,
-    BeforeValidator(_strip),
     Field(min_length=1, max_length=TITLE_MAX, pattern=NO_NUL, description="Surrounding white space is stripped."),
+    BeforeValidator(_strip),
 ]
 Description = Annotated[str, Field(max_length=DESCRIPTION_MAX, pattern=NO_NUL)]
 

@@ -28,6 +28,11 @@ class Cluster:
         """The folder of PostgreSQL's own programs."""
         return Path(self._server.bin_path)
 
+    @property
+    def pid(self) -> int:
+        """The postmaster's process id."""
+        return int(self._server.get_pid())
+
     def engine(self) -> Engine:
         """Connect as a test does: with SQLAlchemy, apart from the service, and anew each time."""
         return create_engine(make_url(self.url).set(drivername="postgresql+psycopg2"), poolclass=pool.NullPool)
@@ -42,7 +47,7 @@ class Cluster:
 
     def crash(self) -> None:
         """Kill every process of the server, as a power cut does."""
-        postmaster = psutil.Process(self._server.get_pid())
+        postmaster = psutil.Process(self.pid)
         processes = [postmaster, *postmaster.children(recursive=True)]
         for process in processes:
             process.kill()

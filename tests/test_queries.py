@@ -1,0 +1,151 @@
+"""Each statement against the real database: what it gives, and that it names its owner."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import psycopg2
+import pytest
+from sqlalchemy import Engine, text
+
+from app import queries
+from app.database import Pool, Query, start_clock
+from app.errors import DatabaseError
+from tests.support.cluster import Cluster
+from tests.support.factories import make_task, rows
+
+Fetch = Callable[[Query], tuple[Any, ...] | None]
+
+
+@pytest.fixture
+def fetch(cluster: Cluster, database: Engine) -> Fetch:  # noqa: ARG001 - each test starts without tasks
+    """Run one query, as the service does."""
+
+    def run(query: Query) -> tuple[Any, ...] | None:
+        async def once() -> tuple[Any, ...] | None:
+            start_clock(5)
+            pool = Pool(cluster.url, 1)
+            try:
+                return await pool.fetch(query)
+            finally:
+                pool.close()
+
+        return asyncio.run(once())
+
+    return run
+
+
+def everything(**chosen: Any) -> dict[str, Any]:
+    """The arguments of a list that narrows nothing."""
+    return {"complete": None, "limit": 100, "offset": 0, "after": None} | chosen
+
+
+def test_every_statement_names_the_owner() -> None:
+    """Someone else's row does not exist: by the filter, never by an `if`."""
+    statements = [queries.LIST, queries.FETCH, queries.DELETE, queries._update_sql(frozenset({"title"}))]
+    for statement in statements:
+        assert "task.user_id = %(owner)s" in statement
+    # the list reads the table twice, for the page and for the count
+    assert queries.LIST.count("FROM task") == queries.LIST.count("task.user_id = %(owner)s") == 2
+    assert "INSERT INTO task (user_id, " in queries.CREATE
+
+
+def test_no_statement_touches_anothers_task(fetch: Fetch, database: Engine) -> None:
+    """Whatever Bob asks about Alice's task, by its true id."""
+    task = make_task(database, user_id="alice")
+    assert fetch(queries.fetch_task("bob", task["id"])) is None
+    assert fetch(queries.update_task("bob", task["id"], {"title": "x"})) is None
+    assert fetch(queries.delete_task("bob", task["id"])) is None
+    assert fetch(queries.list_tasks("bob", **everything())) == ("[]", 0, None)
+    assert rows(database, "alice") == [task]
+
+
+def test_a_task_is_given_as_the_schema_shows_it(fetch: Fetch, database: Engine) -> None:
+    """PostgreSQL builds the JSON; timestamps are UTC with microseconds and Z, whatever the server's zone."""
+    task = make_task(database, user_id='a"lice', title='"q" \\ 🥛', description="line\nbreak")
+    row = fetch(queries.fetch_task('a"lice', task["id"]))
+    assert row is not None
+    shown = json.loads(row[0])
+    for name in ("created_at", "updated_at"):
+        assert shown.pop(name) == task.pop(name).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert shown == task
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "UTC"])
+def test_timestamps_do_not_depend_on_the_servers_zone(fetch: Fetch, database: Engine, zone: str) -> None:
+    """A new connection takes the database's zone on."""
+    task = make_task(database, user_id="alice")
+    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"ALTER DATABASE postgres SET timezone = '{zone}'"))
+        try:
+            row = fetch(queries.fetch_task("alice", task["id"]))
+        finally:
+            connection.execute(text("ALTER DATABASE postgres RESET timezone"))
+    assert row is not None
+    assert json.loads(row[0])["created_at"] == task["created_at"].strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "titles", "count", "more"),
+    [
+        ({}, "EDCBA", 5, False),
+        ({"limit": 5}, "EDCBA", 5, False),
+        ({"limit": 4}, "EDCB", 5, True),
+        ({"limit": 2, "offset": 2}, "CB", 5, True),
+        ({"limit": 2, "offset": 3}, "BA", 5, False),
+        ({"limit": 2, "offset": 5}, "", 5, False),
+        ({"limit": 500, "offset": 2**63 - 1}, "", 5, False),
+        ({"after": "C"}, "BA", 5, False),
+        ({"after": "C", "limit": 1}, "B", 5, True),
+        ({"after": "A"}, "", 5, False),
+        ({"complete": True}, "DB", 2, False),
+        ({"complete": False, "limit": 2}, "EC", 3, True),
+        ({"complete": False, "after": "C"}, "A", 3, False),
+    ],
+)
+def test_a_page_its_count_and_its_successor(
+    fetch: Fetch, database: Engine, chosen: dict[str, Any], titles: str, count: int, more: bool
+) -> None:
+    """Newest first, whoever else's tasks lie between."""
+    ids = {}
+    for place, title in enumerate("ABCDE"):
+        ids[title] = make_task(database, user_id="alice", title=title, complete=place % 2 == 1)["id"]
+        make_task(database, user_id="bob", title=title)
+    if "after" in chosen:
+        chosen = chosen | {"after": ids[chosen["after"]]}
+    row = fetch(queries.list_tasks("alice", **everything(**chosen)))
+    assert row is not None
+    assert "".join(task["title"] for task in json.loads(row[0])) == titles
+    assert row[1:] == (count, ids[titles[-1]] if more else None)
+
+
+def test_updated_at_moves_on_even_where_the_clock_does_not(fetch: Fetch, database: Engine) -> None:
+    """A task changed in the future, by another clock, is changed later still."""
+    task = make_task(database, user_id="alice")
+    with database.begin() as connection:
+        connection.execute(text("UPDATE task SET updated_at = now() + interval '1 day'"))
+    before = rows(database, "alice")[0]["updated_at"]
+    fetch(queries.update_task("alice", task["id"], {"complete": True}))
+    assert (rows(database, "alice")[0]["updated_at"] - before).total_seconds() == 1e-6
+
+
+def test_only_the_named_fields_are_written() -> None:
+    """Updating all of them would overwrite what another client has just changed."""
+    assert "title=" not in queries.update_task("alice", 1, {"complete": True}).sql
+    assert "complete=" not in queries.update_task("alice", 1, {"title": "x"}).sql
+
+
+@pytest.mark.parametrize("text_", ["'; DROP TABLE task; --", "%(owner)s", "%s", "\\", "$$", "E'\\x41'", "{}"])
+def test_text_is_never_sql(fetch: Fetch, database: Engine, text_: str) -> None:
+    """All values are parameters."""
+    fetch(queries.create_task(text_, {"title": text_, "description": text_}))
+    (row,) = rows(database, text_)
+    assert (row["title"], row["description"]) == (text_, text_)
+
+
+def test_what_the_database_refuses_is_a_database_error(fetch: Fetch) -> None:
+    """The API would have refused it; the connection is well afterwards."""
+    with pytest.raises(DatabaseError) as refused:
+        fetch(queries.create_task("alice", {"title": "x" * 201, "description": None}))
+    assert isinstance(refused.value.__cause__, psycopg2.errors.CheckViolation)

@@ -1,0 +1,121 @@
+"""The configuration: what production refuses, and how it is told (spec: Configuration)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.settings import Settings, SettingsError, load
+
+SECRET = "Zk3vQp9xLr7tYw2uNs5mHd8cBf4gJa6e"
+PRODUCTION = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://db/x", "BETTER_AUTH_SECRET": SECRET}
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+    yield
+
+
+def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    """Load the settings from these variables."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return load()
+
+
+def test_the_defaults_are_the_specifications(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them is a secret."""
+    chosen = settings(monkeypatch).model_dump()
+    assert chosen == {
+        "environment": "development",
+        "database_url": None,
+        "better_auth_url": None,
+        "better_auth_secret": None,
+        "jwt_issuer": None,
+        "jwt_audience": None,
+        "cors_origins": ("http://localhost:3000",),
+        "host": "127.0.0.1",
+        "port": 8000,
+        "data_dir": Path(".data"),
+        "database_pool_size": 16,
+        "request_timeout": 5.0,
+    }
+
+
+def test_a_good_production_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With either mode, or both."""
+    assert settings(monkeypatch, **PRODUCTION).production
+    assert settings(monkeypatch, BETTER_AUTH_URL="https://auth.example.com").production
+    monkeypatch.delenv("BETTER_AUTH_SECRET")
+    assert load().production
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"DATABASE_URL": ""}, "DATABASE_URL is missing"),
+        ({"BETTER_AUTH_SECRET": ""}, "BETTER_AUTH_URL or BETTER_AUTH_SECRET is missing"),
+        ({"BETTER_AUTH_SECRET": SECRET[:31]}, "BETTER_AUTH_SECRET must have at least 32 bytes"),
+        ({"BETTER_AUTH_SECRET": "better-auth-secret-12345678901234567890"}, "BETTER_AUTH_SECRET is well known"),
+        ({"BETTER_AUTH_SECRET": "abcdefg" * 5}, "BETTER_AUTH_SECRET is well known"),
+        ({"CORS_ORIGINS": "https://a.example, *"}, "CORS_ORIGINS must name"),
+        ({"BETTER_AUTH_URL": "http://auth.example.com"}, "BETTER_AUTH_URL must be https"),
+        ({"BETTER_AUTH_URL": "ftp://auth.example.com"}, "BETTER_AUTH_URL must be an http"),
+        ({"PORT": "eighty"}, "PORT"),
+        ({"DATABASE_POOL_SIZE": "4"}, "DATABASE_POOL_SIZE"),
+        ({"DATABASE_POOL_SIZE": "21"}, "DATABASE_POOL_SIZE"),
+        ({"REQUEST_TIMEOUT": "0"}, "REQUEST_TIMEOUT"),
+        ({"ENVIRONMENT": "prod"}, "ENVIRONMENT"),
+    ],
+)
+def test_an_unsafe_production_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], named: str
+) -> None:
+    """The message names the variable, and never the value of a secret."""
+    with pytest.raises(SettingsError) as refused:
+        settings(monkeypatch, **PRODUCTION | changes)
+    assert str(refused.value).startswith(named)
+    assert SECRET[:31] not in str(refused.value)
+
+
+def test_all_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One start, one message, one line a problem."""
+    with pytest.raises(SettingsError) as refused:
+        settings(monkeypatch, ENVIRONMENT="production")
+    assert [line.split()[0] for line in str(refused.value).splitlines()] == ["BETTER_AUTH_URL", "DATABASE_URL"]
+
+
+@pytest.mark.parametrize("url", ["http://localhost:3000", "http://127.0.0.1:3000", "http://[::1]:3000"])
+def test_an_auth_server_on_this_machine_needs_no_https(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Nobody is on the way."""
+    assert settings(monkeypatch, **PRODUCTION, BETTER_AUTH_URL=url).better_auth_url == url
+
+
+def test_development_takes_what_production_would_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But never a secret that anybody knows."""
+    assert settings(monkeypatch, CORS_ORIGINS="*", BETTER_AUTH_URL="http://auth.lan").cors_origins == ("*",)
+    with pytest.raises(SettingsError):
+        settings(monkeypatch, BETTER_AUTH_SECRET="short")
+
+
+def test_a_dot_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As everyone in this ecosystem expects."""
+    (tmp_path / ".env").write_text("PORT=8001\nHOST=127.0.0.2\nSOMETHING_ELSE=1\n")
+    assert (settings(monkeypatch, HOST="127.0.0.3").port, load().host) == (8001, "127.0.0.3")
+
+
+def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings end up in logs and tracebacks."""
+    chosen: Any = settings(monkeypatch, **PRODUCTION | {"DATABASE_URL": "postgresql://u:hunter2@db/x"})
+    assert SECRET not in repr(chosen)
+    assert "hunter2" not in repr(chosen)
+
+
+def test_settings_are_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was checked at the start holds to the end."""
+    with pytest.raises(ValueError, match="frozen"):
+        settings(monkeypatch).port = 1
