@@ -56,7 +56,7 @@ def _list_statement() -> sa.Executable:
         .subquery()
     )
     place = sa.func.row_number().over(order_by=found.c.id.desc()).label("place")
-    rows = select(found, place).subquery()
+    rows = sa.select(found, place).subquery()
     on_page = rows.c.place <= limit
     page = select(
         sa.func.count().label("found"),

@@ -261,19 +261,23 @@ def test_what_is_not_there_is_404_for_who_may_know(service: Service, path: str) 
     assert code(ask(service, f"Bearer {token('alice')}", path=path)) == (404, "NOT_FOUND")
 
 
+ISSUED_FOR_US: list[dict[str, Any]] = [{"iss": "https://a", "aud": "todo"}, {"iss": "https://a", "aud": ["x", "todo"]}]
+ISSUED_ELSEWHERE: list[dict[str, Any]] = [
+    {},
+    {"iss": "https://a"},
+    {"aud": "todo"},
+    {"iss": "https://b", "aud": "todo"},
+    {"iss": "https://a", "aud": "x"},
+]
+
+
 def test_issuer_and_audience_are_checked_where_configured(service: Service) -> None:
     """The same token is good or not by the configuration alone."""
     url = service.settings.url
     with running_service(settings_for(url, jwt_issuer="https://a", jwt_audience="todo")) as strict:
-        for good in [{"iss": "https://a", "aud": "todo"}, {"iss": "https://a", "aud": ["x", "todo"]}]:
+        for good in ISSUED_FOR_US:
             assert ask(strict, f"Bearer {token('alice', **good)}").status_code == 200
-        for bad in [
-            {},
-            {"iss": "https://a"},
-            {"aud": "todo"},
-            {"iss": "https://b", "aud": "todo"},
-            {"iss": "https://a", "aud": "x"},
-        ]:
+        for bad in ISSUED_ELSEWHERE:
             assert code(ask(strict, f"Bearer {token('alice', **bad)}")) == (401, "AUTH_INVALID")
 
 

@@ -148,7 +148,7 @@ def test_killed_idle_connections_cost_nobody_an_error(cluster: Cluster, database
 
     async def kill_between(pool: Pool) -> list[Any]:
         answers = []
-        for _ in range(50):
+        for _ in range(20):
             await asyncio.gather(*[pool.fetch(ONE) for _ in range(4)])
             with database.begin() as connection:
                 connection.execute(
@@ -160,7 +160,7 @@ def test_killed_idle_connections_cost_nobody_an_error(cluster: Cluster, database
             answers.append(await pool.fetch(Query("SELECT 1", {}, is_read=False)))
         return answers
 
-    assert run(cluster, kill_between, size=4, seconds=60) == [(1,)] * 50
+    assert run(cluster, kill_between, size=4, seconds=60) == [(1,)] * 20
 
 
 @pytest.mark.parametrize(("is_read", "answered"), [(True, True), (False, False)])
@@ -244,7 +244,7 @@ def test_a_server_that_is_still_starting_is_waited_for(cluster: Cluster, databas
 
 
 def test_a_hosts_name_is_looked_up_off_the_loop(cluster: Cluster) -> None:
-    """libpq would block the loop over it: it is given every address beside the name."""
+    """The library would block the loop over it: it is given every address beside the name."""
 
     async def resolve(pool: Pool) -> Any:
         return await pool._resolved()

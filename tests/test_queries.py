@@ -104,7 +104,7 @@ def test_timestamps_do_not_depend_on_the_servers_zone(fetch: Fetch, database: En
         ({"complete": False, "after": "C"}, "A", 3, False),
     ],
 )
-def test_a_page_its_count_and_its_successor(
+def test_a_page_its_count_and_its_successor(  # noqa: PLR0913, PLR0917 - a table's columns
     fetch: Fetch, database: Engine, chosen: dict[str, Any], titles: str, count: int, more: bool
 ) -> None:
     """Newest first, whoever else's tasks lie between."""

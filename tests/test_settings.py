@@ -1,6 +1,5 @@
 """The configuration: what production refuses, and how it is told (spec: Configuration)."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +7,15 @@ import pytest
 
 from app.settings import Settings, SettingsError, load
 
-SECRET = "Zk3vQp9xLr7tYw2uNs5mHd8cBf4gJa6e"
+SECRET = "Zk3vQp9xLr7tYw2uNs5mHd8cBf4gJa6e"  # noqa: S105 - made up
 PRODUCTION = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://db/x", "BETTER_AUTH_SECRET": SECRET}
 
 
 @pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)
-    yield
 
 
 def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
@@ -118,4 +116,4 @@ def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_are_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was checked at the start holds to the end."""
     with pytest.raises(ValueError, match="frozen"):
-        settings(monkeypatch).port = 1
+        settings(monkeypatch).__setattr__("port", 1)

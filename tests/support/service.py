@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import uvicorn
+from fastapi import FastAPI
 
 from app.main import create_app
 from app.settings import Settings
@@ -22,6 +23,7 @@ class Service:
 
     url: str
     settings: Settings
+    app: FastAPI
 
 
 def settings_for(database_url: str, **others: object) -> Settings:
@@ -34,7 +36,8 @@ def settings_for(database_url: str, **others: object) -> Settings:
 def running_service(settings: Settings) -> Iterator[Service]:
     """Serve on a free port of this machine."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), access_log=False, log_level="warning"))
+    app = create_app(settings)
+    server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     while not server.started:
@@ -42,7 +45,7 @@ def running_service(settings: Settings) -> Iterator[Service]:
             raise RuntimeError("the service did not start")
         time.sleep(0.01)
     try:
-        yield Service(f"http://127.0.0.1:{listener.getsockname()[1]}", settings)
+        yield Service(f"http://127.0.0.1:{listener.getsockname()[1]}", settings, app)
     finally:
         server.should_exit = True
         thread.join(timeout=15)

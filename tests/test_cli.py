@@ -1,0 +1,269 @@
+"""`todo-api` as a person runs it: processes, signals, files (spec: Configuration; README)."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import jwt
+import psutil
+import pytest
+
+import app.main
+from tests.support.cluster import Cluster
+from tests.support.service import SECRET
+
+TODO_API = [str(Path(sys.executable).parent / "todo-api")]
+UVICORN = [str(Path(sys.executable).parent / "uvicorn"), "app.main:app"]
+
+
+def environment(folder: Path, **variables: str) -> dict[str, str]:
+    """Nothing but what a program needs, what measures coverage, and these variables."""
+    kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COV")}
+    return kept | {"HOME": str(folder), "DATA_DIR": str(folder / "data")} | variables
+
+
+def todo_api(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, in an empty folder."""
+    command, env = [*TODO_API, *arguments], environment(folder, **variables)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+
+
+class Run:
+    """A server that is running, or was."""
+
+    def __init__(self, folder: Path, command: list[str] | None = None, **variables: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.url, self.folder = f"http://127.0.0.1:{port}", folder
+        self.process = subprocess.Popen(  # noqa: S603 - our own
+            command or [*TODO_API, "serve"],
+            cwd=folder,
+            env=environment(folder, **{"PORT": str(port)} | variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_until_up(self) -> "Run":
+        """Return once it answers."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                httpx.get(self.url + "/health")
+            except httpx.TransportError:
+                time.sleep(0.05)
+            else:
+                return self
+        raise AssertionError(self.process.communicate())
+
+    def token(self, user: str) -> str:
+        """A token, as the greeting tells to get one."""
+        return todo_api(self.folder, "token", user).stdout.strip()
+
+    def stop(self, by: signal.Signals) -> tuple[int, str, str]:
+        """Send a signal and return the exit status, stdout and stderr."""
+        self.process.send_signal(by)
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Run]]:
+    """Start servers that are gone after the test, each with its PostgreSQL."""
+    runs: list[Run] = []
+
+    def start(folder: Path, command: list[str] | None = None, **variables: str) -> Run:
+        runs.append(Run(folder, command, **variables))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        if run.process.poll() is None:
+            run.process.kill()
+            run.process.communicate()
+        for orphan in postgres_of(run.folder):
+            orphan.terminate()
+            orphan.wait(10)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's own user may reach, which pytest's are not."""
+    with tempfile.TemporaryDirectory(prefix="todo-api-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def postgres_of(folder: Path) -> list[psutil.Process]:
+    """The postmasters whose data is in this folder."""
+    return [
+        process
+        for process in psutil.process_iter(["name", "cmdline"])
+        if process.info["name"] == "postgres" and str(folder) in " ".join(process.info["cmdline"] or [])
+    ]
+
+
+def create(run: Run, title: str) -> None:
+    """Create a task of Alice's."""
+    headers = {"authorization": f"Bearer {run.token('alice')}"}
+    assert httpx.post(f"{run.url}/api/alice/tasks", json={"title": title}, headers=headers).status_code == 201
+
+
+def titles(run: Run) -> list[str]:
+    """Alice's tasks."""
+    answer = httpx.get(f"{run.url}/api/alice/tasks", headers={"authorization": f"Bearer {run.token('alice')}"})
+    return [task["title"] for task in answer.json()["tasks"]]
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_task_survives_the_server(folder: Path, serve: Callable[..., Run], by: signal.Signals) -> None:
+    """Stopped in order, nothing is left behind; killed, the next run takes the orphaned PostgreSQL over."""
+    run = serve(folder).wait_until_up()
+    create(run, "Buy milk")
+    status, _, err = run.stop(by)
+    if by is signal.SIGKILL:
+        assert len(postgres_of(folder)) == 1
+    else:
+        assert (status, postgres_of(folder)) == (0, [])
+        assert "Traceback" not in err
+    again = serve(folder).wait_until_up()
+    assert titles(again) == ["Buy milk"]
+    assert again.stop(signal.SIGTERM)[0] == 0
+    assert postgres_of(folder) == []
+
+
+def test_a_signal_during_the_start_leaves_nothing_behind(folder: Path, serve: Callable[..., Run]) -> None:
+    """Whenever it comes."""
+    for moment in (0.3, 0.6, 0.9, 1.2, 1.5):
+        run = serve(folder)
+        time.sleep(moment)
+        run.stop(signal.SIGTERM)
+        assert postgres_of(folder) == []
+
+
+def test_the_greeting_tells_where_the_docs_are_and_how_to_get_a_token(folder: Path, serve: Callable[..., Run]) -> None:
+    """And stdout holds nothing but the log."""
+    run = serve(folder).wait_until_up()
+    httpx.get(run.url + "/docs")
+    _, out, err = run.stop(signal.SIGTERM)
+    assert f"{run.url}/docs" in err
+    assert "todo-api token alice" in err
+    assert [json.loads(line)["endpoint"] for line in out.splitlines()][-1] == "/docs"
+
+
+def test_the_secret_of_development_is_its_owners_alone(folder: Path) -> None:
+    """Made once, mode 0600, and good for a token that names the user alone."""
+    first, second = todo_api(folder, "token", "alice"), todo_api(folder, "token", "alice")
+    secret = folder / "data" / "secret"
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    for run in (first, second):
+        assert run.stdout.count("\n") == 1
+        claims = jwt.decode(run.stdout.strip(), secret.read_text(), ["HS256"])
+        assert (claims["sub"], claims["user_id"]) == ("alice", "alice")
+        assert claims["exp"] - claims["iat"] == 24 * 3600
+
+
+def test_a_token_carries_the_configured_issuer_and_audience(folder: Path) -> None:
+    """Or the service would refuse it."""
+    named = {"BETTER_AUTH_SECRET": SECRET, "JWT_ISSUER": "https://a", "JWT_AUDIENCE": "todo"}
+    printed = todo_api(folder, "token", "bob", **named).stdout.strip()
+    assert jwt.decode(printed, SECRET, ["HS256"], issuer="https://a", audience="todo")["sub"] == "bob"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "told"),
+    [
+        (
+            ["token", "alice"],
+            {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://x", "BETTER_AUTH_SECRET": SECRET},
+            "ENVIRONMENT",
+        ),
+        (["token", "alice"], {"BETTER_AUTH_URL": "http://localhost:3000"}, "BETTER_AUTH_SECRET is missing"),
+        (["token", "a/b"], {}, "a user's id"),
+        (["token", ""], {}, "a user's id"),
+        (["serve"], {"ENVIRONMENT": "production"}, "DATABASE_URL is missing"),
+        (["serve"], {"BETTER_AUTH_SECRET": "short"}, "BETTER_AUTH_SECRET must have"),
+        (["serve"], {"PORT": "x"}, "PORT"),
+        (["openapi"], {"REQUEST_TIMEOUT": "soon"}, "REQUEST_TIMEOUT"),
+    ],
+)
+def test_what_can_not_be_done_is_one_clear_message(
+    folder: Path, arguments: list[str], variables: dict[str, str], told: str
+) -> None:
+    """On stderr, naming the variable, with exit status 1 and no traceback."""
+    run = todo_api(folder, *arguments, **variables)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith("todo-api: ")
+    assert told in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_two_servers_do_not_share_a_folder(folder: Path, serve: Callable[..., Run]) -> None:
+    """The first to stop would take the other's database away."""
+    serve(folder).wait_until_up()
+    second = serve(folder)
+    _, err = second.process.communicate(timeout=30)
+    assert second.process.returncode == 1
+    assert "is in use by another todo-api" in err
+
+
+def test_a_port_in_use_is_told_and_leaves_nothing_behind(folder: Path, serve: Callable[..., Run]) -> None:
+    """Its PostgreSQL is stopped again."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run = serve(folder, PORT=str(taken.getsockname()[1]))
+        _, err = run.process.communicate(timeout=30)
+    assert run.process.returncode not in (0, None)
+    assert "address already in use" in err
+    assert postgres_of(folder) == []
+
+
+def test_migrate_makes_the_tables_from_any_folder(folder: Path, cluster: Cluster) -> None:
+    """On the configured database, and on the embedded one."""
+    assert todo_api(folder, "migrate", DATABASE_URL=cluster.url).returncode == 0
+    assert not (folder / "data").exists()
+    embedded = todo_api(folder, "migrate")
+    assert (embedded.returncode, postgres_of(folder)) == (0, []), embedded.stderr
+
+
+def test_openapi_prints_the_contract(folder: Path) -> None:
+    """Without a database, a secret or a server."""
+    document = json.loads(todo_api(folder, "openapi").stdout)
+    assert document["info"]["title"] == "Todo API"
+    assert not (folder / "data").exists()
+
+
+def test_uvicorn_serves_the_app_too(folder: Path, cluster: Cluster, serve: Callable[..., Run]) -> None:
+    """As everyone in this ecosystem expects, where a database and a secret are set."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    command = [*UVICORN, "--port", port, "--no-access-log"]
+    run = serve(folder, command, PORT=port, DATABASE_URL=cluster.url, BETTER_AUTH_SECRET=SECRET)
+    run.url = f"http://127.0.0.1:{port}"
+    run.wait_until_up()
+    assert httpx.get(run.url + "/health/ready").json() == {"status": "ok"}
+
+
+def test_uvicorn_is_told_what_is_missing(folder: Path, serve: Callable[..., Run]) -> None:
+    """One message, no traceback."""
+    run = serve(folder, UVICORN)
+    _, err = run.process.communicate(timeout=30)
+    assert run.process.returncode == 1
+    assert "DATABASE_URL is missing" in err
+    assert "Traceback" not in err
+
+
+def test_the_module_has_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking for `app` makes it; asking for anything else is the usual error."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://")
+    assert app.main.app.title == "Todo API"
+    with pytest.raises(AttributeError):
+        _ = app.main.nothing

@@ -1,0 +1,417 @@
+"""What every request meets: the order of the checks, headers, CORS, HTTPS, the log (spec: Errors, Configuration)."""
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.support import contract
+from tests.support.factories import make_task, rows
+from tests.support.service import ORIGIN, Service, running_service, settings_for
+from tests.support.tokens import token
+
+ALICE = {"authorization": f"Bearer {token('alice')}"}
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture
+def api(service: Service, database: Engine) -> Iterator[httpx.Client]:  # noqa: ARG001 - each starts without tasks
+    """A client whose every answer is held against the contract."""
+    with httpx.Client(base_url=service.url, timeout=30, event_hooks={"response": [_hold]}) as client:
+        yield client
+
+
+def _hold(response: httpx.Response) -> None:
+    response.read()
+    contract.hold(response)
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    """The status and the error code."""
+    return answer.status_code, answer.json()["error_code"]
+
+
+# The order of the checks: 401, 403, the request itself, 404
+
+
+def test_a_stranger_s_body_is_not_read(service: Service) -> None:
+    """The answer comes while the body is still on its way."""
+    port = httpx.URL(service.url).port
+    assert port
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+        raw.sendall(
+            b"POST /api/alice/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b'Content-Length: 1000\r\n\r\n{"title": '
+        )
+        assert raw.recv(65536).startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.parametrize("path", ["/api/alice/tasks/abc", "/api/alice/tasks/1?x=1"])
+def test_a_bad_request_is_told_before_a_missing_task(api: httpx.Client, path: str) -> None:
+    """Bad input first, then whether there is such a task."""
+    assert code(api.patch(path, headers=ALICE | JSON, content="{}"))[0] in (400, 422)
+
+
+def test_a_bad_body_for_a_missing_task_is_a_bad_body(api: httpx.Client) -> None:
+    """The same, by the body."""
+    answer = api.put("/api/alice/tasks/1", headers=ALICE, json={"title": "x"})
+    assert code(answer) == (422, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/alice/tasks", "GET, POST"),
+        ("HEAD", "/api/alice/tasks", "GET, POST"),
+        ("OPTIONS", "/api/alice/tasks", "GET, POST"),
+        ("POST", "/api/alice/tasks/1", "DELETE, GET, PATCH, PUT"),
+        ("HEAD", "/api/alice/tasks/1", "DELETE, GET, PATCH, PUT"),
+        ("POST", "/health", "GET"),
+        ("DELETE", "/health/ready", "GET"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(api: httpx.Client, method: str, path: str, allowed: str) -> None:
+    """All of them, not those of the first route alone."""
+    answer = api.request(method, path, headers=ALICE)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/health/", "/Api/alice/tasks", "/docs/", "/static-offline-docs/x"])
+def test_an_unknown_place_is_404_in_the_envelope(api: httpx.Client, path: str) -> None:
+    """Outside /api no token is asked for."""
+    assert code(api.get(path)) == (404, "NOT_FOUND")
+
+
+# Bad input that Gherkin is too coarse for
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *["limit=0", "limit=501", "limit=1.0", "limit=1_0", "limit=+1", "limit=%201", "limit=", "limit=%00", "limit=٣"],
+        *["limit=9" + "9" * 5000, "offset=-1", "offset=9223372036854775808", "after=0", "after=-1", "after=x"],
+        *[
+            "after=9223372036854775808",
+            "complete=True",
+            "complete=1",
+            "complete=",
+            "complete=null",
+            "complete=%ED%A0%80",
+        ],
+        *["x=1", "limit=1&limit=1", "LIMIT=1", "offset=0&after=1", "%00=1", "=1", "limit[]=1", "x"],
+    ],
+)
+def test_a_bad_query_names_its_parameter(api: httpx.Client, query: str) -> None:
+    """And is 422."""
+    answer = api.get(f"/api/alice/tasks?{query}", headers=ALICE)
+    assert code(answer) == (422, "VALIDATION_ERROR")
+    assert answer.json()["errors"][0]["loc"][0] == "query"
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=001", "offset=9223372036854775807", "after=9223372036854775807", "limit=500", "&&"]
+)
+def test_an_odd_query_may_be_good(api: httpx.Client, query: str) -> None:
+    """Decimal digits are decimal digits."""
+    assert api.get(f"/api/alice/tasks?{query}", headers=ALICE).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "GET"])
+def test_only_a_list_can_be_asked_questions(api: httpx.Client, database: Engine, method: str) -> None:
+    """An unknown parameter may be a typo, wherever it stands."""
+    task = make_task(database, user_id="alice")
+    path = "/api/alice/tasks" if method == "POST" else f"/api/alice/tasks/{task['id']}"
+    body = {} if method in ("GET", "DELETE") else {"json": {"title": "x", "complete": True}}
+    answer = api.request(method, f"{path}?limit=1", headers=ALICE, **body)  # type: ignore[arg-type]
+    assert code(answer) == (422, "VALIDATION_ERROR")
+    assert rows(database, "alice") == [task]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b" ", 400),
+        (b"{", 400),
+        (b"{}{}", 400),
+        (b"{'title': 'x'}", 400),
+        (b'{"title": "x",}', 400),
+        (b'{"title": "a\nb"}', 400),
+        (b"\xff\xfe", 400),
+        (b"\xef\xbb\xbf{}", 400),
+        ('{"title": "x"}'.encode("utf-16"), 400),
+        (b'{"title": Infinity}', 400),
+        (b'{"title": -Infinity}', 400),
+        (b'{"x": {"y": NaN}}', 400),
+        (b'{"x": ' + b"1" * 5000 + b"}", 400),
+        (b'{"x": ' * 9000 + b"1" + b"}" * 9000, 400),
+        (b"[" * 60_000, 400),
+        (b'{"title": "x", "title": "x"}', 422),
+        (b'{"title": "x", "x": {"a": 1, "a": 2}}', 422),
+        (b'{"title": "x", "": 1}', 422),
+        (b'{"title": "x", "\\ud800": 1}', 422),
+        (b'{"title": "x", "' + b"k" * 60_000 + b'": 1}', 422),
+        (b'{"title": 1e999}', 422),
+        (b'{"title": {"title": "x"}}', 422),
+        (b'[{"title": "x"}]', 422),
+        (b"null", 422),
+        (b"true", 422),
+        (b"0", 422),
+        (b'""', 422),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_a_bad_body_changes_nothing(api: httpx.Client, database: Engine, method: str, body: bytes, status: int) -> None:
+    """What is no JSON is 400, what is no task is 422, and neither is said back."""
+    task = make_task(database, user_id="alice")
+    path = "/api/alice/tasks" if method == "POST" else f"/api/alice/tasks/{task['id']}"
+    answer = api.request(method, path, headers=ALICE | JSON, content=body)
+    assert code(answer) == (status, "VALIDATION_ERROR")
+    assert len(answer.content) < 1000
+    assert rows(database, "alice") == [task]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/json", 201),
+        ("application/json; charset=utf-8", 201),
+        ("APPLICATION/JSON", 201),
+        ("application/merge-patch+json", 201),
+        ("application/vnd.api+json", 201),
+        ("text/json", 400),
+        ("text/plain", 400),
+        ("application/x-json", 400),
+        ("application/jsonx", 400),
+        ("application/", 400),
+        ("json", 400),
+        ("", 400),
+        ("multipart/form-data", 400),
+        ("image/svg+json", 400),
+    ],
+)
+def test_only_json_is_taken_for_json(api: httpx.Client, kind: str, status: int) -> None:
+    """A page of another origin can send text/plain without asking; it must not be taken for JSON."""
+    answer = api.post("/api/alice/tasks", headers=ALICE | {"content-type": kind}, content='{"title": "x"}')
+    assert answer.status_code == status
+
+
+def test_the_limit_of_a_body_is_exact(api: httpx.Client) -> None:
+    """64 KiB are read, one byte more is not, told beforehand or not."""
+    body = b'{"title": "x"}'.ljust(64 * 1024)
+
+    def in_pieces(content: bytes) -> Iterator[bytes]:
+        for start in range(0, len(content), 10_000):
+            yield content[start : start + 10_000]
+
+    for content, status in [(body, 201), (body + b" ", 413)]:
+        assert api.post("/api/alice/tasks", headers=ALICE | JSON, content=content).status_code == status
+        assert api.post("/api/alice/tasks", headers=ALICE | JSON, content=in_pieces(content)).status_code == status
+
+
+def test_bodies_of_what_takes_none_are_ignored(api: httpx.Client, database: Engine) -> None:
+    """The connection goes on to serve."""
+    task = make_task(database, user_id="alice")
+    big = b"x" * 200_000
+    assert api.request("GET", "/api/alice/tasks", headers=ALICE, content=big).status_code == 200
+    assert api.request("DELETE", f"/api/alice/tasks/{task['id']}", headers=ALICE, content=big).status_code == 204
+
+
+# Headers
+
+
+@pytest.mark.parametrize("given", ["a", "A-b_c.9", "x" * 64])
+def test_a_callers_reference_is_kept(api: httpx.Client, given: str) -> None:
+    """On errors too."""
+    for path in ("/health", "/nowhere", "/api/alice/tasks"):
+        assert api.get(path, headers={"x-request-id": given}).headers["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "a b", 'a"', "a\tb", "ü".encode(), "a/b", "a\\u000a"])
+def test_a_reference_that_could_do_harm_is_replaced(api: httpx.Client, given: str) -> None:
+    """It would end up in a log."""
+    answer = api.get("/health", headers={"x-request-id": given})
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+def test_a_preflight_needs_no_token(api: httpx.Client) -> None:
+    """A browser sends none with it."""
+    asked = {
+        "origin": ORIGIN,
+        "access-control-request-method": "PATCH",
+        "access-control-request-headers": "authorization, content-type, x-request-id",
+    }
+    answer = api.options("/api/alice/tasks/1", headers=asked)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["access-control-allow-methods"] == "GET, POST, PUT, PATCH, DELETE"
+    allowed = answer.headers["access-control-allow-headers"].split(", ")
+    assert {"Authorization", "Content-Type", "X-Request-ID"} <= set(allowed)
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"origin": "https://evil.example", "access-control-request-method": "GET"},
+        {"origin": ORIGIN, "access-control-request-method": "TRACE"},
+        {"origin": ORIGIN, "access-control-request-method": "GET", "access-control-request-headers": "x-evil"},
+    ],
+)
+def test_a_preflight_for_something_else_is_refused(api: httpx.Client, asked: dict[str, str]) -> None:
+    """In the envelope, too."""
+    assert code(api.options("/api/alice/tasks", headers=asked)) == (400, "VALIDATION_ERROR")
+
+
+def test_every_kind_of_answer_can_be_read_across_origins(api: httpx.Client) -> None:
+    """A 401 and a 404 as well as a 200; and nobody else's page may."""
+    for path, headers in [("/api/alice/tasks", ALICE), ("/api/alice/tasks", {}), ("/api/bob/tasks", ALICE), ("/x", {})]:
+        answer = api.get(path, headers=headers | {"origin": ORIGIN})
+        assert answer.headers["access-control-allow-origin"] == ORIGIN
+        exposed = answer.headers["access-control-expose-headers"].split(", ")
+        assert {"Link", "Location", "Retry-After", "X-Request-ID"} <= set(exposed)
+        assert "Origin" in answer.headers["vary"]
+        other = api.get(path, headers=headers | {"origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+def test_an_unexpected_failure_is_generic_readable_and_traced(
+    service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A 500 has the envelope, the reference, CORS headers; its cause is in the log, its message is not."""
+    with running_service(service.settings) as broken:
+
+        async def fail() -> None:
+            raise RuntimeError("hunter" + str(1 + 1))
+
+        broken.app.add_api_route("/broken", fail)
+
+        answer = httpx.get(broken.url + "/broken", headers={"origin": ORIGIN, "x-request-id": "find-me"})
+    contract.hold(answer)
+    assert code(answer) == (500, "INTERNAL_ERROR")
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["x-request-id"] == "find-me"
+    assert "RuntimeError" not in answer.text
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "find-me" in line]
+    assert (line["status"], line["error_code"], line["endpoint"]) == (500, "INTERNAL_ERROR", "/broken")
+    assert line["exception"][-1] == "RuntimeError"
+    assert any("in fail" in frame for frame in line["exception"])
+    assert "hunter2" not in json.dumps(line)
+
+
+# HTTPS
+
+
+@pytest.fixture(scope="module")
+def production(service: Service) -> Iterator[Service]:
+    """The service as production runs it, behind a proxy on this machine."""
+    with running_service(settings_for(service.settings.url, environment="production")) as production:
+        yield production
+
+
+def test_production_serves_the_api_over_https_alone(production: Service) -> None:
+    """By what the trusted proxy says, before the token is looked at, and without a redirect."""
+    for headers in (ALICE, {}, ALICE | {"x-forwarded-proto": "http"}):
+        answer = httpx.get(production.url + "/api/alice/tasks", headers=headers)
+        contract.hold(answer)
+        assert code(answer) == (403, "AUTH_FORBIDDEN")
+        assert answer.json()["detail"] == "use https"
+    proxied = {"x-forwarded-proto": "https"}
+    assert httpx.get(production.url + "/api/alice/tasks", headers=ALICE | proxied).status_code == 200
+    assert httpx.get(production.url + "/api/alice/tasks", headers=proxied).status_code == 401
+
+
+def test_production_tells_browsers_to_stay_with_https(production: Service, service: Service) -> None:
+    """On every answer, refusals included; development says nothing of it."""
+    for path in ("/health", "/nowhere", "/api/alice/tasks"):
+        assert httpx.get(production.url + path).headers["strict-transport-security"].startswith("max-age=")
+        assert "strict-transport-security" not in httpx.get(service.url + path).headers
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready"])
+def test_health_is_open_to_load_balancers(production: Service, path: str, database: Engine) -> None:  # noqa: ARG001
+    """Over plain HTTP, without a token."""
+    assert httpx.get(production.url + path).json() == {"status": "ok"}
+
+
+def test_an_untrusted_proxy_is_not_believed(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What X-Forwarded-Proto says counts only from the addresses that uvicorn is told to trust."""
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1")
+    with running_service(settings_for(service.settings.url, environment="production")) as distant:
+        answer = httpx.get(distant.url + "/api/alice/tasks", headers=ALICE | {"x-forwarded-proto": "https"})
+    assert code(answer) == (403, "AUTH_FORBIDDEN")
+
+
+# The log
+
+
+def test_each_request_leaves_one_line(api: httpx.Client, database: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who, what, how it ended and how long it took; refusals and unknown places too."""
+    task = make_task(database, user_id="alice")
+    asked = [
+        ("GET", "/api/alice/tasks?limit=5", ALICE, "alice", "/api/{user_id}/tasks", 200),
+        ("GET", f"/api/alice/tasks/{task['id']}", ALICE, "alice", "/api/{user_id}/tasks/{task_id}", 200),
+        ("GET", f"/api/alice/tasks/{2**60}", ALICE, "alice", "/api/{user_id}/tasks/{task_id}", 404),
+        ("GET", "/api/alice/tasks", {}, None, "/api/{user_id}/tasks", 401),
+        ("GET", "/api/bob/tasks/1", ALICE, "alice", "/api/{user_id}/tasks/{task_id}", 403),
+        ("PUT", "/api/alice/tasks", ALICE, "alice", "/api/{user_id}/tasks", 405),
+        ("GET", "/no/where", {}, None, None, 404),
+        ("GET", "/health", {}, None, "/health", 200),
+    ]
+    for place, (method, path, headers, *_) in enumerate(asked):
+        api.request(method, path, headers=headers | {"x-request-id": f"line-{place}"})
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == len(asked)
+    for place, (line, (method, _, _, user, endpoint, status)) in enumerate(zip(lines, asked, strict=True)):
+        told = {name: line[name] for name in ("request_id", "user_id", "method", "endpoint", "status")}
+        expected = {"request_id": f"line-{place}", "user_id": user, "method": method}
+        assert told == expected | {"endpoint": endpoint, "status": status}
+        assert 0 < line["duration_ms"] < 5000
+
+
+def test_no_secret_is_logged(api: httpx.Client, capsys: pytest.CaptureFixture[str]) -> None:
+    """No token, no body, no title, no query value, whether it goes well or not."""
+    secret, bearer = "sesame4711", ALICE["authorization"].removeprefix("Bearer ")
+    api.post("/api/alice/tasks", headers=ALICE, json={"title": secret, "description": secret})
+    api.post("/api/alice/tasks", headers=ALICE, json={"title": [secret], secret: 1})
+    api.get(f"/api/alice/tasks?complete={secret}&{secret}=1", headers=ALICE)
+    api.get(f"/api/alice/tasks/{secret}", headers=ALICE)
+    api.get(f"/{secret}")
+    api.get("/api/alice/tasks", headers={"authorization": f"Bearer {secret}"})
+    api.get("/api/alice/tasks", headers={"x-request-id": f"{secret} x"})
+    logged = capsys.readouterr().out
+    assert len(logged.splitlines()) == 7
+    assert secret not in logged
+    assert bearer not in logged
+    assert bearer.split(".")[2] not in logged
+
+
+def test_a_path_can_not_forge_a_line(api: httpx.Client, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor can a user's id."""
+    user = '{"a": "b"}'
+    api.get("/api/x%0A{%22status%22:200}/tasks", headers={"authorization": f"Bearer {token(user)}"})
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["user_id"] == user
+
+
+def test_a_failing_database_is_told_in_the_log_by_its_code(
+    api: httpx.Client, database: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the database said may hold what a user wrote; its code is enough to find the cause."""
+    with database.begin() as connection:
+        connection.execute(text("ALTER TABLE task RENAME TO elsewhere"))
+    try:
+        answer = api.post("/api/alice/tasks", headers=ALICE, json={"title": "sesame4711"})
+        assert code(answer) == (500, "DATABASE_ERROR")
+        assert code(api.get("/health/ready")) == (503, "DATABASE_ERROR")
+    finally:
+        with database.begin() as connection:
+            connection.execute(text("ALTER TABLE elsewhere RENAME TO task"))
+    assert api.get("/health/ready").status_code == 200
+    logged = capsys.readouterr().out
+    assert "SQLSTATE 42P01" in json.loads(logged.splitlines()[0])["exception"]
+    assert "sesame4711" not in logged
