@@ -7,7 +7,7 @@ import pytest
 
 from app.settings import Settings, SettingsError, load
 
-SECRET = "Zk3vQp9xLr7tYw2uNs5mHd8cBf4gJa6e"  # noqa: S105 - made up
+SECRET = "Zk3vQp9xLr7tYw2uNs5mHd8cBf4gJa6e"
 PRODUCTION = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://db/x", "BETTER_AUTH_SECRET": SECRET}
 
 

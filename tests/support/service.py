@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.settings import Settings
 
-SECRET = "the-tests-own-shared-secret-0123456789"  # noqa: S105 - made up
+SECRET = "the-tests-own-shared-secret-0123456789"
 ORIGIN = "http://localhost:3000"
 
 
