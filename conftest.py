@@ -10,7 +10,7 @@ from tests.support.cluster import Cluster, running_cluster
 from tests.support.people import Cast
 from tests.support.service import Service, running_service, settings_for
 
-pytest_plugins = ["steps.people", "steps.tasks", "steps.answers", "steps.promises"]
+pytest_plugins = ["steps.people", "steps.tasks", "steps.answers", "steps.promises", "steps.traces"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -102,9 +102,16 @@ class Pool:
     """At most `size` connections to the database at `url`; those who wait for one are served in order."""
 
     def __init__(self, url: str, size: int) -> None:
+        self.size = size
+        self.in_use = 0
         self._dsn = {"fallback_application_name": "todo-api"} | parse_dsn(url)
         self._places = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
+
+    @property
+    def idle(self) -> int:
+        """How many connections wait for work."""
+        return len(self._idle)
 
     async def fetch(self, query: Query) -> tuple[Any, ...] | None:
         """Run the query, committed when this returns, and return its first row, if it has one.
@@ -114,7 +121,11 @@ class Pool:
         """
         try:
             async with asyncio.timeout_at(_deadline.get()), self._places:
-                return await self._run(query)
+                self.in_use += 1
+                try:
+                    return await self._run(query)
+                finally:
+                    self.in_use -= 1
         except (TimeoutError, OSError, psycopg2.Error) as failure:
             raise DatabaseError from failure
 

@@ -15,11 +15,11 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from app import health, router
+from app import health, observability, router
 from app.auth import Authentication
 from app.database import Pool
 from app.errors import BadRequest, ErrorBoundary, envelope, handle
-from app.observability import Observability
+from app.observability import Metrics, Observability, log_as_json
 from app.settings import Settings, SettingsError, load
 
 ABOUT = """Each person's tasks, and nobody else's. Sign in with Better Auth and send its JWT as a bearer token."""
@@ -45,8 +45,11 @@ def create_app(settings: Settings) -> FastAPI:
     """
     pool, probe = Pool(settings.url, settings.database_pool_size), Pool(settings.url, 1)
 
+    metrics = Metrics(pool)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        log_as_json()
         yield
         pool.close()
         probe.close()
@@ -60,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
         exception_handlers={HTTPException: handle, RequestValidationError: handle},
         middleware=[
-            Middleware(Observability, settings=settings),
+            Middleware(Observability, settings=settings, metrics=metrics),
             Middleware(
                 CORS,
                 allow_origins=settings.cors_origins,
@@ -72,9 +75,9 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(Authentication, settings=settings),
         ],
     )
-    app.state.database, app.state.probe = pool, probe
+    app.state.database, app.state.probe, app.state.metrics = pool, probe, metrics
     # flat, where include_router would nest: the log and a 405's Allow look routes up by their path
-    app.router.routes.extend([*router.router.routes, *health.router.routes])
+    app.router.routes.extend([*router.router.routes, *health.router.routes, *observability.router.routes])
     return app
 
 

@@ -1,0 +1,72 @@
+"""The steps about what a request leaves in the log."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from pytest_bdd import then, when
+
+from steps.inputs import SECRET
+from steps.promises import ENDS
+from steps.vocabulary import said
+from tests.support.people import Cast
+from tests.support.tokens import token
+
+TASKS, ONE_TASK = "/api/{user_id}/tasks", "/api/{user_id}/tasks/{task_id}"
+TASK = json.dumps({"title": SECRET, "description": SECRET})
+# What is asked for: method, path, body, and the endpoint that the log should name.
+ASKED = {
+    "a new task": ("POST", "/api/alice/tasks", TASK, TASKS),
+    "a task with a wrong field": ("POST", "/api/alice/tasks", json.dumps({SECRET: SECRET, "title": [SECRET]}), TASKS),
+    "somebody else's list": ("GET", f"/api/bob/tasks?complete={SECRET}", None, TASKS),
+    "a task that is not there": ("PATCH", f"/api/alice/tasks/{2**60}", TASK, ONE_TASK),
+    "something unreadable": ("PUT", "/api/alice/tasks/1", f'{{"{SECRET}', ONE_TASK),
+    "far too much": ("POST", "/api/alice/tasks", SECRET * 10_000, TASKS),
+}
+FORGED = token("alice", secret="mallory-" * 8)
+
+
+@pytest.fixture
+def traces(capsys: pytest.CaptureFixture[str]) -> Iterator[dict[str, str]]:
+    """What the request was, and what the log has since."""
+    yield {"endpoint": TASKS}
+    capsys.readouterr()
+
+
+@when(said("{who:Person} asks for {what} with a secret in all that she sends"))
+def _(cast: Cast, traces: dict[str, str], capsys: pytest.CaptureFixture[str], who: str, what: str) -> None:
+    method, path, body, traces["endpoint"] = ASKED[what]
+    capsys.readouterr()
+    headers = {"content-type": "application/json", "user-agent": SECRET, "x-request-id": f"{SECRET}/x"}
+    cast(who).ask(method, path, content=body, headers=headers)
+    traces["log"] = capsys.readouterr().out
+
+
+@when("Mallory asks for Alice's list with a forged token")
+def _(cast: Cast, traces: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    mallory = cast("Mallory")
+    mallory.token = FORGED
+    capsys.readouterr()
+    mallory.ask("GET", cast("Alice").tasks_path())
+    traces["log"] = capsys.readouterr().out
+
+
+@then(said("exactly one line in the log tells of it: that it was {whom}, what it was and that it ended in {end}"))
+def _(traces: dict[str, str], whom: str, end: str) -> None:
+    (line,) = [json.loads(line) for line in traces["log"].splitlines()]
+    assert line["user_id"] == {"Alice": "alice", "nobody known": None}[whom]
+    assert line["endpoint"] == traces["endpoint"]
+    assert str(line["status"]) in ENDS[end]
+    assert line["request_id"]
+    assert line["duration_ms"] > 0
+
+
+@then("the secret is nowhere in the log")
+def _(traces: dict[str, str]) -> None:
+    assert SECRET not in traces["log"]
+
+
+@then("the forged token is nowhere in the log")
+def _(traces: dict[str, str]) -> None:
+    for part in FORGED.split("."):
+        assert part not in traces["log"]

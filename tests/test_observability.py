@@ -1,0 +1,159 @@
+"""What an operator sees: metrics, hang-ups, and what libraries log (spec: Non-functional requirements)."""
+
+import json
+import logging
+import re
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Engine, text
+
+from tests.support.factories import make_task
+from tests.support.service import Service, running_service
+from tests.support.tokens import token
+
+ALICE = {"authorization": f"Bearer {token('alice')}"}
+TASKS, ONE_TASK = "/api/{user_id}/tasks", "/api/{user_id}/tasks/{task_id}"
+Labels = tuple[tuple[str, str], ...]
+
+
+def scrape(service: Service) -> dict[tuple[str, Labels], float]:
+    """Every sample by its name and labels, as Prometheus reads them."""
+    answer = httpx.get(service.url + "/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    families = text_string_to_metric_families(answer.text)
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def labelled(name: str, **labels: str) -> tuple[str, Labels]:
+    """The key of a sample."""
+    return name, tuple(sorted(labels.items()))
+
+
+def raw(service: Service, data: bytes) -> socket.socket:
+    """Send bytes and keep the connection."""
+    port = httpx.URL(service.url).port
+    assert port
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall(data)
+    return connection
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    """What has been logged since."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_each_request_is_counted_by_what_and_how_it_ended(service: Service, database: Engine) -> None:  # noqa: ARG001
+    """Requests, errors by code, and durations, under the same labels."""
+    before = scrape(service)
+    for _ in range(3):
+        httpx.get(f"{service.url}/api/alice/tasks", headers=ALICE)
+    httpx.get(f"{service.url}/api/alice/tasks")
+    httpx.post(f"{service.url}/api/alice/tasks", headers=ALICE, json={})
+    httpx.get(f"{service.url}/api/alice/tasks/1", headers=ALICE)
+    after = scrape(service)
+    for endpoint, method, status, count, error_code in [
+        (TASKS, "GET", "200", 3, None),
+        (TASKS, "GET", "401", 1, "AUTH_MISSING"),
+        (TASKS, "POST", "422", 1, "VALIDATION_ERROR"),
+        (ONE_TASK, "GET", "404", 1, "NOT_FOUND"),
+    ]:
+        labels = {"method": method, "endpoint": endpoint, "status": status}
+        for name in ("http_requests_total", "http_request_duration_seconds_count"):
+            key = labelled(name, **labels)
+            assert after[key] - before.get(key, 0) == count, key
+        if error_code:
+            key = labelled("http_errors_total", **labels, error_code=error_code)
+            assert after[key] - before.get(key, 0) == 1
+
+
+def test_unknown_places_and_users_do_not_make_labels(service: Service) -> None:
+    """Whatever a scanner asks for is one label."""
+    before = len(scrape(service))
+    for place in range(30):
+        httpx.get(f"{service.url}/wp-login-{place}")
+        httpx.get(f"{service.url}/api/user-{place}/tasks/{place}")
+        httpx.get(f"{service.url}/api/user-{place}/x{place}")
+    after = scrape(service)
+    new = {dict(labels).get("endpoint") for name, labels in after if name == "http_requests_total"}
+    assert "none" in new
+    assert not [key for key in after if re.search("user-|wp-login|x1", str(key))]
+    # two endpoints at most, each with a request count and a histogram
+    assert len(after) - before < 4 * 25
+
+
+def test_the_pool_can_be_watched(service: Service, database: Engine) -> None:
+    """Its size, and how much of it is in use while a statement waits."""
+    task = make_task(database, user_id="alice")
+    assert scrape(service)[labelled("database_pool_size")] == 16
+    with database.connect() as lock, ThreadPoolExecutor(1) as client:
+        lock.execute(text("SELECT 1 FROM task FOR UPDATE"))
+        url = f"{service.url}/api/alice/tasks/{task['id']}"
+        asked = client.submit(httpx.delete, url, headers=ALICE)
+        time.sleep(0.4)
+        busy = scrape(service)
+        lock.rollback()
+        assert asked.result().status_code == 204
+    idle = scrape(service)
+    assert (busy[labelled("database_connections_in_use")], idle[labelled("database_connections_in_use")]) == (1, 0)
+    assert idle[labelled("database_connections_idle")] >= 1
+
+
+def test_a_client_that_hung_up_is_499(service: Service, database: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    """The work was done, but nobody waited for the answer."""
+    task = make_task(database, user_id="alice")
+    with database.connect() as lock:
+        lock.execute(text("SELECT 1 FROM task FOR UPDATE"))
+        head = f"DELETE /api/alice/tasks/{task['id']} HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['authorization']}"
+        connection = raw(service, f"{head}\r\nX-Request-ID: gone\r\n\r\n".encode())
+        time.sleep(0.3)
+        connection.close()
+        time.sleep(0.1)
+        lock.rollback()
+    time.sleep(0.3)
+    (line,) = [line for line in lines(capsys) if line.get("request_id") == "gone"]
+    assert (line["status"], line["user_id"], line["endpoint"]) == (499, "alice", ONE_TASK)
+
+
+def test_a_client_that_hung_up_while_it_sent_is_499(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half a body is nobody's request."""
+    head = f"POST /api/alice/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['authorization']}\r\nX-Request-ID: half"
+    connection = raw(service, f"{head}\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{{".encode())
+    time.sleep(0.2)
+    connection.close()
+    time.sleep(0.3)
+    (line,) = [line for line in lines(capsys) if line.get("request_id") == "half"]
+    assert line["status"] == 499
+
+
+def test_what_uvicorn_says_is_json_too(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    """And has nothing of what was sent."""
+    with running_service(service.settings) as other, raw(other, b"GET sesame4711\r\nnonsense\r\n\r\n") as connection:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+    (line,) = [line for line in lines(capsys) if line.get("logger")]
+    assert (line["level"], line["logger"]) == ("WARNING", "uvicorn.error")
+    assert "sesame4711" not in str(line)
+
+
+def test_a_librarys_exception_is_traced_without_its_message(
+    service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message may hold what a user wrote."""
+    with running_service(service.settings):
+        try:
+            raise RuntimeError("sesame" + str(4711))
+        except RuntimeError:
+            logging.getLogger("some.library").exception("It failed")
+    (line,) = [line for line in lines(capsys) if line.get("logger") == "some.library"]
+    assert (line["level"], line["message"]) == ("ERROR", "It failed")
+    assert "RuntimeError" in str(line["exception"])
+    assert "sesame4711" not in str(line)
