@@ -1,13 +1,16 @@
 """What all tests and steps share: the database, the service, the people."""
 
+import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.people import Cast
+from tests.support.processes import Run, postgres_of
 from tests.support.service import Service, running_service, settings_for
 
 pytest_plugins = ["steps.people", "steps.tasks", "steps.answers", "steps.promises", "steps.traces"]
@@ -50,3 +53,30 @@ def database(cluster: Cluster) -> Engine:
 def cast(service: Service, database: Engine) -> Cast:  # noqa: ARG001 - a scenario starts without tasks
     """Everybody in the scenario."""
     return Cast(service)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Run]]:
+    """Start servers that are gone after the test, each with its PostgreSQL."""
+    runs: list[Run] = []
+
+    def start(folder: Path, command: list[str] | None = None, **variables: str) -> Run:
+        runs.append(Run(folder, command, **variables))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        if run.process.poll() is None:
+            run.process.kill()
+            run.process.communicate()
+        for orphan in postgres_of(run.folder):
+            orphan.terminate()
+            orphan.wait(10)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's own user may reach, which pytest's are not."""
+    with tempfile.TemporaryDirectory(prefix="todo-api-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)

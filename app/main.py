@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 from fastapi import FastAPI
@@ -50,6 +51,10 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         log_as_json()
+        if find_spec("opentelemetry.sdk"):
+            from app.tracing import scrub_spans  # noqa: PLC0415 - an optional extra
+
+            scrub_spans()
         yield
         pool.close()
         probe.close()
@@ -60,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
         description=ABOUT,
         lifespan=lifespan,
         redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry={"metrics": False, "logs": False, "operation_spans": False, "auto_configure": True},
         exception_handlers={HTTPException: handle, RequestValidationError: handle},
         middleware=[
             Middleware(Observability, settings=settings, metrics=metrics),

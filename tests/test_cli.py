@@ -1,115 +1,21 @@
 """`todo-api` as a person runs it: processes, signals, files (spec: Configuration; README)."""
 
 import json
-import os
 import signal
 import socket
 import stat
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import jwt
-import psutil
 import pytest
 
 import app.main
 from tests.support.cluster import Cluster
+from tests.support.processes import UVICORN, Run, postgres_of, todo_api
 from tests.support.service import SECRET
-
-TODO_API = [str(Path(sys.executable).parent / "todo-api")]
-UVICORN = [str(Path(sys.executable).parent / "uvicorn"), "app.main:app"]
-
-
-def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """Nothing but what a program needs, what measures coverage, and these variables."""
-    kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COV")}
-    return kept | {"HOME": str(folder), "DATA_DIR": str(folder / "data")} | variables
-
-
-def todo_api(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, in an empty folder."""
-    command, env = [*TODO_API, *arguments], environment(folder, **variables)
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
-
-
-class Run:
-    """A server that is running, or was."""
-
-    def __init__(self, folder: Path, command: list[str] | None = None, **variables: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        self.url, self.folder = f"http://127.0.0.1:{port}", folder
-        self.process = subprocess.Popen(  # noqa: S603 - our own
-            command or [*TODO_API, "serve"],
-            cwd=folder,
-            env=environment(folder, **{"PORT": str(port)} | variables),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def wait_until_up(self) -> "Run":
-        """Return once it answers."""
-        end = time.monotonic() + 30
-        while time.monotonic() < end and self.process.poll() is None:
-            try:
-                httpx.get(self.url + "/health")
-            except httpx.TransportError:
-                time.sleep(0.05)
-            else:
-                return self
-        raise AssertionError(self.process.communicate())
-
-    def token(self, user: str) -> str:
-        """A token, as the greeting tells to get one."""
-        return todo_api(self.folder, "token", user).stdout.strip()
-
-    def stop(self, by: signal.Signals) -> tuple[int, str, str]:
-        """Send a signal and return the exit status, stdout and stderr."""
-        self.process.send_signal(by)
-        out, err = self.process.communicate(timeout=30)
-        return self.process.returncode, out, err
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., Run]]:
-    """Start servers that are gone after the test, each with its PostgreSQL."""
-    runs: list[Run] = []
-
-    def start(folder: Path, command: list[str] | None = None, **variables: str) -> Run:
-        runs.append(Run(folder, command, **variables))
-        return runs[-1]
-
-    yield start
-    for run in runs:
-        if run.process.poll() is None:
-            run.process.kill()
-            run.process.communicate()
-        for orphan in postgres_of(run.folder):
-            orphan.terminate()
-            orphan.wait(10)
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that PostgreSQL's own user may reach, which pytest's are not."""
-    with tempfile.TemporaryDirectory(prefix="todo-api-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-def postgres_of(folder: Path) -> list[psutil.Process]:
-    """The postmasters whose data is in this folder."""
-    return [
-        process
-        for process in psutil.process_iter(["name", "cmdline"])
-        if process.info["name"] == "postgres" and str(folder) in " ".join(process.info["cmdline"] or [])
-    ]
 
 
 def create(run: Run, title: str) -> None:
@@ -220,9 +126,9 @@ def test_a_port_in_use_is_told_and_leaves_nothing_behind(folder: Path, serve: Ca
     """Its PostgreSQL is stopped again."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         run = serve(folder, PORT=str(taken.getsockname()[1]))
-        _, err = run.process.communicate(timeout=30)
+        out, _ = run.process.communicate(timeout=30)
     assert run.process.returncode not in (0, None)
-    assert "address already in use" in err
+    assert "address already in use" in json.loads(out)["message"]
     assert postgres_of(folder) == []
 
 

@@ -3,9 +3,14 @@
 import json
 import logging
 import re
+import signal
 import socket
+import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text
 
 from tests.support.factories import make_task
+from tests.support.processes import Run
 from tests.support.service import Service, running_service
 from tests.support.tokens import token
 
@@ -157,3 +163,47 @@ def test_a_librarys_exception_is_traced_without_its_message(
     assert (line["level"], line["message"]) == ("ERROR", "It failed")
     assert "RuntimeError" in str(line["exception"])
     assert "sesame4711" not in str(line)
+
+
+class Collector(ThreadingHTTPServer):
+    """An OpenTelemetry collector that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, bytes]] = []
+        super().__init__(("127.0.0.1", 0), _Receive)
+
+
+class _Receive(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        """Keep the body."""
+        self.server.received.append((self.path, self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+def test_traces_are_sent_where_they_are_asked_for_and_hold_no_secret(folder: Path, serve: Callable[..., Run]) -> None:
+    """By the standard variables; the route's template is there, what was sent is not."""
+    with Collector() as collector:
+        thread = threading.Thread(target=collector.serve_forever)
+        thread.start()
+        run = serve(folder, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.server_port}").wait_until_up()
+        headers = {"authorization": f"Bearer {run.token('alice')}"}
+        tasks = f"{run.url}/api/alice/tasks"
+        assert httpx.post(tasks, headers=headers, json={"title": "sesame4711"}).status_code == 201
+        assert httpx.get(f"{tasks}?complete=sesame4711", headers=headers).status_code == 422
+        assert httpx.get(f"{tasks}/sesame4711", headers=headers).status_code == 422
+        assert httpx.get(f"{run.url}/sesame4711?sesame4711=sesame4711").status_code == 404
+        assert run.stop(signal.SIGTERM)[0] == 0
+        collector.shutdown()
+        thread.join()
+    assert {path for path, _ in collector.received} == {"/v1/traces"}
+    sent = b"".join(body for _, body in collector.received)
+    assert sent.count(TASKS.encode()) >= 2
+    assert ONE_TASK.encode() in sent
+    assert b"sesame4711" not in sent
+    assert headers["authorization"].split(".")[2].encode() not in sent

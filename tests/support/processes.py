@@ -1,0 +1,75 @@
+"""The service as a person runs it: `todo-api` in a process of its own, in an empty folder."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+
+TODO_API = [str(Path(sys.executable).parent / "todo-api")]
+UVICORN = [str(Path(sys.executable).parent / "uvicorn"), "app.main:app"]
+
+
+def environment(folder: Path, **variables: str) -> dict[str, str]:
+    """Nothing but what a program needs, what measures coverage, and these variables."""
+    kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COV")}
+    return kept | {"HOME": str(folder), "DATA_DIR": str(folder / "data")} | variables
+
+
+def todo_api(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, in an empty folder."""
+    command, env = [*TODO_API, *arguments], environment(folder, **variables)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+
+
+class Run:
+    """A server that is running, or was."""
+
+    def __init__(self, folder: Path, command: list[str] | None = None, **variables: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.url, self.folder = f"http://127.0.0.1:{port}", folder
+        self.process = subprocess.Popen(  # noqa: S603 - our own
+            command or [*TODO_API, "serve"],
+            cwd=folder,
+            env=environment(folder, **{"PORT": str(port)} | variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_until_up(self) -> "Run":
+        """Return once it answers."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                httpx.get(self.url + "/health")
+            except httpx.TransportError:
+                time.sleep(0.05)
+            else:
+                return self
+        raise AssertionError(self.process.communicate())
+
+    def token(self, user: str) -> str:
+        """A token, as the greeting tells to get one."""
+        return todo_api(self.folder, "token", user).stdout.strip()
+
+    def stop(self, by: signal.Signals) -> tuple[int, str, str]:
+        """Send a signal and return the exit status, stdout and stderr."""
+        self.process.send_signal(by)
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out, err
+
+
+def postgres_of(folder: Path) -> list[psutil.Process]:
+    """The postmasters whose data is in this folder."""
+    return [
+        process
+        for process in psutil.process_iter(["name", "cmdline"])
+        if process.info["name"] == "postgres" and str(folder) in " ".join(process.info["cmdline"] or [])
+    ]
