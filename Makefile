@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run install test lint lines lock
+.PHONY: run install test lint lines lock bench
 
 run: install
 	@exec $(BIN)/todo-api serve
@@ -23,6 +23,9 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python -m tests.bench $(BENCH)
 
 # lines of code per file of app/: no blanks, comments, docstrings or migrations
 lines: install
