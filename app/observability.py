@@ -21,8 +21,6 @@ from app.settings import Settings
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 ANSWERING = 0.1
 """The share of the request's time that is kept for the answer, after the database was given up."""
-QUICK = 0.05
-"""Seconds; a quicker answer is on its way before a hang-up could be noticed."""
 HUNG_UP = 499
 """The status in the log where the client did not wait for its answer (nginx's number; RFC 9110 has none)."""
 API_HEADERS = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]
@@ -91,14 +89,12 @@ class Observability:
         headers = [(b"x-request-id", request_id), *self._always]
         if scope["path"].startswith("/api/"):
             headers += API_HEADERS
-        status = HUNG_UP
+        status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                slow = time.perf_counter() - began > QUICK or message["status"] >= 400  # noqa: PLR2004 - an error
-                if not (slow and await Request(scope, receive).is_disconnected()):
-                    status = message["status"]
+                status = HUNG_UP if _hung_up(receive) else message["status"]
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 
@@ -118,6 +114,17 @@ class Observability:
                 **({"error_code": error_code} if error_code else {}),
                 **({"exception": trace(exception)} if exception else {}),
             )
+
+
+def _hung_up(receive: Receive) -> bool:
+    """Whether the client is gone: then the server tells so at once, and else it would wait, which we don't."""
+    asking: Any = receive()
+    try:
+        asking.send(None)
+    except StopIteration as told:
+        return bool(told.value["type"] == "http.disconnect")
+    asking.close()
+    return False
 
 
 def _request_id(scope: Scope) -> bytes:

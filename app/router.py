@@ -44,7 +44,7 @@ Offset = Annotated[int, Parameter(ge=0, le=ID_MAX, description="How many tasks t
 After = Annotated[int, Parameter(ge=1, le=ID_MAX, description="The last task of the page before."), Digits]
 
 
-def _database(request: Request) -> Pool:
+async def _database(request: Request) -> Pool:  # async, or FastAPI would send it through a thread
     pool: Pool = request.app.state.database
     return pool
 
