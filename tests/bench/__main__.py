@@ -180,9 +180,9 @@ async def pace(port: int, seconds: float, per_second: int = 100) -> list[float]:
     return sorted(latencies)
 
 
-def grow(engine: Engine, service: Server, sizes: list[int]) -> list[dict[str, float]]:
+def grow(engine: Engine, service: Server, sizes: list[int]) -> list[dict[str, object]]:
     """How the cost of each request grows with the table, and with one user's share of it; medians in ms."""
-    table = []
+    table: list[dict[str, object]] = []
     with engine.begin() as connection:
         connection.execute(text("TRUNCATE task"))
     held = 0
@@ -194,7 +194,7 @@ def grow(engine: Engine, service: Server, sizes: list[int]) -> list[dict[str, fl
         if size > held:
             fill(engine, USERS, max(1, (size - held) // USERS), f"crowd{size}-")
         for user in ("small1", "large1") if size == sizes[-1] else ("small1",):
-            table.append({"tasks": size, "user": user} | times_of(service, user))  # type: ignore[dict-item,operator]
+            table.append({"tasks": size, "user": user, **times_of(service, user)})
     return table
 
 
