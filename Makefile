@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run install test lint lines lock
+.PHONY: run install test lint lines lock node
 
 run: install
 	@exec $(BIN)/todo-api serve
@@ -23,6 +23,13 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# what some scenarios need besides Python: Node.js itself must be there
+node: tests/node/node_modules/.package-lock.json
+
+tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
+	cd tests/node && npm ci --no-audit --no-fund
+	@touch $@
 
 # lines of code per file of app/: no blanks, comments, docstrings or migrations
 lines: install

@@ -44,7 +44,7 @@ class Keys:
         self._url = url
         self._tls = httpx.create_ssl_context()
         self._served: object = None
-        self._failure: Exception | None = None
+        self._failed = False
         self._began = self._next = -math.inf
         self._pause, self._waiting = PAUSE_MIN, 0
         self._fetching: asyncio.Task[None] | None = None
@@ -57,9 +57,9 @@ class Keys:
         asked = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout_at(min(asked + DECIDED_WITHIN, deadline())):
-                while key_id not in self.current and (self._began < asked or self._failure):
+                while key_id not in self.current and (self._began < asked or self._failed):
                     if self._began >= asked:
-                        raise KeysUnavailable from self._failure
+                        raise KeysUnavailable
                     await self._wait_or_fetch()
         except TimeoutError as slow:
             raise KeysUnavailable from slow
@@ -75,7 +75,7 @@ class Keys:
         if pause <= 0 or (self._fetching and not self._fetching.done()):
             await self._fetched()
         elif pause > WAIT_MAX or self._waiting >= WAITERS_MAX:
-            raise KeysUnavailable from self._failure
+            raise KeysUnavailable
         else:
             self._waiting += 1
             try:
@@ -94,9 +94,9 @@ class Keys:
         began, known = clock(), self.current.keys()
         try:
             self._take(await self._download())
-            self._failure = None
+            self._failed = False
         except Exception as failure:  # whatever is served there, known keys go on
-            self._failure = failure
+            self._failed = True
             _log.warning("the keys of Better Auth can't be had: %s", type(failure).__name__)
         fruitless = self.current.keys() <= known and began - self._next < PAUSE_MAX
         self._pause = min(self._pause * 2, PAUSE_MAX) if fruitless else PAUSE_MIN
