@@ -4,8 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -13,48 +11,16 @@ import jwt
 import pytest
 
 from app import auth, jwks
-from app.errors import AuthInvalid, KeysUnavailable
-from tests.support import contract
+from app.errors import AuthInvalid
 from tests.support.cluster import Cluster
-from tests.support.key_server import HABITS, Key, KeyServer, key_server
-from tests.support.service import Service, running_service, settings_for
+from tests.support.home import Home, home, unavailable
+from tests.support.key_server import HABITS, Key
+from tests.support.service import Service, settings_for
 from tests.support.tokens import token
 
 BAD_HABITS = sorted(HABITS.keys() - {"serve", "serve slowly"})
 QUICK = 0.2
 """Seconds within which an answer has not waited for any fetch that hangs, nor for a pause."""
-
-
-@dataclass
-class Home:
-    """A key server, and a service that trusts it."""
-
-    server: KeyServer
-    service: Service
-
-    def ask(self, bearer: str, client: httpx.Client | None = None, user: str = "alice") -> httpx.Response:
-        """List a user's tasks."""
-        headers = {"authorization": f"Bearer {bearer}"}
-        answer = (client or httpx).get(f"{self.service.url}/api/{user}/tasks", headers=headers, timeout=30)
-        contract.hold(answer)
-        return answer
-
-    def token(self, key: Key, user: str = "alice", **others: Any) -> str:
-        """Sign a token as the server's Better Auth would."""
-        return key.token(self.server.url, user, **others)
-
-    def status(self, key: Key, **others: Any) -> int:
-        """Ask with a new token under a key."""
-        return self.ask(self.token(key, **others)).status_code
-
-
-@contextmanager
-def home(cluster: Cluster, *keys: Key, path: str = "", **settings: Any) -> Iterator[Home]:
-    """Run both, with both modes configured."""
-    with ExitStack() as stack:
-        server = stack.enter_context(key_server(*keys))
-        chosen = settings_for(cluster.url, **{"better_auth_url": server.url + path} | settings)
-        yield Home(server, stack.enter_context(running_service(chosen)))
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +47,6 @@ def known(at_home: Home, first: Key) -> Home:
     """The same, and the first key has been fetched."""
     assert at_home.status(first) == 200
     return at_home
-
-
-def unavailable(answer: httpx.Response) -> bool:
-    """Whether the service says that it can't judge."""
-    return answer.status_code == 500 and answer.json()["detail"] == KeysUnavailable.sentence
 
 
 def bogus(here: Home, count: int, *, clients: int) -> list[httpx.Response]:
@@ -267,11 +228,9 @@ def test_keys_are_fetched_again_without_being_asked_for(
         good = here.token(first)
         assert here.ask(good).status_code == 200
         here.server.serve(second)
-        time.sleep(0.8)
+        time.sleep(0.6)
+        assert here.server.fetches in (2, 3)
         assert here.ask(good).status_code == here.status(first) == 401
-        fetches = here.server.fetches
-        time.sleep(1)
-        assert here.server.fetches - fetches in (3, 4)
 
 
 def test_another_key_under_the_same_id_ends_the_old_ones_tokens(known: Home, first: Key, second: Key) -> None:
@@ -342,12 +301,12 @@ def test_who_would_wait_too_long_is_told_at_once(cluster: Cluster, first: Key, m
 def test_after_a_quiet_time_the_pause_is_short_again(known: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever Mallory did before."""
     monkeypatch.setattr(jwks, "PAUSE_MIN", 0.1)
-    monkeypatch.setattr(jwks, "PAUSE_MAX", 0.8)
-    bogus(known, 5, clients=1)
-    time.sleep(2)
+    monkeypatch.setattr(jwks, "PAUSE_MAX", 0.6)
+    bogus(known, 3, clients=1)
+    time.sleep(1.3)
     began = time.monotonic()
     assert [answer.status_code for answer in bogus(known, 2, clients=1)] == [401, 401]
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 0.5
 
 
 # A server that misbehaves
