@@ -18,13 +18,13 @@ from app import jwks
 from tests.support.cluster import Cluster
 from tests.support.home import Home, home
 from tests.support.key_server import Key, base64url, key_server, part
-from tests.support.service import SECRET
 from tests.support.tokens import claims, token
 
 ED, EC, EC521, RSA, PSS = KEYS = tuple(Key(name, name) for name in jwks.ALGORITHMS)
 MALLORYS = Key("EdDSA")
 """A key of hers, with the id of one of Better Auth's."""
 NEW = Key("new")
+SECRET = "a-secret-that-is-long-enough-for-the-whole-family-of-hs256-hs384-and-hs512"  # noqa: S105 - made up
 Forge = Callable[[Home], str]
 
 
@@ -34,7 +34,7 @@ def here(cluster: Cluster) -> Iterator[Home]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jwks, "PAUSE_MIN", 0.01)
         patch.setattr(jwks, "PAUSE_MAX", 0.01)
-        with home(cluster, *KEYS) as both:
+        with home(cluster, *KEYS, better_auth_secret=SECRET) as both:
             yield both
 
 
@@ -292,7 +292,7 @@ def test_the_table_is_of_tokens_that_are_all_but_good(here: Home) -> None:
     assert here.status(ED, exp=NOW + 30 * 24 * 3600) == 200
     assert here.status(ED, nbf=NOW, iat=NOW + 5) == 200
     assert here.status(ED, image="x" * 5000) == 200
-    assert here.ask(token("alice")).status_code == 200
+    assert here.ask(token("alice", secret=SECRET)).status_code == 200
 
 
 def test_a_token_before_its_key_is_not_remembered_as_bad(here: Home) -> None:
