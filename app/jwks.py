@@ -23,8 +23,8 @@ FETCH_WITHIN = 2.0
 """Seconds for a whole fetch, from the name's look-up to the last byte."""
 SET_MAX = 1024 * 1024
 """Bytes; a thousand RSA keys."""
-REFRESH = 30.0
-"""Seconds between fetches when nothing else calls for one: a withdrawn key works for so long at most."""
+REFRESH = 25.0
+"""Seconds between fetches when nothing else calls for one: a withdrawn key works until the next one is done."""
 PAUSE_MIN, PAUSE_MAX = 0.25, 2.5
 """Seconds from the end of a fetch to the next; a rotated key waits for the longest of them at most."""
 WAIT_MAX, WAITERS_MAX = 1.0, 100
