@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import jwt
 from fastapi import Path, Request, Security
 from fastapi.security import HTTPBearer
+from jwt.types import Options
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import AuthForbidden, AuthInvalid, AuthMissing, NotFound
@@ -79,15 +80,8 @@ class Verifier:
 
     def _decoded(self, token: str, key: jwt.PyJWK | str, algorithm: str, origin: str | None = None) -> dict[str, Any]:
         issuer, audience = self._issuer or origin, self._audience or origin
-        return jwt.decode(
-            token,
-            key,
-            algorithms=[algorithm],
-            issuer=issuer,
-            audience=audience,
-            leeway=LEEWAY,
-            options={"require": ["exp"], "verify_aud": audience is not None, "enforce_minimum_key_length": True},
-        )
+        rules: Options = {"require": ["exp"], "verify_aud": bool(audience), "enforce_minimum_key_length": True}
+        return jwt.decode(token, key, [algorithm], rules, issuer=issuer, audience=audience, leeway=LEEWAY)
 
 
 def _user(claims: Mapping[str, Any]) -> str:

@@ -9,7 +9,6 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Mapping
 from contextlib import suppress
 
 import httpx
@@ -39,7 +38,7 @@ class Keys:
     """The key set at `url`, fetched when first asked for and then kept up to date."""
 
     def __init__(self, url: str) -> None:
-        self.current: Mapping[str, PyJWK] = {}
+        self.current: dict[str, PyJWK] = {}
         """By key id; another object after any change."""
         self._url = url
         self._tls = httpx.create_ssl_context()
@@ -55,14 +54,12 @@ class Keys:
         if self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh())
         asked = asyncio.get_running_loop().time()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout_at(min(asked + DECIDED_WITHIN, deadline())):
-                while key_id not in self.current and (self._began < asked or self._failed):
-                    if self._began >= asked:
-                        raise KeysUnavailable
+                while key_id not in self.current and self._began < asked:
                     await self._wait_or_fetch()
-        except TimeoutError as slow:
-            raise KeysUnavailable from slow
+        if key_id not in self.current and (self._failed or self._began < asked):
+            raise KeysUnavailable
         return self.current.get(key_id)
 
     async def _refresh(self) -> None:

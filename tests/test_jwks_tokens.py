@@ -24,7 +24,7 @@ ED, EC, EC521, RSA, PSS = KEYS = tuple(Key(name, name) for name in jwks.ALGORITH
 MALLORYS = Key("EdDSA")
 """A key of hers, with the id of one of Better Auth's."""
 NEW = Key("new")
-SECRET = "a-secret-that-is-long-enough-for-the-whole-family-of-hs256-hs384-and-hs512"  # noqa: S105 - made up
+SECRET = "a-secret-that-is-long-enough-for-the-whole-family-of-hs256-hs384-and-hs512"
 Forge = Callable[[Home], str]
 
 
