@@ -99,6 +99,12 @@ def _(scene: Scene, cast: Cast, who: str) -> None:
     sign_up(scene, cast, who)
 
 
+@given("Alice and Bob have signed up there")
+def _(scene: Scene, cast: Cast) -> None:
+    sign_up(scene, cast, "Alice")
+    sign_up(scene, cast, "Bob")
+
+
 @given(said("{who:Person} has signed up there with a large picture in her profile"))
 def _(scene: Scene, cast: Cast, who: str) -> None:
     sign_up(scene, cast, who, image=LARGE_PICTURE)

@@ -215,7 +215,7 @@ SIGNATURES: dict[str, Forge] = {
     "a fourth part": lambda here: here.token(ED) + ".e30",
     "twice": lambda here: f"{here.token(ED)}.{here.token(ED)}",
     "two parts": lambda here: here.token(ED).rpartition(".")[0],
-    "the token's letters are not ASCII": lambda here: here.token(ED)[:-1] + "\xe9",
+    "the token's letters are not ASCII": lambda here: here.token(ED) + "\xe9",
 }
 
 
