@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run install test lint lines lock bench
+.PHONY: run install test lint lines lock bench node
 
 run: install
 	@exec $(BIN)/todo-api serve
@@ -26,6 +26,13 @@ lint: install
 
 bench: install
 	$(BIN)/python -m tests.bench $(BENCH)
+
+# what some scenarios need besides Python: Node.js itself must be there
+node: tests/node/node_modules/.package-lock.json
+
+tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
+	cd tests/node && npm ci --no-audit --no-fund
+	@touch $@
 
 # lines of code per file of app/: no blanks, comments, docstrings or migrations
 lines: install

@@ -13,7 +13,7 @@ from tests.support.people import Cast
 from tests.support.processes import Run, postgres_of
 from tests.support.service import Service, running_service, settings_for
 
-pytest_plugins = ["steps.people", "steps.tasks", "steps.answers", "steps.promises", "steps.traces"]
+pytest_plugins = ["steps.people", "steps.tasks", "steps.answers", "steps.promises", "steps.traces", "steps.better_auth"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -23,6 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{story}: {promise}")
     for criterion, said in catalogue["criteria"].items():
         config.addinivalue_line("markers", f"{criterion}: {said['promise']}")
+    config.addinivalue_line("markers", "needs-node: needs Node.js and `make node`")
 
 
 @pytest.fixture(scope="session")

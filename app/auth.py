@@ -7,9 +7,11 @@ from typing import Annotated, Any
 import jwt
 from fastapi import Path, Request, Security
 from fastapi.security import HTTPBearer
+from jwt.types import Options
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import AuthForbidden, AuthInvalid, AuthMissing, NotFound
+from app.jwks import ALGORITHMS, Keys
 from app.models import USER_ID_MAX
 from app.settings import Settings
 
@@ -19,6 +21,8 @@ LIFETIME_MAX = 31 * 24 * 3600
 """Seconds from now to a token's `exp`."""
 LEEWAY = 10
 """Seconds by which the issuer's clock may differ from ours."""
+VERIFIED_MAX = 4096
+"""How many tokens are remembered as good; the oldest goes first."""
 
 
 class Verifier:
@@ -26,14 +30,35 @@ class Verifier:
 
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.secret
+        self._keys = Keys(settings.jwks_url) if settings.jwks_url else None
         self._issuer, self._audience = settings.jwt_issuer, settings.jwt_audience
+        self._origin = settings.auth_origin
+        self._verified: dict[str, tuple[str, int]] = {}
+        self._verified_with: object = None
 
     async def user(self, token: str) -> str:
-        """Return the id of the user that the token was issued for; AuthInvalid where it breaks any rule."""
+        """Return the id of the user that the token was issued for; AuthInvalid where it breaks any rule.
+
+        A token that was good is so until it expires or the keys change: it is not verified again.
+        """
+        if self._keys and self._keys.current is not self._verified_with:
+            self._verified.clear()
+            self._verified_with = self._keys.current
+        user, expires = self._verified.get(token, ("", 0))
+        if expires > time.time() - LEEWAY:
+            return user
+        user, expires = await self._verify(token)
+        if len(self._verified) >= VERIFIED_MAX:
+            del self._verified[next(iter(self._verified))]
+        self._verified[token] = user, expires
+        return user
+
+    async def _verify(self, token: str) -> tuple[str, int]:
+        """The token's user and `exp`."""
         if len(token) > TOKEN_MAX or not token.isascii():
             raise AuthInvalid
         try:
-            claims = self._claims(token)
+            claims = await self._claims(token)
             expires = claims["exp"]
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             # PyJWT lets some of Python's own errors through where a claim or a header is hostile
@@ -41,21 +66,22 @@ class Verifier:
         # PyJWT takes "123", 123.5 and the year 9999 too
         if type(expires) is not int or expires > time.time() + LIFETIME_MAX:
             raise AuthInvalid
-        return _user(claims)
+        return _user(claims), expires
 
-    def _claims(self, token: str) -> dict[str, Any]:
-        """The verified claims; the token's `alg` decides the mode, JWKS belongs here beside the secret."""
-        if self._secret is None or jwt.get_unverified_header(token).get("alg") != "HS256":
-            raise jwt.InvalidAlgorithmError
-        return jwt.decode(
-            token,
-            self._secret,
-            algorithms=["HS256"],
-            issuer=self._issuer,
-            audience=self._audience,
-            leeway=LEEWAY,
-            options={"require": ["exp"], "verify_aud": self._audience is not None, "enforce_minimum_key_length": True},
-        )
+    async def _claims(self, token: str) -> dict[str, Any]:
+        """The verified claims; the token's `alg` decides the mode."""
+        header = jwt.get_unverified_header(token)
+        algorithm, key_id = header.get("alg"), header.get("kid")
+        if algorithm == "HS256" and self._secret:
+            return self._decoded(token, self._secret, algorithm)
+        if algorithm in ALGORITHMS and self._keys and key_id and (key := await self._keys.find(key_id)):
+            return self._decoded(token, key, algorithm, self._origin)
+        raise AuthInvalid
+
+    def _decoded(self, token: str, key: jwt.PyJWK | str, algorithm: str, origin: str | None = None) -> dict[str, Any]:
+        issuer, audience = self._issuer or origin, self._audience or origin
+        rules: Options = {"require": ["exp"], "verify_aud": bool(audience), "enforce_minimum_key_length": True}
+        return jwt.decode(token, key, [algorithm], rules, issuer=issuer, audience=audience, leeway=LEEWAY)
 
 
 def _user(claims: Mapping[str, Any]) -> str:

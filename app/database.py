@@ -37,6 +37,11 @@ def stop_clock(seconds: float) -> None:
     _deadline.set(_deadline.get() + seconds)
 
 
+def deadline() -> float:
+    """When this task's seconds are over, on the event loop's clock."""
+    return _deadline.get()
+
+
 class Query(NamedTuple):
     """A statement with its parameters; a read may be sent again where its connection died."""
 

@@ -97,6 +97,13 @@ class Invalid(BadRequest):
         super().__init__("; ".join(f"{_field(e['loc'])}: {e['msg']}" for e in self.errors))
 
 
+class KeysUnavailable(ApiError):
+    """A token can't be judged, since its key can't be had; a 401 would sign the user out."""
+
+    sentence = "who you are can't be checked right now; please try again"
+    with_headers: ClassVar = {"Retry-After": "1"}
+
+
 class DatabaseError(ApiError):
     """The database failed or is silent."""
 

@@ -57,6 +57,7 @@ ANY = (
     errors.AuthForbidden,
     errors.Invalid,
     errors.DatabaseError,
+    errors.KeysUnavailable,
     errors.ApiError,
 )
 WITH_BODY = (*ANY, errors.BadRequest, errors.PayloadTooLarge)

@@ -3,9 +3,8 @@
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SECRET_BYTES = 32
@@ -23,6 +22,14 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _base(url: HttpUrl) -> HttpUrl:
+    """A URL that a path can be put behind; `/api/auth` is what is put there."""
+    odd = any(part is not None for part in (url.username, url.password, url.query, url.fragment))
+    if odd or (url.path or "").rstrip("/").endswith("/api/auth"):
+        raise ValueError("must end where Better Auth's own /api/auth begins, without a user, ? or #")
+    return url
+
+
 class Settings(BaseSettings):
     """All settings, read once and then frozen; no secret has a default."""
 
@@ -32,7 +39,7 @@ class Settings(BaseSettings):
 
     environment: Literal["development", "production"] = "development"
     database_url: SecretStr | None = None
-    better_auth_url: str | None = None
+    better_auth_url: Annotated[HttpUrl, AfterValidator(_base)] | None = None
     better_auth_secret: SecretStr | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
@@ -60,6 +67,17 @@ class Settings(BaseSettings):
         """The shared secret, where that mode is configured."""
         return self.better_auth_secret.get_secret_value() if self.better_auth_secret else None
 
+    @property
+    def jwks_url(self) -> str | None:
+        """Where Better Auth serves its keys, where that mode is configured."""
+        return f"{self.better_auth_url}".rstrip("/") + "/api/auth/jwks" if self.better_auth_url else None
+
+    @property
+    def auth_origin(self) -> str | None:
+        """The origin of Better Auth's URL (RFC 6454: without a slash or a default port), which its tokens name."""
+        url = self.better_auth_url
+        return str(HttpUrl.build(scheme=url.scheme, host=url.host or "", port=url.port))[:-1] if url else None
+
     @model_validator(mode="after")
     def _refuse_what_is_unsafe(self) -> Self:
         secret, url, live = self.secret, self.better_auth_url, self.production
@@ -68,7 +86,6 @@ class Settings(BaseSettings):
             and len(secret.encode()) < SECRET_BYTES,
             "BETTER_AUTH_SECRET is well known or easily guessed: make one with `openssl rand -base64 32`": secret
             and (secret.startswith(WELL_KNOWN_SECRET) or len(set(secret)) < FEW_DISTINCT_CHARACTERS),
-            "BETTER_AUTH_URL must be an http or https URL": url and urlsplit(url).scheme not in ("http", "https"),
             "BETTER_AUTH_URL must be https in production": live and url and not _is_private(url),
             "BETTER_AUTH_URL or BETTER_AUTH_SECRET is missing: nobody could sign in": live and not (url or secret),
             "DATABASE_URL is missing: production has no embedded database": live and not self.database_url,
@@ -79,13 +96,12 @@ class Settings(BaseSettings):
         return self
 
 
-def _is_private(url: str) -> bool:
+def _is_private(url: HttpUrl) -> bool:
     """Whether nobody on the way can change what is fetched from there: https, or loopback."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" or parts.hostname == "localhost":
+    if url.scheme == "https" or url.host == "localhost":
         return True
     try:
-        return ip_address(parts.hostname or "").is_loopback
+        return ip_address((url.host or "").strip("[]")).is_loopback
     except ValueError:
         return False
 

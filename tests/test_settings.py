@@ -62,7 +62,7 @@ def test_a_good_production_starts(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"BETTER_AUTH_SECRET": "abcdefg" * 5}, "BETTER_AUTH_SECRET is well known"),
         ({"CORS_ORIGINS": "https://a.example, *"}, "CORS_ORIGINS must name"),
         ({"BETTER_AUTH_URL": "http://auth.example.com"}, "BETTER_AUTH_URL must be https"),
-        ({"BETTER_AUTH_URL": "ftp://auth.example.com"}, "BETTER_AUTH_URL must be an http"),
+        ({"BETTER_AUTH_URL": "ftp://auth.example.com"}, "BETTER_AUTH_URL: URL scheme should be 'http' or 'https'"),
         ({"PORT": "eighty"}, "PORT"),
         ({"DATABASE_POOL_SIZE": "4"}, "DATABASE_POOL_SIZE"),
         ({"DATABASE_POOL_SIZE": "21"}, "DATABASE_POOL_SIZE"),
@@ -90,7 +90,7 @@ def test_all_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("url", ["http://localhost:3000", "http://127.0.0.1:3000", "http://[::1]:3000"])
 def test_an_auth_server_on_this_machine_needs_no_https(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Nobody is on the way."""
-    assert settings(monkeypatch, **PRODUCTION, BETTER_AUTH_URL=url).better_auth_url == url
+    assert settings(monkeypatch, **PRODUCTION, BETTER_AUTH_URL=url).auth_origin == url
 
 
 def test_development_takes_what_production_would_not(monkeypatch: pytest.MonkeyPatch) -> None:

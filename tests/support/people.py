@@ -22,12 +22,14 @@ class Person:
     tasks: dict[str, Rows] = field(default_factory=dict)
     """Their tasks by title, as they were when last seen to."""
     pages: list[dict[str, Any]] = field(default_factory=list)
+    id_at_better_auth: str | None = None
+    """Where they have signed up at a real one; it gives out ids of its own."""
     _answer: httpx.Response | None = None
 
     @property
     def user_id(self) -> str:
         """Their id at Better Auth."""
-        return self.name.lower().replace(" ", "-")
+        return self.id_at_better_auth or self.name.lower().replace(" ", "-")
 
     @property
     def answer(self) -> httpx.Response:
