@@ -46,6 +46,7 @@ def database(cluster: Cluster) -> Engine:
     engine = cluster.engine()
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM task"))
+        connection.execute(text("DELETE FROM idempotency_key"))
     return engine
 
 
