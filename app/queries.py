@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSON, dialect, insert
+from sqlalchemy.dialects.postgresql import ARRAY, dialect, insert
 from sqlmodel import col, select
 
 from app.database import Query
@@ -120,10 +120,8 @@ def _create_once_statement() -> sa.Executable:
     # after the key itself, and past what others are at work on
     old = old.where(sa.exists().select_from(kept)).order_by(KEYS.c.created_at).limit(CLEANED)
     gone = sa.delete(KEYS).where(KEYS.c.user_id == OWNER, KEYS.c.key.in_(old.with_for_update(skip_locked=True)))
-    kept_json = sa.cast(kept.c.answer, JSON)
-    row = sa.select(
-        kept.c.task_id, kept.c.answer, _etag(kept_json["updated_at"].astext), kept.c.fingerprint == fingerprint
-    )
+    updated_at = sa.func.json_extract_path_text(sa.cast(kept.c.answer, sa.JSON), sa.literal_column("'updated_at'"))
+    row = sa.select(kept.c.task_id, kept.c.answer, _etag(updated_at), kept.c.fingerprint == fingerprint)
     return row.add_cte(drawn, kept, task, gone.cte("gone"))
 
 

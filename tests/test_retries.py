@@ -177,10 +177,8 @@ def test_a_duplicate_waits_for_the_first_one(alice: Person, database: Engine) ->
     """It is not refused, and does not go by what it saw when it came."""
     with database.connect() as first, ThreadPoolExecutor(1) as phone:
         first.execute(
-            text(
-                'INSERT INTO idempotency_key SELECT user_id, key, fingerprint, 7, \'{"updated_at": "then"}\', now() FROM'
-                " (VALUES ('alice', 'one', sha256('{\"title\":\"Buy milk\"}'))) AS given (user_id, key, fingerprint)"
-            )
+            text("INSERT INTO idempotency_key VALUES ('alice', 'one', sha256(:body), 7, :answer)"),
+            {"body": b'{"title":"Buy milk"}', "answer": '{"updated_at": "then"}'},
         )
         waiting = phone.submit(
             httpx.post,
