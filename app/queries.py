@@ -52,7 +52,7 @@ KEYS = Task.metadata.tables["idempotency_key"]
 COLUMNS: Mapping[str, sa.Column[Any]] = dict(Task.metadata.tables["task"].columns)
 AS_JSON = _as_json(COLUMNS)
 ETAG = _etag(COLUMNS["updated_at"])
-AS_TEXT = (sa.cast(AS_JSON, sa.Text), ETAG)
+SHOWN = (sa.cast(AS_JSON, sa.Text), ETAG)
 NEW = {"user_id": OWNER} | {name: sa.bindparam(name, type_=COLUMNS[name].type) for name in TaskCreate.model_fields}
 UNCHANGED = sa.any_(sa.cast(sa.bindparam("tags"), ARRAY(sa.Text))) == ETAG
 
@@ -126,8 +126,8 @@ def _create_once_statement() -> sa.Executable:
 
 
 LIST = compiled(_list_statement())
-FETCH = compiled(select(*AS_TEXT).where(THIS_ONE))
-CREATE = compiled(sa.insert(Task).values(NEW).returning(col(Task.id), *AS_TEXT, sa.true()))
+FETCH = compiled(select(*SHOWN).where(THIS_ONE))
+CREATE = compiled(sa.insert(Task).values(NEW).returning(col(Task.id), *SHOWN, sa.true()))
 CREATE_ONCE = compiled(_create_once_statement())
 DELETE = compiled(sa.delete(Task).where(THIS_ONE).returning(col(Task.id)))
 DELETE_UNCHANGED = compiled(sa.delete(Task).where(THIS_ONE, UNCHANGED).returning(col(Task.id)))
@@ -141,7 +141,7 @@ def _update_sql(fields: frozenset[str], *, unchanged: bool = False) -> str:
     # strictly later than before, also where the clock stands or has been set back
     values["updated_at"] = sa.func.greatest(sa.func.clock_timestamp(), col(Task.updated_at) + moment)
     this_one = THIS_ONE & UNCHANGED if unchanged else THIS_ONE
-    return compiled(sa.update(Task).where(this_one).values(values).returning(*AS_TEXT))
+    return compiled(sa.update(Task).where(this_one).values(values).returning(*SHOWN))
 
 
 def list_tasks(owner: str, *, complete: bool | None, limit: int, offset: int, after: int | None) -> Query:
