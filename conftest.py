@@ -13,14 +13,7 @@ from tests.support.people import Cast
 from tests.support.processes import Run, postgres_of
 from tests.support.service import Service, running_service, settings_for
 
-pytest_plugins = [
-    "steps.people",
-    "steps.tasks",
-    "steps.answers",
-    "steps.promises",
-    "steps.traces",
-    "steps.retries",
-]
+pytest_plugins = ["steps.people", "steps.tasks", "steps.answers", "steps.promises", "steps.traces", "steps.retries"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

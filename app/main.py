@@ -82,8 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(Authentication, settings=settings),
         ],
     )
-    app.state.database, app.state.probe = pool, probe
-    app.state.metrics, app.state.settings = metrics, settings
+    app.state.database, app.state.probe, app.state.metrics, app.state.settings = pool, probe, metrics, settings
     # flat, where include_router would nest: the log and a 405's Allow look routes up by their path
     app.router.routes.extend([*router.router.routes, *health.router.routes, *observability.router.routes])
     return app

@@ -101,12 +101,8 @@ def _create_once_statement() -> sa.Executable:
     and the answer built in advance. A duplicate waits for the first one's commit, is given the row as it then is,
     and knows by the number in it that there is nothing to do. No lock is waited for while another is held.
     """
-    given: dict[str, Any] = {
-        name: column.server_default.arg
-        for name, column in COLUMNS.items()
-        if isinstance(column.server_default, sa.DefaultClause)
-    } | NEW
-    given["id"] = sa.func.nextval(sa.literal_column("pg_get_serial_sequence('task', 'id')"))
+    number = sa.func.nextval(sa.literal_column("pg_get_serial_sequence('task', 'id')"))
+    given = {name: getattr(column.server_default, "arg", number) for name, column in COLUMNS.items()} | NEW
     drawn = sa.select(*[sa.cast(given[name], column.type).label(name) for name, column in COLUMNS.items()]).cte("drawn")
     key, fingerprint = sa.bindparam("key", type_=sa.Text), sa.bindparam("fingerprint", type_=sa.LargeBinary)
     answer = [fingerprint, drawn.c.id, sa.cast(_as_json(drawn.c), sa.Text), drawn.c.created_at]
@@ -117,9 +113,10 @@ def _create_once_statement() -> sa.Executable:
     mine = sa.text("OVERRIDING SYSTEM VALUE SELECT drawn.* FROM drawn JOIN kept ON kept.task_id = drawn.id")
     task = sa.insert(Task).from_select([*COLUMNS], mine.columns()).cte("task_made")
     old = sa.select(KEYS.c.key).where(KEYS.c.user_id == OWNER, KEYS.c.key != key, expired)
-    # after the key itself, and past what others are at work on
+    # after the key itself, and past what others are at work on; apart, since an IN might run it again and again
     old = old.where(sa.exists().select_from(kept)).order_by(KEYS.c.created_at).limit(CLEANED)
-    gone = sa.delete(KEYS).where(KEYS.c.user_id == OWNER, KEYS.c.key.in_(old.with_for_update(skip_locked=True)))
+    expired_keys = old.with_for_update(skip_locked=True).cte("expired_keys")
+    gone = sa.delete(KEYS).where(KEYS.c.user_id == OWNER, KEYS.c.key.in_(sa.select(expired_keys)))
     updated_at = sa.func.json_extract_path_text(sa.cast(kept.c.answer, sa.JSON), sa.literal_column("'updated_at'"))
     row = sa.select(kept.c.task_id, kept.c.answer, _etag(updated_at), kept.c.fingerprint == fingerprint)
     return row.add_cte(drawn, kept, task, gone.cte("gone"))

@@ -45,14 +45,8 @@ Offset = Annotated[int, Parameter(ge=0, le=ID_MAX, description="How many tasks t
 After = Annotated[int, Parameter(ge=1, le=ID_MAX, description="The last task of the page before."), Digits]
 KEY = f"^[ -~]{{1,{KEY_MAX}}}$"
 
-ANY = (
-    errors.AuthMissing,
-    errors.AuthInvalid,
-    errors.AuthForbidden,
-    errors.Invalid,
-    errors.DatabaseError,
-    errors.ApiError,
-)
+AUTH = (errors.AuthMissing, errors.AuthInvalid, errors.AuthForbidden)
+ANY = (*AUTH, errors.Invalid, errors.DatabaseError, errors.ApiError)
 WITH_BODY = (*ANY, errors.BadRequest, errors.PayloadTooLarge)
 WITH_ID = (*ANY, errors.NotFound)
 
@@ -89,9 +83,8 @@ async def list_tasks(  # noqa: PLR0913, PLR0917 - a parameter is a question that
 ) -> Response:
     """List the user's tasks, newest first; while more remain, the `Link` header holds the next page's URL."""
     if offset is not None and after is not None:
-        raise errors.Invalid(
-            [{"loc": ("query", "offset"), "msg": "must not be combined with after", "type": "conflict"}]
-        )
+        both = {"loc": ("query", "offset"), "msg": "must not be combined with after", "type": "conflict"}
+        raise errors.Invalid([both])
     page = queries.list_tasks(user, complete=complete, limit=limit, offset=offset or 0, after=after)
     tasks, count, last = await _row(request, page)
     return _json(f'{{"tasks":{tasks},"count":{count}}}', headers=_next_page(complete, limit, last))
