@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import psycopg2
 import pytest
 from sqlalchemy import Engine, text
 
+from app import queries
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
 from tests.support.people import Cast, Person
@@ -373,3 +375,29 @@ def test_one_statement_for_each_request(cluster: Cluster, database: Engine) -> N
         assert sent("DELETE", one, 412, if_match=tag) == ["DELETE", "SELECT"]
         assert sent("DELETE", one, 204) == ["DELETE"]
         assert sent("DELETE", one, 404) == ["DELETE"]
+
+
+def test_a_key_is_found_by_its_index(cluster: Cluster, database: Engine) -> None:
+    """And so are the expired ones, after the key itself is decided: else two requests could wait for each other."""
+    with database.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO idempotency_key SELECT 'user' || u, 'key-' || k, '', 1, '{}', now()"
+                " FROM generate_series(1, 500) u, generate_series(1, 100) k"
+            )
+        )
+        connection.execute(text("ANALYZE idempotency_key"))
+    query = queries.create_task_once("user250", {"title": "x", "description": None}, "key-7", b"", 24)
+    connection_ = psycopg2.connect(cluster.url)
+    try:
+        with connection_.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {query.sql}", query.params)
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+    finally:
+        connection_.close()
+    assert "Conflict Arbiter Indexes: idempotency_key_pkey" in plan
+    assert "Seq Scan on idempotency_key" not in plan
+    assert "idempotency_key_user_id_created_at_idx" in plan
+    clearing = plan[plan.index("CTE expired_keys") : plan.index("CTE gone")]
+    assert clearing.index("CTE Scan on kept") < clearing.index("idempotency_key_user_id_created_at_idx")
+    assert "One-Time Filter" in clearing
