@@ -13,7 +13,15 @@ from tests.support.people import Cast
 from tests.support.processes import Run, postgres_of
 from tests.support.service import Service, running_service, settings_for
 
-pytest_plugins = ["steps.people", "steps.tasks", "steps.answers", "steps.promises", "steps.traces", "steps.better_auth"]
+pytest_plugins = [
+    "steps.people",
+    "steps.tasks",
+    "steps.answers",
+    "steps.promises",
+    "steps.traces",
+    "steps.better_auth",
+    "steps.retries",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,6 +55,7 @@ def database(cluster: Cluster) -> Engine:
     engine = cluster.engine()
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM task"))
+        connection.execute(text("DELETE FROM idempotency_key"))
     return engine
 
 

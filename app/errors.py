@@ -81,6 +81,12 @@ class MethodNotAllowed(BadRequest):
     status, sentence = 405, "this can't be done here"
 
 
+class PreconditionFailed(BadRequest):
+    """The task is there, but not as the caller has seen it."""
+
+    status, sentence = 412, "the task has changed meanwhile: look at it again"
+
+
 class PayloadTooLarge(BadRequest):
     """The body is over the limit."""
 

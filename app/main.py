@@ -25,6 +25,8 @@ from app.settings import Settings, SettingsError, load
 
 ABOUT = """Each person's tasks, and nobody else's. Sign in with Better Auth and send its JWT as a bearer token."""
 
+REQUEST_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID"]
+
 
 class CORS(CORSMiddleware):
     """Starlette's, but a refused preflight is told in the envelope."""
@@ -73,14 +75,14 @@ def create_app(settings: Settings) -> FastAPI:
                 CORS,
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-                allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-                expose_headers=["Link", "Location", "Retry-After", "X-Request-ID"],
+                allow_headers=REQUEST_HEADERS,
+                expose_headers=["ETag", "Link", "Location", "Retry-After", "X-Request-ID"],
             ),
             Middleware(ErrorBoundary),
             Middleware(Authentication, settings=settings),
         ],
     )
-    app.state.database, app.state.probe, app.state.metrics = pool, probe, metrics
+    app.state.database, app.state.probe, app.state.metrics, app.state.settings = pool, probe, metrics, settings
     # flat, where include_router would nest: the log and a 405's Allow look routes up by their path
     app.router.routes.extend([*router.router.routes, *health.router.routes, *observability.router.routes])
     return app

@@ -1,13 +1,14 @@
-"""The table of tasks: its columns, its limits (said here, once) and its constraints."""
+"""The tables: their columns, their limits (said here, once) and their constraints."""
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Text, func, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Index, LargeBinary, Text, func, text
 from sqlmodel import Field, SQLModel
 
 USER_ID_MAX = 255
 TITLE_MAX = 200
 DESCRIPTION_MAX = 1000
+KEY_MAX = 255
 ID_MAX = 2**63 - 1
 """The largest value of PostgreSQL's bigint."""
 
@@ -36,3 +37,24 @@ class Task(SQLModel, table=True):
     complete: bool = Field(sa_column_kwargs={"server_default": text("false")})
     created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
     updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """What was answered to the first request with a key, to be answered again to a retry.
+
+    It stands for itself: the answer is given again also where the task has since changed or gone.
+    """
+
+    __tablename__ = "idempotency_key"
+    __table_args__ = (
+        CheckConstraint(f"char_length(user_id) BETWEEN 1 AND {USER_ID_MAX}", name="user_id_length"),
+        CheckConstraint(f"char_length(key) BETWEEN 1 AND {KEY_MAX}", name="key_length"),
+        Index("idempotency_key_user_id_created_at_idx", "user_id", "created_at"),  # finds the expired ones
+    )
+
+    user_id: str = Field(primary_key=True, sa_type=Text)
+    key: str = Field(primary_key=True, sa_type=Text)
+    fingerprint: bytes = Field(sa_type=LargeBinary)
+    task_id: int = Field(sa_type=BigInteger)
+    answer: str = Field(sa_type=Text)
+    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi import Query as Parameter
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
@@ -13,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from app import errors, queries
 from app.auth import CurrentUser
 from app.database import Pool, Query
-from app.models import ID_MAX
+from app.models import ID_MAX, KEY_MAX
 from app.parsing import StrictRoute
 from app.schemas import TaskCreate, TaskListResponse, TaskPatch, TaskResponse, TaskUpdate
 
@@ -42,34 +43,39 @@ Complete = Annotated[
 Limit = Annotated[int, Parameter(ge=1, le=LIMIT_MAX, description="How many tasks at most."), Digits]
 Offset = Annotated[int, Parameter(ge=0, le=ID_MAX, description="How many tasks to skip."), Digits]
 After = Annotated[int, Parameter(ge=1, le=ID_MAX, description="The last task of the page before."), Digits]
+KEY = f"^[ -~]{{1,{KEY_MAX}}}$"
 
-
-async def _database(request: Request) -> Pool:  # async, or FastAPI would send it through a thread
-    pool: Pool = request.app.state.database
-    return pool
-
-
-Database = Annotated[Pool, Depends(_database)]
-
-ANY = (
-    errors.AuthMissing,
-    errors.AuthInvalid,
-    errors.AuthForbidden,
-    errors.Invalid,
-    errors.DatabaseError,
-    errors.KeysUnavailable,
-    errors.ApiError,
-)
+AUTH = (errors.AuthMissing, errors.AuthInvalid, errors.AuthForbidden)
+ANY = (*AUTH, errors.Invalid, errors.DatabaseError, errors.KeysUnavailable, errors.ApiError)
 WITH_BODY = (*ANY, errors.BadRequest, errors.PayloadTooLarge)
 WITH_ID = (*ANY, errors.NotFound)
+
+
+def _header(name: str, description: str, **schema: str) -> dict[str, Any]:
+    """Declare a header to OpenAPI alone: for the handler to read it costs less than FastAPI's solving."""
+    said = {"name": name, "in": "header", "description": description, "schema": {"type": "string"} | schema}
+    return {"parameters": [said]}
+
+
+ONCE = _header(
+    "Idempotency-Key", "A retry with the same key is given the first answer, and makes no task.", pattern=KEY
+)
+IF_MATCH = _header("If-Match", "The tags of the states that may be changed: if the task has none of them, it stays.")
+IF_NONE_MATCH = _header("If-None-Match", "The tags of the states that are known: if the task has one, it is not sent.")
+TAGGED = {"headers": {"ETag": {"description": "The tag of the task's state.", "schema": {"type": "string"}}}}
+CHANGE: dict[str, Any] = {
+    "response_model": TaskResponse,
+    "responses": errors.responses(*WITH_ID, *WITH_BODY, errors.PreconditionFailed) | {200: TAGGED},
+    "openapi_extra": IF_MATCH,
+}
 
 router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictRoute)
 
 
 @router.get("", response_model=TaskListResponse, responses=errors.responses(*ANY))
 async def list_tasks(  # noqa: PLR0913, PLR0917 - a parameter is a question that can be asked
+    request: Request,
     user: CurrentUser,
-    database: Database,
     complete: Complete | None = None,
     limit: Limit = LIMIT_DEFAULT,
     offset: Offset | None = None,
@@ -77,56 +83,94 @@ async def list_tasks(  # noqa: PLR0913, PLR0917 - a parameter is a question that
 ) -> Response:
     """List the user's tasks, newest first; while more remain, the `Link` header holds the next page's URL."""
     if offset is not None and after is not None:
-        raise errors.Invalid(
-            [{"loc": ("query", "offset"), "msg": "must not be combined with after", "type": "conflict"}]
-        )
+        both = {"loc": ("query", "offset"), "msg": "must not be combined with after", "type": "conflict"}
+        raise errors.Invalid([both])
     page = queries.list_tasks(user, complete=complete, limit=limit, offset=offset or 0, after=after)
-    tasks, count, last = await _row(database, page)
+    tasks, count, last = await _row(request, page)
     return _json(f'{{"tasks":{tasks},"count":{count}}}', headers=_next_page(complete, limit, last))
 
 
-@router.post("", status_code=201, response_model=TaskResponse, responses=errors.responses(*WITH_BODY))
-async def create_task(user: CurrentUser, database: Database, body: TaskCreate) -> Response:
+CREATED = errors.responses(*WITH_BODY) | {201: TAGGED}
+
+
+@router.post("", status_code=201, response_model=TaskResponse, responses=CREATED, openapi_extra=ONCE)
+async def create_task(request: Request, user: CurrentUser, body: TaskCreate) -> Response:
     """Create a task; the `Location` header holds its URL."""
-    task_id, task = await _row(database, queries.create_task(user, body.model_dump()))
-    return _json(task, 201, {"Location": f"/api/{quote(user, safe='')}/tasks/{task_id}"})
+    values, keys = body.model_dump(), request.headers.getlist("idempotency-key")
+    if not keys:
+        query = queries.create_task(user, values)
+    elif len(keys) == 1 and re.fullmatch(KEY, keys[0]):
+        meant = sha256(body.model_dump_json(exclude_defaults=True).encode()).digest()  # however it was written
+        query = queries.create_task_once(user, values, keys[0], meant, request.app.state.settings.idempotency_hours)
+    else:
+        raise errors.BadRequest(f"Idempotency-Key: must be there once, with 1 to {KEY_MAX} printable ASCII characters")
+    task_id, task, tag, same = await _row(request, query)
+    if not same:
+        used = {"loc": ("header", "Idempotency-Key"), "msg": "was used for another task before", "type": "key_reused"}
+        raise errors.Invalid([used])
+    return _json(task, 201, {"ETag": tag, "Location": f"/api/{quote(user, safe='')}/tasks/{task_id}"})
 
 
-@router.get("/{task_id}", response_model=TaskResponse, responses=errors.responses(*WITH_ID))
-async def fetch_task(user: CurrentUser, database: Database, task_id: TaskId) -> Response:
+FETCHED = errors.responses(*WITH_ID) | {200: TAGGED, 304: TAGGED | {"description": "The task has a known tag."}}
+
+
+@router.get("/{task_id}", response_model=TaskResponse, responses=FETCHED, openapi_extra=IF_NONE_MATCH)
+async def fetch_task(request: Request, user: CurrentUser, task_id: TaskId) -> Response:
     """Fetch one task."""
-    (task,) = await _row(database, queries.fetch_task(user, task_id))
-    return _json(task)
+    task, tag = await _row(request, queries.fetch_task(user, task_id))
+    known = _tags(request, "if-none-match") or []
+    if known == ["*"] or tag in [one.removeprefix("W/") for one in known]:
+        return Response(None, 304, {"ETag": tag})
+    return _json(task, headers={"ETag": tag})
 
 
-@router.put("/{task_id}", response_model=TaskResponse, responses=errors.responses(*WITH_ID, *WITH_BODY))
-async def update_task(user: CurrentUser, database: Database, task_id: TaskId, body: TaskUpdate) -> Response:
+@router.put("/{task_id}", **CHANGE)
+async def update_task(request: Request, user: CurrentUser, task_id: TaskId, body: TaskUpdate) -> Response:
     """Replace the whole task; a description that is left out is cleared."""
-    (task,) = await _row(database, queries.update_task(user, task_id, body.model_dump()))
-    return _json(task)
+    return await _change(request, user, task_id, body.model_dump())
 
 
-@router.patch("/{task_id}", response_model=TaskResponse, responses=errors.responses(*WITH_ID, *WITH_BODY))
-async def patch_task(user: CurrentUser, database: Database, task_id: TaskId, body: TaskPatch) -> Response:
+@router.patch("/{task_id}", **CHANGE)
+async def patch_task(request: Request, user: CurrentUser, task_id: TaskId, body: TaskPatch) -> Response:
     """Change some fields of the task and leave the others as they are."""
     changes = body.model_dump(exclude_unset=True)
     if not changes:
         raise errors.BadRequest("nothing to change: name at least one of " + ", ".join(TaskPatch.model_fields))
-    (task,) = await _row(database, queries.update_task(user, task_id, changes))
-    return _json(task)
+    return await _change(request, user, task_id, changes)
 
 
-@router.delete("/{task_id}", status_code=204, responses=errors.responses(*WITH_ID))
-async def delete_task(user: CurrentUser, database: Database, task_id: TaskId) -> Response:
+DELETED = errors.responses(*WITH_ID, errors.PreconditionFailed)
+
+
+@router.delete("/{task_id}", status_code=204, responses=DELETED, openapi_extra=IF_MATCH)
+async def delete_task(request: Request, user: CurrentUser, task_id: TaskId) -> Response:
     """Delete the task."""
-    await _row(database, queries.delete_task(user, task_id))
+    await _row(request, queries.delete_task(user, task_id, _tags(request, "if-match")))
     return Response(status_code=204)
 
 
-async def _row(database: Pool, query: Query) -> tuple[Any, ...]:
-    """The query's row; where there is none, this user has no such task."""
+async def _change(request: Request, user: str, task_id: int, changes: Mapping[str, Any]) -> Response:
+    task, tag = await _row(request, queries.update_task(user, task_id, changes, _tags(request, "if-match")))
+    return _json(task, headers={"ETag": tag})
+
+
+def _tags(request: Request, header: str) -> list[str] | None:
+    """The header's entity tags (RFC 9110, 8.8.3), or None where it is not there.
+
+    A foreign tag with a comma in it is torn, and a malformed one taken as it is: neither is ever one of ours.
+    """
+    lines = request.headers.getlist(header)
+    return [tag.strip() for tag in ",".join(lines).split(",")] if lines else None
+
+
+async def _row(request: Request, query: Query) -> tuple[Any, ...]:
+    """The query's row; where there is none, this user has no such task, or not with one of the tags asked for."""
+    database: Pool = request.app.state.database
     row = await database.fetch(query)
     if row is None:
+        this_one = query.params["owner"], query.params["task_id"]
+        if query.params.get("tags") and await database.fetch(queries.fetch_task(*this_one)):
+            raise errors.PreconditionFailed
         raise errors.NotFound("you have no such task")
     return row
 

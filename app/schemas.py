@@ -94,7 +94,7 @@ class ErrorCode(StrEnum):
 class FieldError(BaseModel):
     """One thing that is wrong with a request."""
 
-    loc: list[str | int] = Field(description="Where: `body`, `query` or `path`, then the field.")
+    loc: list[str | int] = Field(description="Where: `body`, `query`, `path` or `header`, then the field.")
     msg: str
     type: str
 

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".data")
     database_pool_size: int = Field(16, ge=5, le=20)
     request_timeout: float = Field(5.0, ge=1, le=60, description="seconds from a request's arrival to its answer")
+    idempotency_hours: int = Field(24, ge=1, le=24 * 366, description="for which a retry is given the first answer")
 
     @property
     def production(self) -> bool:

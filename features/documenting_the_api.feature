@@ -19,13 +19,13 @@ Feature: Documenting the API
       Then trying to <action> can end exactly in <ends>
 
       Examples: Every end of every thing one can do
-        | action         | ends                                                                                                        | why                        |
-        | list the tasks | success, no token, not yours, broken rule, our failure                                                      | nothing is looked up by id |
-        | create a task  | success, no token, not yours, broken rule, our failure, makes no sense, too much                            | what is sent can be bad    |
-        | open a task    | success, no token, not yours, broken rule, our failure, no such task                                        | the task may be gone       |
-        | replace a task | success, no token, not yours, broken rule, our failure, no such task, makes no sense, too much              | both                       |
-        | change a task  | success, no token, not yours, broken rule, our failure, no such task, makes no sense, too much              | both                       |
-        | delete a task  | success, no token, not yours, broken rule, our failure, no such task                                        | the task may be gone       |
+        | action         | ends                                                                                                              | why                                     |
+        | list the tasks | success, no token, not yours, broken rule, our failure                                                            | nothing is looked up by id              |
+        | create a task  | success, no token, not yours, broken rule, our failure, makes no sense, too much                                  | what is sent can be bad                 |
+        | open a task    | success, no token, not yours, broken rule, our failure, no such task, nothing new                                 | the task may be gone, or known          |
+        | replace a task | success, no token, not yours, broken rule, our failure, no such task, makes no sense, too much, changed meanwhile | both, and another change may come first |
+        | change a task  | success, no token, not yours, broken rule, our failure, no such task, makes no sense, too much, changed meanwhile | both, and another change may come first |
+        | delete a task  | success, no token, not yours, broken rule, our failure, no such task, changed meanwhile                           | the task may be gone, or changed        |
 
   Rule: The documentation can be read in a browser
 

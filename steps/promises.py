@@ -151,6 +151,8 @@ ENDS = {
     "broken rule": {"422"},
     "too much": {"413"},
     "our failure": {"500"},
+    "nothing new": {"304"},
+    "changed meanwhile": {"412"},
 }
 SUCCESSES = {"POST": "201", "DELETE": "204"}
 
@@ -207,7 +209,10 @@ def _(pages: dict[str, httpx.Response], action: str, ends: str) -> None:
     success = SUCCESSES.get(ACTIONS[action].split()[0], "200")
     expected = [end for name in ends.split(", ") for end in (ENDS[name] if name != "success" else {success})]
     assert sorted(answers) == sorted(expected)
-    for status in answers.keys() - {success}:
+    for status in answers.keys() & {"200", "201", "304"} if action != "list the tasks" else ():
+        assert "ETag" in answers[status]["headers"]
+    assert "content" not in answers.get("304", {})
+    for status in answers.keys() - {success, "304"}:
         content = answers[status]["content"]
         assert content == {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
 

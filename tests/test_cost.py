@@ -47,6 +47,8 @@ STATEMENTS: dict[str, Callable[[int], Query]] = {
     "replace": lambda last: queries.update_task("user500", last, {"title": "x", "description": None, "complete": True}),
     "change": lambda last: queries.update_task("user500", last, {"complete": True}),
     "delete": lambda last: queries.delete_task("user500", last),
+    "change as seen": lambda last: queries.update_task("user500", last, {"complete": True}, ['"tag"']),
+    "delete as seen": lambda last: queries.delete_task("user500", last, ['"tag"']),
 }
 
 

@@ -43,12 +43,15 @@ def everything(**chosen: Any) -> dict[str, Any]:
 
 def test_every_statement_names_the_owner() -> None:
     """Someone else's row does not exist: by the filter, never by an `if`."""
-    statements = [queries.LIST, queries.FETCH, queries.DELETE, queries._update_sql(frozenset({"title"}))]
+    updates = [queries._update_sql(frozenset({"title"}), unchanged=unchanged) for unchanged in (False, True)]
+    statements = [queries.LIST, queries.FETCH, queries.DELETE, queries.DELETE_UNCHANGED, *updates]
     for statement in statements:
         assert "task.user_id = %(owner)s" in statement
     # the list reads the table twice, for the page and for the count
     assert queries.LIST.count("FROM task") == queries.LIST.count("task.user_id = %(owner)s") == 2
     assert "INSERT INTO task (user_id, " in queries.CREATE
+    assert queries.CREATE_ONCE.count("idempotency_key.user_id = %(owner)s") == 2  # to look for old keys, and to delete
+    assert "INSERT INTO task (user_id, " in queries.CREATE_ONCE
 
 
 def test_no_statement_touches_anothers_task(fetch: Fetch, database: Engine) -> None:
@@ -58,6 +61,10 @@ def test_no_statement_touches_anothers_task(fetch: Fetch, database: Engine) -> N
     assert fetch(queries.update_task("bob", task["id"], {"title": "x"})) is None
     assert fetch(queries.delete_task("bob", task["id"])) is None
     assert fetch(queries.list_tasks("bob", **everything())) == ("[]", 0, None)
+    row = fetch(queries.fetch_task("alice", task["id"]))
+    assert row is not None
+    assert fetch(queries.update_task("bob", task["id"], {"title": "x"}, [row[1]])) is None
+    assert fetch(queries.delete_task("bob", task["id"], [row[1]])) is None
     assert rows(database, "alice") == [task]
 
 
@@ -140,8 +147,9 @@ def test_only_the_named_fields_are_written() -> None:
 def test_text_is_never_sql(fetch: Fetch, database: Engine, text_: str) -> None:
     """All values are parameters."""
     fetch(queries.create_task(text_, {"title": text_, "description": text_}))
-    (row,) = rows(database, text_)
-    assert (row["title"], row["description"]) == (text_, text_)
+    once = queries.create_task_once(text_, {"title": text_, "description": text_}, text_, text_.encode(), 24)
+    assert fetch(once) == fetch(once)
+    assert [(row["title"], row["description"]) for row in rows(database, text_)] == [(text_, text_)] * 2
 
 
 def test_what_the_database_refuses_is_a_database_error(fetch: Fetch) -> None:

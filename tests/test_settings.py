@@ -41,6 +41,7 @@ def test_the_defaults_are_the_specifications(monkeypatch: pytest.MonkeyPatch) ->
         "data_dir": Path(".data"),
         "database_pool_size": 16,
         "request_timeout": 5.0,
+        "idempotency_hours": 24,
     }
 
 

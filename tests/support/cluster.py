@@ -29,6 +29,11 @@ class Cluster:
         return Path(self._server.bin_path)
 
     @property
+    def log(self) -> Path:
+        """The file that the server logs to."""
+        return Path(self._server.log)
+
+    @property
     def pid(self) -> int:
         """The postmaster's process id."""
         return int(self._server.get_pid())

@@ -15,7 +15,7 @@ CODES = {
     "AUTH_MISSING": {401},
     "AUTH_INVALID": {401},
     "AUTH_FORBIDDEN": {403},
-    "VALIDATION_ERROR": {400, 405, 413, 422},
+    "VALIDATION_ERROR": {400, 405, 412, 413, 422},
     "NOT_FOUND": {404},
     "DATABASE_ERROR": {500, 503},
     "INTERNAL_ERROR": {500},
@@ -28,12 +28,20 @@ def hold(response: httpx.Response) -> None:
     if response.url.path.startswith("/api/"):
         assert response.headers["cache-control"] == "private, no-cache"
         assert response.headers["x-content-type-options"] == "nosniff"
+    assert ("etag" in response.headers) == _is_one_task(response)
     if response.status_code >= 400:
         _hold_error(response)
-    elif response.status_code == 204:
+    elif response.status_code in {204, 304}:
         assert response.content == b""
     elif response.url.path.startswith("/api/") and response.request.method != "OPTIONS":
         _hold_success(response)
+
+
+def _is_one_task(response: httpx.Response) -> bool:
+    """Whether the answer shows one task, or says that the caller's copy of it is still good."""
+    if not response.url.path.startswith("/api/") or response.request.method == "OPTIONS":
+        return False
+    return response.status_code in {201, 304} or (response.status_code == 200 and response.url.path[-6:] != "/tasks")
 
 
 def _hold_success(response: httpx.Response) -> None:
@@ -44,6 +52,8 @@ def _hold_success(response: httpx.Response) -> None:
             _hold_task(task)
     else:
         _hold_task(body)
+        # a strong tag, of which no two states of a task have the same
+        assert response.headers["etag"] == f'"{body["updated_at"]}"'
     if response.status_code == 201:
         assert response.headers["location"] == f"{response.url.path}/{body['id']}"
 

@@ -1,0 +1,296 @@
+"""The steps of retries and second tabs: marks are idempotency keys, and what a tab has seen is an entity tag."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from pytest_bdd import given, then, when
+from sqlalchemy import Engine, text
+
+from steps.answers import details, refused, shown
+from steps.inputs import TASK, WHOLE_TASK
+from steps.vocabulary import ACTIONS, said
+from tests.support import contract
+from tests.support.cluster import Cluster
+from tests.support.factories import rows
+from tests.support.people import Cast, Person, path_to
+from tests.support.service import running_service
+
+KEY = "Idempotency-Key"
+MARKS: dict[str, list[tuple[str, str | bytes]]] = {
+    "an empty mark": [(KEY, "")],
+    "a mark of 256 letters": [(KEY, "x" * 256)],
+    "a mark with an umlaut": [(KEY, "m\u00e4rk".encode("latin-1"))],
+    "a mark with a tab in it": [(KEY, "one\ttwo")],
+    "two marks": [(KEY, "one"), (KEY, "one")],
+}
+
+
+@pytest.fixture
+def memory() -> dict[str, Any]:
+    """What a phone or the tabs of a scenario know."""
+    return {}
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """What a scenario has started, to be stopped at its end."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def send(person: Person, title: str, mark: str) -> httpx.Response:
+    """Create a task under a mark."""
+    return person.ask("POST", person.tasks_path(), json={"title": title}, headers={KEY: mark})
+
+
+def apart(person: Person, method: str, path: str, headers: dict[str, str], body: Any) -> httpx.Response:
+    """Ask apart from what the person remembers, since many do it at once."""
+    signed_in = {"authorization": f"Bearer {person.token}"}
+    answer = httpx.request(method, person.service.url + path, json=body, headers=signed_in | headers, timeout=30)
+    contract.hold(answer)
+    return answer
+
+
+# Retries
+
+
+@given(said("Alice's phone has sent the task {title:Quoted} and lost the answer"))
+def _(cast: Cast, memory: dict[str, Any], title: str) -> None:
+    memory |= {"title": title, "first": send(cast("Alice"), title, "phone")}
+    cast("Alice").tasks[title] = shown(cast("Alice"), 201)
+
+
+@given(
+    said(
+        "Alice's phone has sent the task {title:Quoted}, and the database has stored it and died before it could say so"
+    )
+)
+def _(cast: Cast, cluster: Cluster, database: Engine, memory: dict[str, Any], title: str) -> None:
+    memory["title"] = title
+    with mute(database), in_flight(cast("Alice"), database, title, "SyncRep"):
+        cluster.crash()
+        cluster.start()
+    assert [row["title"] for row in rows(database, "alice")] == [title]
+
+
+@given(said("Alice's phone has sent the task {title:Quoted}, and the database has died before it could store it"))
+def _(cast: Cast, cluster: Cluster, database: Engine, memory: dict[str, Any], title: str) -> None:
+    memory["title"] = title
+    with database.connect() as lock:
+        lock.execute(text("LOCK TABLE task IN SHARE MODE"))
+        with in_flight(cast("Alice"), database, title, "relation"):
+            cluster.crash()
+        lock.invalidate()
+    cluster.start()
+    assert rows(database, "alice") == []
+
+
+@contextmanager
+def mute(database: Engine) -> Iterator[None]:
+    """Let commits happen on disk, but be confirmed to nobody: they wait for a standby that isn't there."""
+    try:
+        wait_for_standby(database, "nobody")
+        yield
+    finally:
+        wait_for_standby(database, "")
+
+
+def wait_for_standby(database: Engine, name: str) -> None:
+    """Have commits wait for this standby from now on, or for none."""
+    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+        until(lambda: connection.execute(text("SHOW synchronous_standby_names")).scalar_one() == name)
+
+
+@contextmanager
+def in_flight(person: Person, database: Engine, title: str, event: str) -> Iterator[None]:
+    """Have the person's phone send a task, and go on once the database waits in it for this; no answer comes."""
+    with ThreadPoolExecutor(1) as phone:
+        sent = phone.submit(send, person, title, "phone")
+        waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = :event")
+        with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            until(lambda: connection.execute(waiting, {"event": event}).scalar_one() == 1)
+        yield
+        assert sent.result().status_code == 500
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for something to hold, for a second at most."""
+    give_up = time.monotonic() + 1
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+@given("the service has been restarted")
+def _(cast: Cast, stack: ExitStack) -> None:
+    alice = cast("Alice")
+    alice.service = stack.enter_context(running_service(alice.service.settings))
+
+
+@given("a day has passed")
+def _(database: Engine) -> None:
+    with database.begin() as connection:
+        connection.execute(text("UPDATE idempotency_key SET created_at = created_at - interval '24 hours 1 second'"))
+
+
+@given(said("{who:Person} has created the task {title:Quoted} under the mark {mark:Quoted}"))
+def _(cast: Cast, who: str, title: str, mark: str) -> None:
+    send(cast(who), title, mark)
+    cast(who).tasks[title] = shown(cast(who), 201)
+
+
+@when("Alice's phone sends it again")
+def _(cast: Cast, memory: dict[str, Any]) -> None:
+    send(cast("Alice"), memory["title"], "phone")
+
+
+@when(said("Alice's phone sends the task {title:Quoted} {count:Number} times at once"))
+def _(cast: Cast, memory: dict[str, Any], title: str, count: int) -> None:
+    alice, mark, body = cast("Alice"), {KEY: "phone"}, {"title": title}
+    with ThreadPoolExecutor(count) as phone:
+        sent = [phone.submit(apart, alice, "POST", alice.tasks_path(), mark, body) for _ in range(count)]
+    memory["answers"] = [answer.result() for answer in sent]
+
+
+@when(said("{who:Person} creates the task {title:Quoted} under the mark {mark:Quoted}"))
+@when(said("{who:Person} tries to create the task {title:Quoted} under the mark {mark:Quoted}"))
+def _(cast: Cast, who: str, title: str, mark: str) -> None:
+    send(cast(who), title, mark)
+
+
+@when(said("{who:Person} tries to create a task under {what}"))
+def _(cast: Cast, who: str, what: str) -> None:
+    cast(who).ask("POST", cast(who).tasks_path(), json=TASK, headers=MARKS[what])
+
+
+def essence(answer: httpx.Response) -> tuple[Any, ...]:
+    """All of an answer that is about the task."""
+    return answer.status_code, answer.content, answer.headers["location"], answer.headers["etag"]
+
+
+@then("Alice's phone is given the first answer, letter for letter")
+def _(cast: Cast, memory: dict[str, Any]) -> None:
+    assert essence(cast("Alice").answer) == essence(memory["first"])
+
+
+@then(said("all {count:Number} are given the same answer"))
+def _(memory: dict[str, Any], count: int) -> None:
+    assert len(memory["answers"]) == count
+    assert len({essence(answer) for answer in memory["answers"]}) == 1
+    assert memory["answers"][0].status_code == 201
+
+
+@then(said("{who:Person} is told that the mark was used for another task"))
+def _(cast: Cast, who: str) -> None:
+    error = refused(cast(who), 422, "VALIDATION_ERROR")
+    assert error["errors"][0]["loc"] == ["header", KEY]
+    assert error["detail"] == "Idempotency-Key: was used for another task before"
+
+
+# Two tabs
+
+
+def only(cast: Cast) -> dict[str, Any]:
+    """Alice's only task, as it was given."""
+    (task,) = cast("Alice").tasks.values()
+    return task
+
+
+def save(cast: Cast, tag: str, action: str = "change a task", body: Any = None) -> None:
+    """Change Alice's task if it is as the tab has seen it."""
+    method = ACTIONS[action].split()[0]
+    body = body or {"PUT": WHOLE_TASK, "PATCH": {"complete": True}}.get(method)
+    sent = {"json": body} if body else {}
+    cast("Alice").ask(method, cast("Alice").tasks_path(only(cast)), headers={"If-Match": tag}, **sent)
+
+
+@given(said("Alice has opened the task {title:Quoted} in two tabs"))
+def _(cast: Cast, memory: dict[str, Any], title: str) -> None:
+    alice = cast("Alice")
+    memory["first"] = memory["second"] = alice.ask("GET", alice.tasks_path(alice.tasks[title])).headers["etag"]
+
+
+@given(said("her first tab has changed the title to {title:Quoted}"))
+def _(cast: Cast, memory: dict[str, Any], title: str) -> None:
+    save(cast, memory["first"], body={"title": title})
+    memory["stored"] = shown(cast("Alice"))
+
+
+@given("her second tab has looked again")
+def _(cast: Cast, memory: dict[str, Any]) -> None:
+    alice = cast("Alice")
+    memory["second"] = alice.ask("GET", alice.tasks_path(only(cast))).headers["etag"]
+
+
+@when(said("her second tab tries to {action:Action}"))
+def _(cast: Cast, memory: dict[str, Any], action: str) -> None:
+    save(cast, memory["second"], action)
+
+
+@when(said("her second tab changes the {field:w} to {new:Quoted}"))
+def _(cast: Cast, memory: dict[str, Any], field: str, new: str) -> None:
+    save(cast, memory["second"], body={field: new})
+    shown(cast("Alice"))
+
+
+@when(said("her second tab changes the {field:w} to {new:Quoted}, whatever is there"))
+def _(cast: Cast, field: str, new: str) -> None:
+    save(cast, "*", body={field: new})
+    shown(cast("Alice"))
+
+
+@when("both tabs save another title in the same moment")
+def _(cast: Cast, database: Engine, memory: dict[str, Any]) -> None:
+    alice, task = cast("Alice"), only(cast)
+    path, seen = alice.tasks_path(task), {"If-Match": memory["first"]}
+    with database.connect() as lock, ThreadPoolExecutor(2) as tabs:
+        # both are under way before either can be written
+        lock.execute(text("SELECT 1 FROM task WHERE id = :id FOR UPDATE"), {"id": task["id"]})
+        sent: dict[str, Future[httpx.Response]] = {
+            title: tabs.submit(apart, alice, "PATCH", path, seen, {"title": title}) for title in ("Oats", "Rice")
+        }
+        time.sleep(0.3)
+        assert not any(answer.done() for answer in sent.values())
+        lock.rollback()
+    memory["answers"] = {answer.result().status_code: title for title, answer in sent.items()}
+
+
+@when("her second tab asks whether there is anything new")
+def _(cast: Cast, memory: dict[str, Any]) -> None:
+    alice = cast("Alice")
+    alice.ask("GET", alice.tasks_path(only(cast)), headers={"If-None-Match": memory["second"]})
+
+
+@when(said("{who:Person} tries to change {owner:Person}'s task as one of their own, by {state}"))
+def _(cast: Cast, who: str, owner: str, state: str) -> None:
+    (task,) = cast(owner).tasks.values()
+    tag = cast(owner).ask("GET", path_to(cast(owner), task)).headers["etag"] if state == "its state" else '"guess"'
+    cast(who).ask("PATCH", path_to(cast(who), task), json={"complete": True}, headers={"If-Match": tag})
+
+
+@then("Alice is told that the task has changed meanwhile")
+def _(cast: Cast) -> None:
+    refused(cast("Alice"), 412, "VALIDATION_ERROR")
+
+
+@then("the database holds the first tab's task alone")
+def _(database: Engine, memory: dict[str, Any]) -> None:
+    assert details(rows(database, "alice")) == details([memory["stored"]])
+
+
+@then("one tab's title is stored, and the other tab is told that the task has changed")
+def _(database: Engine, memory: dict[str, Any]) -> None:
+    assert memory["answers"].keys() == {200, 412}
+    assert [row["title"] for row in rows(database, "alice")] == [memory["answers"][200]]
+
+
+@then("it is told that nothing is new")
+def _(cast: Cast) -> None:
+    assert cast("Alice").answer.status_code == 304
