@@ -14,7 +14,7 @@ assert METADATA is SQLModel.metadata  # noqa: S101 - autogenerate compares again
 LOCKS = (
     "SELECT pg_advisory_xact_lock(hashtext('todo-api migrate'))",  # two that start at once: one after the other
     # the service's requests queue up behind one who waits for a table: not for longer than they can wait
-    "SET LOCAL lock_timeout = '2s'",
+    "SET LOCAL lock_timeout = '1s'",
 )
 
 
