@@ -32,7 +32,7 @@ def environment(database_url: str, **others: str) -> dict[str, str]:
 
 def run(folder: Path, *arguments: str, env: Mapping[str, str], timeout: float = 30) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, in a folder without a `.env`."""
-    command = [TODO_API, *arguments]
+    command = [str(TODO_API), *arguments]
     return subprocess.run(  # noqa: S603 - our own command
         command, cwd=folder, env=env, capture_output=True, text=True, timeout=timeout, check=False
     )
