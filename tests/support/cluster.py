@@ -3,7 +3,7 @@
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ class Cluster:
         self._server: Any = server_at(folder)
         self._server.start()
         self.url: str = self._server.get_uri()
+        self.noticed: Callable[[], None] = lambda: None
+        """Waits until whoever stands before the server has noticed that it is back."""
         upgrade(self.url)
 
     @property
@@ -47,6 +49,7 @@ class Cluster:
         """Start it again, on the same data, or let a frozen one go on; a running one is left alone."""
         self.thaw()
         self._server.start()
+        self.noticed()
 
     def crash(self) -> None:
         """Kill every process of the server, as a power cut does."""

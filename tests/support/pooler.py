@@ -41,6 +41,21 @@ class Pooler:
         self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
         self._console = f"postgresql://postgres@127.0.0.1:{port}/pgbouncer"
 
+    def wait(self) -> None:
+        """Wait until it can reach its server: for `server_login_retry` after a failure, it refuses everybody."""
+        end = time.monotonic() + 10
+        while True:
+            try:
+                with (
+                    closing(psycopg2.connect(self.url, application_name="tests")) as connection,
+                    connection.cursor() as cursor,
+                ):
+                    cursor.execute("SELECT 1")
+                    return
+            except psycopg2.OperationalError:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+
     def show(self, what: str) -> list[dict[str, Any]]:
         """What its own console tells."""
         with closing(psycopg2.connect(self._console)) as console:
@@ -77,8 +92,10 @@ def running_pooler(cluster: Cluster) -> Iterator[Pooler]:
             except psycopg2.OperationalError:
                 assert process.poll() is None, (folder / "log").read_text()
                 time.sleep(0.05)
+        cluster.noticed = pooler.wait
         yield pooler
     finally:
+        cluster.noticed = lambda: None
         process.terminate()
         process.wait(10)
         shutil.rmtree(folder)
