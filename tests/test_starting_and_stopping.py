@@ -18,11 +18,12 @@ from app.database import unreachable
 from app.settings import SettingsError
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
-from tests.support.process import TODO_API, Process, environment, free_port, run, serving
+from tests.support.processes import UVICORN, Process, environment, free_port, serving, todo_api
+from tests.support.service import SECRET
 from tests.support.tokens import token
 
 ALICE = {"authorization": f"Bearer {token('alice')}"}
-PASSWORD = "s3cret-pa55word"  # noqa: S105 - made up
+PASSWORD = "s3cret-pa55word"
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_a_wrong_url_ends_every_command(
 ) -> None:
     """With that sentence, and no traceback."""
     wrong, said = WRONG[what]
-    ended = run(tmp_path, *arguments, env=environment(wrong(with_passwords), PORT="0"))
+    ended = todo_api(tmp_path, *arguments, DATABASE_URL=wrong(with_passwords), PORT="0")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith(f"todo-api: DATABASE_URL: {said}; check that it is ")
     assert ended.stderr.count("\n") == 1
@@ -90,11 +91,10 @@ def test_a_wrong_url_ends_every_command(
 
 def test_a_wrong_url_stops_another_server_too(tmp_path: Path) -> None:
     """`uvicorn app.main:app` says the same."""
-    program = TODO_API.with_name("uvicorn")
     ended = subprocess.run(  # noqa: S603 - our own command
-        [program, "app.main:app", "--port", "0"],
+        [*UVICORN, "--port", "0"],
         cwd=tmp_path,
-        env=environment(f"mysql://u:{PASSWORD}@localhost/db"),
+        env=environment(tmp_path, DATABASE_URL=f"mysql://u:{PASSWORD}@localhost/db", BETTER_AUTH_SECRET=SECRET),
         capture_output=True,
         text=True,
         timeout=30,
@@ -125,8 +125,7 @@ def test_it_starts_without_its_database_and_is_ready_when_that_comes(
 
 def test_migrate_says_that_the_database_is_away(tmp_path: Path) -> None:
     """What can't be done now ends with status 1 and without a traceback."""
-    env = environment(f"postgresql://u:{PASSWORD}@127.0.0.1:{free_port()}/db")
-    ended = run(tmp_path, "migrate", env=env)
+    ended = todo_api(tmp_path, "migrate", DATABASE_URL=f"postgresql://u:{PASSWORD}@127.0.0.1:{free_port()}/db")
     assert ended.returncode == 1
     assert "todo-api: the database can't be reached yet: connection to server" in ended.stderr
     assert "todo-api: the database failed: connection to server" in ended.stderr
@@ -223,7 +222,7 @@ def empty(cluster: Cluster, database: Engine) -> Iterator[str]:
 def test_migrations_that_start_together_take_turns(empty: str, tmp_path: Path) -> None:
     """Each of four processes ends well, and the tables are there once."""
     with ThreadPoolExecutor(4) as threads:
-        ended = list(threads.map(lambda _: run(tmp_path, "migrate", env=environment(empty)), range(4)))
+        ended = list(threads.map(lambda _: todo_api(tmp_path, "migrate", DATABASE_URL=empty), range(4)))
     assert [(one.returncode, one.stderr) for one in ended] == [(0, "")] * 4
     with serving(tmp_path, empty) as service:
         assert httpx.get(service.url + "/health/ready").status_code == 200
@@ -263,7 +262,7 @@ def test_a_closed_account_is_deleted_and_no_other(cluster: Cluster, database: En
     """Every row of the user's, in every table, and it says how many."""
     for owner in ("alice", "alice", "bob"):
         make_task(database, user_id=owner)
-    ended = run(tmp_path, "delete-user", "alice", env=environment(cluster.url))
+    ended = todo_api(tmp_path, "delete-user", "alice", DATABASE_URL=cluster.url)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "task rows deleted: 2\n" in ended.stdout
     assert (len(rows(database, "alice")), len(rows(database, "bob"))) == (0, 1)

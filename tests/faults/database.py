@@ -18,7 +18,7 @@ from tests.faults.clients import Clients, HalfOpen, Tally, ordeal
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
 from tests.support.pooler import running_pooler
-from tests.support.process import serving
+from tests.support.processes import serving
 from tests.support.tokens import token
 
 POOL = 10

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, text
 
 from tests.faults.clients import Clients, Tally
 from tests.support.cluster import Cluster
-from tests.support.process import serving
+from tests.support.processes import serving
 
 CLIENTS, POOL, SECONDS = 200, 10, 60
 OURS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'todo-api'"

@@ -14,12 +14,12 @@ import pytest
 from app.cli import upgrade
 from app.database import unreachable
 from app.settings import SettingsError
-from tests.support.process import free_port, serving
+from tests.support.processes import free_port, serving
 from tests.support.tokens import token
 
 # the embedded server is built without TLS
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
-PASSWORD = "npg_p@ss/word"  # noqa: S105 - made up
+PASSWORD = "npg_p@ss/word"
 ALICE = {"authorization": f"Bearer {token('alice')}"}
 
 
@@ -38,7 +38,16 @@ def neon() -> Iterator[str]:
     (folder / "password").write_text(PASSWORD)
     (folder / "password").chmod(0o644)
     run(PROGRAMS / "initdb", "--auth=scram-sha-256", "--username=neondb_owner", "--pwfile=password", "-D", data)
-    certificate = ["-keyout", data / "server.key", "-out", data / "server.crt", "-subj", "/CN=localhost", "-days", "2"]
+    certificate: list[str | Path] = [
+        "-keyout",
+        data / "server.key",
+        "-out",
+        data / "server.crt",
+        "-subj",
+        "/CN=localhost",
+        "-days",
+        "2",
+    ]
     run("/usr/bin/openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *certificate)
     (data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
     options = f"-c ssl=on -c listen_addresses=127.0.0.1 -p {port} -c unix_socket_directories={folder}"
