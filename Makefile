@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run install test lint lines lock bench node
+.PHONY: run install test lint lines lock bench node faults pooled
 
 run: install
 	@exec $(BIN)/todo-api serve
@@ -18,6 +18,14 @@ install: .venv/installed
 
 test: install lint
 	$(BIN)/pytest --cov
+
+# what takes minutes: the database stopped, frozen, killed, half-open, asleep, and 200 clients for a minute
+faults: install
+	$(BIN)/pytest tests/faults/database.py tests/faults/neon.py tests/faults/load.py
+
+# every scenario again with PgBouncer between the service and its database, and what can be told from that
+pooled: install
+	$(BIN)/pytest --through-pgbouncer tests/test_features.py tests/faults/after_the_scenarios.py
 
 lint: install
 	$(BIN)/ruff check

@@ -1,5 +1,6 @@
 """What all tests and steps share: the database, the service, the people."""
 
+import os
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
+from tests.support import pooler
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.people import Cast
+from tests.support.pooler import Pooler
 from tests.support.processes import Run, postgres_of
 from tests.support.service import Service, running_service, settings_for
 
@@ -32,6 +35,18 @@ def pytest_configure(config: pytest.Config) -> None:
     for criterion, said in catalogue["criteria"].items():
         config.addinivalue_line("markers", f"{criterion}: {said['promise']}")
     config.addinivalue_line("markers", "needs-node: needs Node.js and `make node`")
+    config.addinivalue_line("markers", "needs-pgbouncer: runs where PgBouncer is installed, and always in CI")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, openly, what needs a tool that is missing here; in CI nothing may be missing."""
+    if item.get_closest_marker("needs-pgbouncer") and not pooler.PROGRAM and "CI" not in os.environ:
+        pytest.skip("not run here: pgbouncer is not installed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the scenarios run on the kind of database that Neon's pooled endpoint is."""
+    parser.addoption("--through-pgbouncer", action="store_true", help="put PgBouncer before the service's database")
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +57,21 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def service(cluster: Cluster) -> Iterator[Service]:
+def through_pgbouncer(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Pooler | None]:
+    """PgBouncer in front of that database, where it was asked for; the server then writes all statements down."""
+    if not request.config.getoption("through_pgbouncer"):
+        yield None
+        return
+    cluster.log_statements()
+    with pooler.running_pooler(cluster) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def service(cluster: Cluster, through_pgbouncer: Pooler | None) -> Iterator[Service]:
     """The service, on that database."""
-    with running_service(settings_for(cluster.url)) as service:
+    database = through_pgbouncer or cluster
+    with running_service(settings_for(database.url)) as service:
         yield service
 
 

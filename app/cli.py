@@ -1,6 +1,8 @@
-"""`todo-api`: serve, migrate, token, openapi."""
+"""`todo-api`: serve, migrate, delete-user, token, openapi."""
 
+import asyncio
 import json
+import math
 import os
 import secrets
 import signal
@@ -8,7 +10,7 @@ import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,23 +19,28 @@ import uvicorn
 from alembic import command
 from alembic.config import Config
 from pydantic import SecretStr
+from sqlalchemy.exc import DBAPIError
 
+from app import queries
 from app.auth import is_user_id
+from app.database import Pool, start_clock, unreachable
 from app.embedded import postgres
+from app.errors import DatabaseError
 from app.main import create_app
 from app.settings import Settings, SettingsError, load
 
 TOKEN_SECONDS = 24 * 3600
+DELETION_SECONDS = 3600
 
 
 def main() -> None:
     """Run the command that the arguments name; a problem is one message on stderr and exit status 1."""
     parser = ArgumentParser(prog="todo-api", description="The REST backend of a multi-user todo application.")
     commands = parser.add_subparsers(required=True)
-    for run in (serve, migrate, token, openapi):
-        one = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
+    for run in (serve, migrate, delete_user, token, openapi):
+        one = commands.add_parser(run.__name__.replace("_", "-"), help=run.__doc__, description=run.__doc__)
         one.set_defaults(run=run)
-        if run is token:
+        if run in (token, delete_user):
             one.add_argument("user", help="any id")
     arguments = vars(parser.parse_args())
     signal.signal(signal.SIGTERM, _terminate)
@@ -41,6 +48,8 @@ def main() -> None:
         arguments.pop("run")(load(), **arguments)
     except SettingsError as problem:
         sys.exit(f"todo-api: {problem}")
+    except (DatabaseError, DBAPIError) as failure:
+        sys.exit(f"todo-api: the database failed: {getattr(failure, 'orig', failure)}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 
@@ -54,7 +63,10 @@ def _terminate(signal_number: int, _frame: object) -> NoReturn:
 
 
 def serve(settings: Settings) -> None:
-    """Serve the API until a signal; without DATABASE_URL on the embedded PostgreSQL, its tables up to date."""
+    """Serve the API until a signal; without DATABASE_URL on the embedded PostgreSQL, its tables up to date.
+
+    While the database is away it serves errors; on a signal it ends within REQUEST_TIMEOUT and a second.
+    """
     with _database(_with_secret(settings)) as complete:
         if settings.database_url is None:
             upgrade(complete.url)
@@ -64,13 +76,32 @@ def serve(settings: Settings) -> None:
         app = create_app(complete)
         # uvicorn shuts down on a signal and then raises it again; it has done what was asked by then
         with suppress(Terminated):
-            uvicorn.run(app, host=settings.host, port=settings.port, access_log=False, log_level="warning")
+            uvicorn.run(
+                app,
+                host=settings.host,
+                port=settings.port,
+                access_log=False,
+                log_level="warning",
+                timeout_graceful_shutdown=math.ceil(settings.request_timeout),
+            )
 
 
 def migrate(settings: Settings) -> None:
     """Bring the database's tables up to date."""
     with _database(settings) as complete:
         upgrade(complete.url)
+
+
+def delete_user(settings: Settings, user: str) -> None:
+    """Delete everything that is stored of a user, for an account that is closed."""
+
+    async def delete() -> None:
+        start_clock(DELETION_SECONDS)
+        for table, query in queries.delete_user(user).items():
+            print(table, "rows deleted:", *await pool.fetch(query) or ())
+
+    with _database(settings) as complete, closing(Pool(complete.url, 1)) as pool:
+        asyncio.run(delete())
 
 
 def openapi(settings: Settings) -> None:
@@ -106,6 +137,8 @@ def upgrade(url: str) -> None:
 def _database(settings: Settings) -> Iterator[Settings]:
     """The settings with a database: the configured one, or the embedded one, running."""
     if settings.database_url is not None:
+        if reason := unreachable(settings.url):
+            print(f"todo-api: the database can't be reached yet: {reason}", file=sys.stderr)
         yield settings
         return
     with postgres(settings.data_dir) as url:

@@ -10,6 +10,7 @@ holds the interpreter's lock while it waits for the server; with a frozen server
 """
 
 import asyncio
+import re
 import select
 import socket
 from collections.abc import Mapping
@@ -20,9 +21,28 @@ import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_READ, parse_dsn
 
 from app.errors import DatabaseError
+from app.settings import SettingsError
 
 RECONNECT_PAUSE = 0.1
 """Seconds between attempts to connect to a database that refuses: it may be starting, or waking up."""
+
+LINK = {
+    "fallback_application_name": "todo-api",
+    "connect_timeout": "3",  # seconds; `unreachable` alone, libpq's asynchronous mode ignores it
+    # a peer that has vanished is noticed while the connection is idle, or when it does not acknowledge what was sent
+    "keepalives_idle": "30",
+    "keepalives_interval": "5",
+    "tcp_user_timeout": "3000",
+}
+"""What the URL does not say otherwise."""
+WRONG = {
+    "invalid": "it can't be read",
+    "password|pg_hba.conf": "the server refuses its user or password",
+    "does not exist|no such": "there is no such database or user",
+    "translate host name(?!.*Temporary)": "there is no such host",
+    "support SSL|certificate|channel binding": "the server does not agree to its sslmode or channel_binding",
+}
+"""What libpq says where waiting won't help, and what we say: its own words may hold a part of the password."""
 
 _deadline: ContextVar[float] = ContextVar("deadline")
 
@@ -42,6 +62,34 @@ def deadline() -> float:
     return _deadline.get()
 
 
+def _dsn(url: str) -> dict[str, Any]:
+    try:
+        return LINK | parse_dsn(url)
+    except psycopg2.ProgrammingError as failure:
+        _refuse_wrong(failure)
+        raise AssertionError from None  # all that it says is "invalid"
+
+
+def _refuse_wrong(failure: psycopg2.Error) -> None:
+    for theirs, ours in WRONG.items():
+        if re.search(theirs, str(failure)):
+            form = "postgresql://USER:PASSWORD@HOST/DATABASE, with special characters %-escaped"
+            raise SettingsError(f"DATABASE_URL: {ours}; check that it is {form}") from None
+
+
+def unreachable(url: str) -> str | None:
+    """Why the database can't be connected to right now, in libpq's words, or None where it can; takes a few seconds.
+
+    Raises SettingsError where the URL is wrong, so that waiting won't help.
+    """
+    try:
+        psycopg2.connect(**_dsn(url)).close()
+    except psycopg2.OperationalError as failure:
+        _refuse_wrong(failure)
+        return " ".join(str(failure).split())
+    return None
+
+
 class Query(NamedTuple):
     """A statement with its parameters; a read may be sent again where its connection died."""
 
@@ -52,6 +100,9 @@ class Query(NamedTuple):
 
 class Connection:
     """One connection, for one statement at a time."""
+
+    answered = 0.0
+    """When it was last heard of, by the loop's clock."""
 
     def __init__(self, dsn: Mapping[str, Any]) -> None:
         self._raw = psycopg2.connect(**dsn, async_=True)
@@ -109,7 +160,7 @@ class Pool:
     def __init__(self, url: str, size: int) -> None:
         self.size = size
         self.in_use = 0
-        self._dsn = {"fallback_application_name": "todo-api"} | parse_dsn(url)
+        self._dsn = _dsn(url)
         self._places = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
 
@@ -135,23 +186,24 @@ class Pool:
             raise DatabaseError from failure
 
     async def _run(self, query: Query, *, again: bool = True) -> tuple[Any, ...] | None:
-        connection = self._take_idle() or await self._connect()
+        connection, clock = self._take_idle() or await self._connect(), asyncio.get_running_loop().time
+        sent = clock()
         try:
             row = await connection.fetch(query)
-        except psycopg2.Error as failure:
-            if failure.pgcode and not isinstance(failure, psycopg2.OperationalError):
-                self._idle.append(connection)  # the statement was refused; the connection is well
-                raise
+        except psycopg2.Error:
             connection.close()
             if not (query.is_read and again):
                 raise
+            return await self._run(query, again=False)
         except BaseException:
             connection.close()
+            # silence: those that nobody has heard of since may be half-open too, which shows by nothing else
+            while self._idle and self._idle[0].answered < sent:
+                self._idle.pop(0).close()
             raise
-        else:
-            self._idle.append(connection)
-            return row
-        return await self._run(query, again=False)
+        connection.answered = clock()
+        self._idle.append(connection)
+        return row
 
     def _take_idle(self) -> Connection | None:
         while self._idle:

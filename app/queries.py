@@ -172,3 +172,12 @@ def delete_task(owner: str, task_id: int, tags: Tags = None) -> Query:
     """Give the deleted task's id, or no row."""
     sql = DELETE if tags in ANY_TAG else DELETE_UNCHANGED
     return Query(sql, {"owner": owner, "task_id": task_id, "tags": tags})
+
+
+def delete_user(owner: str) -> dict[str, Query]:
+    """Give, for each table with rows of a user, the statement that deletes them and gives their number."""
+    statements = {}
+    for table in Task.metadata.sorted_tables:
+        gone = sa.delete(table).where(table.c.user_id == OWNER).returning(table.c.user_id).cte()
+        statements[table.name] = Query(compiled(sa.select(sa.func.count()).select_from(gone)), {"owner": owner})
+    return statements

@@ -51,6 +51,37 @@ Feature: Failing well
       Then it is told that the service is up but not ready
       And once the database is back, it is told that the service is ready
 
+  Rule: Nobody waits for ever
+
+    @AC-004
+    Scenario Outline: Alice can't <action> while the database is silent
+      Given Alice has the task "Buy milk"
+      And the database has fallen silent
+      When Alice tries to <action> in her list
+      Then Alice is told within 2 seconds to try again later
+      And once the database is back, Alice still has exactly the tasks "Buy milk"
+
+      Examples: Reading
+        | action         | why                         |
+        | list the tasks | the question gets no answer |
+        | open a task    | the question gets no answer |
+
+    @AC-004
+    Scenario: The load balancer is told of a silent database in time
+      Given the database has fallen silent
+      When the load balancer asks whether the service is ready
+      Then it is told that the service is up but not ready
+      And once the database is back, it is told that the service is ready
+
+    @AC-004
+    Scenario: Somebody else keeps the tasks locked
+      Given Alice has the task "Buy milk"
+      And somebody keeps all tasks locked
+      When Alice tries to create a task in her list
+      Then Alice is told within 2 seconds to try again later
+      And nobody in the database goes on waiting for her
+      And Alice still has exactly the tasks "Buy milk"
+
   Rule: Each answer can be found again in the log
 
     @AC-004

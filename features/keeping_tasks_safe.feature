@@ -50,3 +50,25 @@ Feature: Keeping tasks safe
       Given Alice has the task "Buy milk"
       When Alice's phone changes the title while her laptop completes the task
       Then the task has the phone's title and the laptop's state
+
+  Rule: What breaks the database for a while costs time, and never a task
+
+    @AC-006
+    Scenario: The database is restarted between two of Alice's tasks
+      Given Alice has the task "Buy milk"
+      And the database has been restarted
+      When Alice creates the task "Pay the rent"
+      Then Alice still has exactly the tasks "Buy milk", "Pay the rent"
+
+    @AC-006
+    Scenario: The database is asleep, and wakes up while Alice waits
+      Given Alice has the task "Buy milk"
+      And the database is stopped
+      When Alice creates the task "Pay the rent" while the database wakes up
+      Then Alice still has exactly the tasks "Buy milk", "Pay the rent"
+
+    @AC-006
+    Scenario: Each task that was confirmed while the database crashed is there
+      Given Alice has no tasks
+      When Alice creates tasks one after another while the database crashes and comes back
+      Then the database holds each task that was confirmed once

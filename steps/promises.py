@@ -1,6 +1,7 @@
 """The steps of the promises that cut across the stories."""
 
 import re
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -92,6 +93,42 @@ def _(cast: Cast) -> None:
 @given("the database is stopped")
 def _(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - the database fixture starts it for the next one
     cluster.stop()
+
+
+@given("the database has fallen silent")
+def _(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - the same
+    cluster.freeze()
+
+
+@given("somebody keeps all tasks locked")
+def _(database: Engine, request: pytest.FixtureRequest) -> None:
+    lock = database.connect()
+    lock.execute(text("LOCK TABLE task IN EXCLUSIVE MODE"))
+    request.addfinalizer(lock.close)
+
+
+@given("the database has been restarted")
+def _(cluster: Cluster) -> None:
+    cluster.stop()
+    cluster.start()
+
+
+@then("nobody in the database goes on waiting for her")
+def _(database: Engine) -> None:
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'todo-api' AND state = 'active'")
+    end = time.monotonic() + 3
+    with database.connect() as connection:
+        assert connection.execute(waiting).scalar_one() > 0  # the server looks once a second
+        while connection.execute(waiting).scalar_one() > 0:
+            assert time.monotonic() < end
+            connection.rollback()
+            time.sleep(0.1)
+
+
+@then(said("{who:Person} is told within {seconds:Number} seconds to try again later"))
+def _(cast: Cast, who: str, seconds: int) -> None:
+    refused(cast(who), 500, "DATABASE_ERROR")
+    assert cast(who).answer.elapsed.total_seconds() < seconds
 
 
 @then(said("once the database is back, {who:Person} still has exactly the tasks {titles:Titles}"))
@@ -242,6 +279,44 @@ def _(pages: dict[str, httpx.Response]) -> None:
 def _(cluster: Cluster) -> None:
     cluster.crash()
     cluster.start()
+
+
+@when(said("Alice creates the task {title:Quoted} while the database wakes up"))
+def _(cast: Cast, cluster: Cluster, title: str) -> None:
+    alice = cast("Alice")
+    with ThreadPoolExecutor(1) as phone:
+        sent = phone.submit(create, alice.service, alice.token, title)
+        time.sleep(0.1)
+        assert not sent.done()
+        cluster.start()
+    assert sent.result().status_code == 201
+
+
+@when("Alice creates tasks one after another while the database crashes and comes back")
+def _(cast: Cast, cluster: Cluster) -> None:
+    alice, over = cast("Alice"), threading.Event()
+
+    def go_on(phone: int) -> list[str]:
+        titles = [f"Task {phone}-{place}" for place in range(1000)]
+        told = ((title, create(alice.service, alice.token, title)) for title in titles if not over.is_set())
+        return [title for title, answer in told if answer.status_code == 201]
+
+    with ThreadPoolExecutor(4) as phones:
+        lists = [phones.submit(go_on, phone) for phone in range(4)]
+        time.sleep(1)
+        cluster.crash()
+        cluster.start()
+        time.sleep(1)
+        over.set()
+    alice.tasks = {title: {} for confirmed in lists for title in confirmed.result()}
+
+
+@then("the database holds each task that was confirmed once")
+def _(cast: Cast, database: Engine) -> None:
+    stored = titles_of(rows(database, "alice"))
+    assert len(cast("Alice").tasks) >= 8
+    assert set(cast("Alice").tasks) <= set(stored)
+    assert len(stored) == len(set(stored))
 
 
 @when(said("Alice creates {count:Number} tasks at once"))

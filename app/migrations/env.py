@@ -1,7 +1,7 @@
 """Alembic's environment: where the database is, and what it should look like."""
 
 from alembic import context
-from sqlalchemy import create_engine, pool
+from sqlalchemy import create_engine, pool, text
 from sqlalchemy.engine import make_url
 from sqlmodel import SQLModel
 
@@ -10,6 +10,12 @@ from app.settings import load
 
 METADATA = models.Task.metadata
 assert METADATA is SQLModel.metadata  # noqa: S101 - autogenerate compares against what the models fill
+
+LOCKS = (
+    "SELECT pg_advisory_xact_lock(hashtext('todo-api migrate'))",  # two that start at once: one after the other
+    # the service's requests queue up behind one who waits for a table: not for longer than they can wait
+    "SET LOCAL lock_timeout = '1s'",
+)
 
 
 def run() -> None:
@@ -21,8 +27,10 @@ def run() -> None:
         poolclass=pool.NullPool,
     )
     with engine.connect() as connection:
-        context.configure(connection=connection, target_metadata=METADATA, transaction_per_migration=True)
+        context.configure(connection=connection, target_metadata=METADATA)
         with context.begin_transaction():
+            for lock in LOCKS:
+                connection.execute(text(lock))
             context.run_migrations()
 
 

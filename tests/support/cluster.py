@@ -1,14 +1,15 @@
 """A PostgreSQL of the tests' own, which they may stop, crash and start again."""
 
 import shutil
+import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import Engine, create_engine, make_url, pool
+from sqlalchemy import Engine, create_engine, make_url, pool, text
 
 from app.cli import upgrade
 from app.embedded import server_at
@@ -21,6 +22,8 @@ class Cluster:
         self._server: Any = server_at(folder)
         self._server.start()
         self.url: str = self._server.get_uri()
+        self.noticed: Callable[[], None] = lambda: None
+        """Waits until whoever stands before the server has noticed that it is back."""
         upgrade(self.url)
 
     @property
@@ -44,19 +47,51 @@ class Cluster:
 
     def stop(self) -> None:
         """Shut the server down in order."""
+        self.thaw()
         self._server.stop()
 
     def start(self) -> None:
-        """Start it again, on the same data; a running one is left alone."""
+        """Start it again, on the same data, or let a frozen one go on; a running one is left alone."""
+        self.thaw()
         self._server.start()
+        self.noticed()
 
     def crash(self) -> None:
         """Kill every process of the server, as a power cut does."""
-        postmaster = psutil.Process(self.pid)
-        processes = [postmaster, *postmaster.children(recursive=True)]
-        for process in processes:
-            process.kill()
-        psutil.wait_procs(processes, timeout=10)
+        killed = self._signal(signal.SIGKILL)
+        psutil.wait_procs(killed, timeout=10)
+
+    def freeze(self) -> None:
+        """Stop every process of the server where it is: sockets stay open, and nobody answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen server go on; a running or stopped one is left alone."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> list[psutil.Process]:
+        """Send a signal to the postmaster, so that it starts nothing new, and then to its children."""
+        with suppress(psutil.NoSuchProcess):
+            postmaster = psutil.Process(self.pid)
+            postmaster.send_signal(number)
+            processes = [postmaster, *postmaster.children(recursive=True)]
+            for process in processes[1:]:
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
+            return processes
+        return []
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return Path(str(make_url(self.url).query["host"]), ".s.PGSQL.5432")
+
+    def log_statements(self) -> None:
+        """From now on write down each statement, after the name of the application that sent it."""
+        with self.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("ALTER SYSTEM SET log_statement = 'all'"))
+            connection.execute(text("ALTER SYSTEM SET log_line_prefix = '%a|'"))
+            connection.execute(text("SELECT pg_reload_conf()"))
 
 
 @contextmanager

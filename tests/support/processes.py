@@ -6,13 +6,23 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import psutil
 
+from tests.support.service import SECRET
+
 TODO_API = [str(Path(sys.executable).parent / "todo-api")]
 UVICORN = [str(Path(sys.executable).parent / "uvicorn"), "app.main:app"]
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
@@ -31,8 +41,7 @@ class Run:
     """A server that is running, or was."""
 
     def __init__(self, folder: Path, command: list[str] | None = None, **variables: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         self.url, self.folder = f"http://127.0.0.1:{port}", folder
         self.process = subprocess.Popen(  # noqa: S603 - our own
             command or [*TODO_API, "serve"],
@@ -64,6 +73,56 @@ class Run:
         self.process.send_signal(by)
         out, err = self.process.communicate(timeout=30)
         return self.process.returncode, out, err
+
+
+class Process:
+    """`todo-api serve` on a database of its caller's, with its log in a file: a pipe would be full soon."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        self.log = folder / "service.log"
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        with self.log.open("w") as log:
+            env = environment(folder, **variables, PORT=str(port))
+            self._process = subprocess.Popen([*TODO_API, "serve"], cwd=folder, env=env, stdout=log, stderr=log)  # noqa: S603
+
+    def wait_until_up(self, seconds: float = 20) -> None:
+        """Wait until it answers."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                if httpx.get(self.url + "/health").status_code == 200:
+                    return
+            except httpx.TransportError:
+                assert self._process.poll() is None, self.log.read_text()
+                time.sleep(0.02)
+        raise AssertionError("the service did not start: " + self.log.read_text())
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, seconds: float = 30) -> int:
+        """Wait for its end and return its exit status."""
+        return self._process.wait(seconds)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def serving(folder: Path, database_url: str, **settings: str) -> Iterator[Process]:
+    """Serve as a process of its own, and end it in order."""
+    process = Process(folder, DATABASE_URL=database_url, BETTER_AUTH_SECRET=SECRET, **settings)
+    try:
+        process.wait_until_up()
+        yield process
+        process.terminate()
+        assert process.wait() == 0, process.log.read_text()
+    finally:
+        process.kill()
 
 
 def postgres_of(folder: Path) -> list[psutil.Process]:

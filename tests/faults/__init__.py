@@ -1,0 +1,1 @@
+"""The database stopped, frozen, killed, half-open, pooled and under load: `make faults`."""

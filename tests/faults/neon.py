@@ -1,0 +1,85 @@
+"""Neon's URL as its console gives it: TLS, SCRAM with channel binding, a host by name."""
+
+import getpass
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from app.cli import upgrade
+from app.database import unreachable
+from app.settings import SettingsError
+from tests.support.processes import free_port, serving
+from tests.support.tokens import token
+
+# the embedded server is built without TLS
+PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+PASSWORD = "npg_p@ss/word"
+ALICE = {"authorization": f"Bearer {token('alice')}"}
+
+
+@pytest.fixture(scope="module")
+def neon() -> Iterator[str]:
+    """The URL of a PostgreSQL that takes nothing but TLS with channel binding."""
+    folder = Path(tempfile.mkdtemp(prefix="todo-api-"))
+    data, port = folder / "data", free_port()
+    user = "postgres" if getpass.getuser() == "root" else None
+    if user:
+        shutil.chown(folder, user)
+
+    def run(*command: str | Path) -> None:
+        subprocess.run(command, user=user, cwd=folder, check=True, capture_output=True)  # noqa: S603
+
+    (folder / "password").write_text(PASSWORD)
+    (folder / "password").chmod(0o644)
+    run(PROGRAMS / "initdb", "--auth=scram-sha-256", "--username=neondb_owner", "--pwfile=password", "-D", data)
+    certificate: list[str | Path] = [
+        "-keyout",
+        data / "server.key",
+        "-out",
+        data / "server.crt",
+        "-subj",
+        "/CN=localhost",
+        "-days",
+        "2",
+    ]
+    run("/usr/bin/openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *certificate)
+    (data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
+    options = f"-c ssl=on -c listen_addresses=127.0.0.1 -p {port} -c unix_socket_directories={folder}"
+    run(PROGRAMS / "pg_ctl", "-w", "-D", data, "-l", folder / "log", "-o", options, "start")
+    try:
+        query = "?sslmode=require&channel_binding=require"
+        yield f"postgresql://neondb_owner:{quote(PASSWORD, safe='')}@localhost:{port}/postgres{query}"
+    finally:
+        run(PROGRAMS / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(folder)
+
+
+pytestmark = pytest.mark.skipif(
+    "not __import__('os').environ.get('CI') and not __import__('pathlib').Path('/usr/lib/postgresql/15/bin').exists()",
+    reason="not run here: Debian's postgresql is not installed",
+)
+
+
+def test_its_url_works_as_it_is_copied(neon: str, tmp_path: Path) -> None:
+    """For the migration and for the service; a URL without TLS is refused, so TLS was used."""
+    upgrade(neon)
+    with serving(tmp_path, neon) as service:
+        assert httpx.get(service.url + "/health/ready").status_code == 200
+        path = service.url + "/api/alice/tasks"
+        assert httpx.post(path, json={"title": "Buy milk"}, headers=ALICE).status_code == 201
+        assert httpx.get(path, headers=ALICE).json()["count"] == 1
+    with pytest.raises(SettingsError, match="the server refuses its user or password"):
+        unreachable(neon.replace("sslmode=require&channel_binding=require", "sslmode=disable"))
+
+
+def test_a_wrong_password_there_is_told_and_not_shown(neon: str) -> None:
+    """Percent-escaped as it has to be, it is nowhere in the message."""
+    with pytest.raises(SettingsError, match="the server refuses its user or password") as problem:
+        unreachable(neon.replace(quote(PASSWORD, safe=""), "wr0ng"))
+    assert "wr0ng" not in str(problem.value)

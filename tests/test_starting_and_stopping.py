@@ -1,0 +1,268 @@
+"""`todo-api` as an operator starts, stops and uses it: what it says when something is wrong, and how it ends."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from app.database import unreachable
+from app.settings import SettingsError
+from tests.support.cluster import Cluster
+from tests.support.factories import make_task, rows
+from tests.support.processes import UVICORN, Process, environment, free_port, serving, todo_api
+from tests.support.service import SECRET
+from tests.support.tokens import token
+
+ALICE = {"authorization": f"Bearer {token('alice')}"}
+PASSWORD = "s3cret-pa55word"
+
+
+@pytest.fixture
+def with_passwords(cluster: Cluster, database: Engine) -> Iterator[Cluster]:
+    """The cluster, with a user `guarded` who needs a password."""
+    rules = cluster.log.parent / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text("local all guarded scram-sha-256\n" + before)
+    with database.begin() as connection:
+        connection.execute(text(f"CREATE ROLE guarded LOGIN PASSWORD 'not-{PASSWORD}'"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    yield cluster
+    rules.write_text(before)
+    with database.begin() as connection:
+        connection.execute(text("DROP ROLE guarded"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+
+
+def url(cluster: Cluster, **parts: str) -> str:
+    """The cluster's URL, with some of it changed."""
+    return make_url(cluster.url).set(**parts).render_as_string(hide_password=False)  # type: ignore[arg-type]
+
+
+WRONG: dict[str, tuple[Callable[[Cluster], str], str]] = {
+    "a wrong password": (
+        lambda c: url(c, username="guarded", password=PASSWORD),
+        "the server refuses its user or password",
+    ),
+    "no password": (lambda c: url(c, username="guarded"), "the server refuses its user or password"),
+    "no such user": (lambda c: url(c, username="nobody", password=PASSWORD), "there is no such database or user"),
+    "no such database": (lambda c: url(c, database="nothing", password=PASSWORD), "there is no such database or user"),
+    "no such host": (lambda _: f"postgresql://u:{PASSWORD}@no..where/db", "there is no such host"),
+    "an @ in the password": (lambda _: f"postgresql://u:x@{PASSWORD}..@localhost/db", "there is no such host"),
+    "a / in the password": (lambda _: f"postgresql://u:{PASSWORD}/x@localhost/db", "it can't be read"),
+    "another database's scheme": (lambda _: f"mysql://u:{PASSWORD}@localhost/db", "it can't be read"),
+    "an unknown option": (lambda _: f"postgresql://u:{PASSWORD}@localhost/db?tls=yes", "it can't be read"),
+    "an impossible sslmode": (lambda _: f"postgresql://u:{PASSWORD}@localhost/db?sslmode=on", "it can't be read"),
+    "no URL": (lambda _: PASSWORD, "it can't be read"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_url_is_told_by_what_is_wrong(with_passwords: Cluster, what: str) -> None:
+    """One sentence that names the variable and what to check, and holds nothing of the password."""
+    wrong, said = WRONG[what]
+    with pytest.raises(SettingsError) as problem:
+        unreachable(wrong(with_passwords))
+    assert str(problem.value).startswith(f"DATABASE_URL: {said}; check that it is postgresql://USER:PASSWORD@HOST/")
+    assert PASSWORD not in str(problem.value)
+
+
+@pytest.mark.parametrize("what", ["a wrong password", "another database's scheme"])
+@pytest.mark.parametrize("arguments", [["serve"], ["migrate"], ["delete-user", "alice"]], ids=" ".join)
+def test_a_wrong_url_ends_every_command(
+    with_passwords: Cluster, tmp_path: Path, what: str, arguments: list[str]
+) -> None:
+    """With that sentence, and no traceback."""
+    wrong, said = WRONG[what]
+    ended = todo_api(tmp_path, *arguments, DATABASE_URL=wrong(with_passwords), PORT="0")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"todo-api: DATABASE_URL: {said}; check that it is ")
+    assert ended.stderr.count("\n") == 1
+    assert PASSWORD not in ended.stderr
+
+
+def test_a_wrong_url_stops_another_server_too(tmp_path: Path) -> None:
+    """`uvicorn app.main:app` says the same."""
+    ended = subprocess.run(  # noqa: S603 - our own command
+        [*UVICORN, "--port", "0"],
+        cwd=tmp_path,
+        env=environment(tmp_path, DATABASE_URL=f"mysql://u:{PASSWORD}@localhost/db", BETTER_AUTH_SECRET=SECRET),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "DATABASE_URL: it can't be read" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert PASSWORD not in ended.stderr
+
+
+def test_it_starts_without_its_database_and_is_ready_when_that_comes(
+    cluster: Cluster, database: Engine, tmp_path: Path
+) -> None:
+    """It says clearly what is missing, serves errors until then, and needs no second start."""
+    cluster.stop()
+    with serving(tmp_path, cluster.url, REQUEST_TIMEOUT="1") as service:
+        assert "todo-api: the database can't be reached yet: " in service.log.read_text()
+        assert httpx.get(service.url + "/health/ready").status_code == 503
+        refused = httpx.post(service.url + "/api/alice/tasks", json={"title": "Buy milk"}, headers=ALICE)
+        assert (refused.status_code, refused.json()["error_code"]) == (500, "DATABASE_ERROR")
+        cluster.start()
+        assert httpx.get(service.url + "/health/ready").status_code == 200
+        created = httpx.post(service.url + "/api/alice/tasks", json={"title": "Buy milk"}, headers=ALICE)
+        assert created.status_code == 201
+    assert [row["title"] for row in rows(database, "alice")] == ["Buy milk"]
+
+
+def test_migrate_says_that_the_database_is_away(tmp_path: Path) -> None:
+    """What can't be done now ends with status 1 and without a traceback."""
+    ended = todo_api(tmp_path, "migrate", DATABASE_URL=f"postgresql://u:{PASSWORD}@127.0.0.1:{free_port()}/db")
+    assert ended.returncode == 1
+    assert "todo-api: the database can't be reached yet: connection to server" in ended.stderr
+    assert "todo-api: the database failed: connection to server" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert PASSWORD not in ended.stderr
+
+
+def requests_under_way(service: Process, database: Engine, count: int, do: Callable[[], None]) -> list[httpx.Response]:
+    """Send so many creations while the table is locked, do something, and return their answers."""
+    with ThreadPoolExecutor(count) as clients:
+        with database.connect() as lock:
+            lock.execute(text("LOCK TABLE task"))
+            sent = [
+                clients.submit(
+                    httpx.post, service.url + "/api/alice/tasks", json={"title": f"Task {n}"}, headers=ALICE, timeout=30
+                )
+                for n in range(count)
+            ]
+            time.sleep(1)
+            assert not any(answer.done() for answer in sent)
+            do()
+            time.sleep(0.5)
+            lock.rollback()
+        return [answer.result() for answer in sent]
+
+
+def test_a_signal_lets_what_is_under_way_finish(cluster: Cluster, database: Engine, tmp_path: Path) -> None:
+    """All 40 answers arrive, nobody new is let in, the pool is closed, and it ends at once after that."""
+    with database.connect() as connection:
+        others = connection.execute(text("SELECT pid FROM pg_stat_activity")).scalars().all()
+    with serving(tmp_path, cluster.url, DATABASE_POOL_SIZE="5") as service:
+        answers = requests_under_way(service, database, 40, service.terminate)
+        began = time.monotonic()
+        assert service.wait() == 0
+        assert time.monotonic() - began < 2
+        assert [answer.status_code for answer in answers] == [201] * 40
+        assert len(rows(database, "alice")) == 40
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(service.url + "/health")
+        with database.connect() as connection:
+            left = text(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'todo-api' AND pid <> ALL(:others)"
+            )
+            assert connection.execute(left, {"others": list(others)}).scalar_one() == 0
+
+
+def test_a_signal_is_not_held_up_by_a_silent_database(cluster: Cluster, tmp_path: Path) -> None:
+    """Who was waiting is told to try again, and the process ends within REQUEST_TIMEOUT and a second."""
+    with (
+        serving(tmp_path, cluster.url, REQUEST_TIMEOUT="3") as service,
+        ThreadPoolExecutor(20) as clients,
+        httpx.Client(timeout=30) as http,
+    ):
+        assert http.get(service.url + "/api/alice/tasks", headers=ALICE).status_code == 200
+        cluster.freeze()
+        try:
+            ask = [clients.submit(http.get, service.url + "/api/alice/tasks", headers=ALICE) for _ in range(20)]
+            time.sleep(1)  # until all of them have come in
+            began = time.monotonic()
+            service.terminate()
+            assert service.wait() == 0
+            assert time.monotonic() - began < 4
+            assert [answer.result().status_code for answer in ask] == [500] * 20
+        finally:
+            cluster.thaw()
+
+
+def test_a_signal_is_not_held_up_by_a_slow_caller(cluster: Cluster, tmp_path: Path) -> None:
+    """Whose request is not whole by then has not been accepted, and is let go."""
+    with serving(tmp_path, cluster.url, REQUEST_TIMEOUT="2") as service:
+        place = httpx.URL(service.url)
+        with socket.create_connection((place.host, place.port or 0), timeout=10) as caller:
+            head = f"POST /api/alice/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['authorization']}\r\n"
+            caller.sendall(head.encode() + b'Content-Type: application/json\r\nContent-Length: 20\r\n\r\n{"title":')
+            time.sleep(0.3)
+            began = time.monotonic()
+            service.terminate()
+            assert service.wait() == 0
+            assert time.monotonic() - began < 3.5
+
+
+# Migrations
+
+
+@pytest.fixture
+def empty(cluster: Cluster, database: Engine) -> Iterator[str]:
+    """The URL of a second database without a table."""
+    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE DATABASE second"))
+        yield url(cluster, database="second")
+        connection.execute(text("DROP DATABASE second WITH (FORCE)"))
+
+
+def test_migrations_that_start_together_take_turns(empty: str, tmp_path: Path) -> None:
+    """Each of four processes ends well, and the tables are there once."""
+    with ThreadPoolExecutor(4) as threads:
+        ended = list(threads.map(lambda _: todo_api(tmp_path, "migrate", DATABASE_URL=empty), range(4)))
+    assert [(one.returncode, one.stderr) for one in ended] == [(0, "")] * 4
+    with serving(tmp_path, empty) as service:
+        assert httpx.get(service.url + "/health/ready").status_code == 200
+
+
+def test_a_migration_that_must_wait_gives_up_before_the_service_does(
+    cluster: Cluster, database: Engine, tmp_path: Path
+) -> None:
+    """A long reader keeps it from its lock; requests that queue up behind it are all answered well."""
+    (tmp_path / "later.py").write_text(
+        "from alembic import op\nrevision = 'later'\ndown_revision = '0001'\n"
+        "def upgrade() -> None:\n    op.execute('ALTER TABLE task ADD COLUMN note text')\n"
+    )
+    config, migrations = Config(), Path(__file__).parent.parent / "app" / "migrations"
+    config.set_main_option("script_location", str(migrations))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", f"{migrations / 'versions'}\n{tmp_path}")
+    config.attributes["url"] = cluster.url
+    make_task(database, user_id="alice", title="Buy milk")
+    with serving(tmp_path, cluster.url) as service, ThreadPoolExecutor(1) as threads:
+        with database.connect() as reader:
+            reader.execute(text("SELECT * FROM task")).all()
+            migration = threads.submit(command.upgrade, config, "later")
+            answers = []
+            while not migration.done():
+                answers.append(httpx.get(service.url + "/api/alice/tasks", headers=ALICE))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            migration.result()
+    assert {answer.status_code for answer in answers} == {200}
+    assert max(answer.elapsed.total_seconds() for answer in answers) > 0.5  # one did queue up
+
+
+# Closed accounts
+
+
+def test_a_closed_account_is_deleted_and_no_other(cluster: Cluster, database: Engine, tmp_path: Path) -> None:
+    """Every row of the user's, in every table, and it says how many."""
+    for owner in ("alice", "alice", "bob"):
+        make_task(database, user_id=owner)
+    ended = todo_api(tmp_path, "delete-user", "alice", DATABASE_URL=cluster.url)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "task rows deleted: 2\n" in ended.stdout
+    assert (len(rows(database, "alice")), len(rows(database, "bob"))) == (0, 1)
