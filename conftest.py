@@ -1,28 +1,32 @@
 """What all tests and steps share: the database, the service, the people."""
 
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 
+from app.main import create_app
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.people import Cast
 from tests.support.processes import Run, postgres_of
 from tests.support.service import Service, running_service, settings_for
 
-pytest_plugins = ["steps.people", "steps.tasks", "steps.answers", "steps.promises", "steps.traces"]
+pytest_plugins = [
+    "tests.acceptance.plugin",
+    "steps.people",
+    "steps.tasks",
+    "steps.answers",
+    "steps.promises",
+    "steps.traces",
+]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the ids of stories and criteria, so that --strict-markers refuses any other."""
-    catalogue = tomllib.loads((config.rootpath / "features" / "catalogue.toml").read_text())
-    for story, promise in catalogue["stories"].items():
-        config.addinivalue_line("markers", f"{story}: {promise}")
-    for criterion, said in catalogue["criteria"].items():
-        config.addinivalue_line("markers", f"{criterion}: {said['promise']}")
+def pytest_acceptance_endpoints() -> list[tuple[str, str]]:
+    """Every endpoint that the documentation lists, by method and path: each must succeed in a scenario."""
+    paths = create_app(settings_for("postgresql://nowhere/none")).openapi()["paths"]
+    return [(method.upper(), path) for path, operations in paths.items() for method in operations]
 
 
 @pytest.fixture(scope="session")
