@@ -14,6 +14,7 @@ from tests.support.processes import Run, postgres_of
 from tests.support.service import Service, running_service, settings_for
 
 pytest_plugins = [
+    "pytester",
     "tests.acceptance.plugin",
     "steps.people",
     "steps.tasks",

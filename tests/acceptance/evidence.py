@@ -15,6 +15,7 @@ from tests.acceptance.specification import Key
 
 SHOWN_MAX = 2000  # characters of a body
 SHOWN_EXCHANGES = 10  # of one step
+CLIENT_HEADERS = {"host", "user-agent", "accept", "accept-encoding", "connection"}  # httpx sends them unasked
 
 
 class Exchange(TypedDict):
@@ -148,7 +149,7 @@ def _exchange(response: httpx.Response) -> Exchange:
 
 
 def _headers(message: httpx.Request | httpx.Response) -> list[str]:
-    shown = [(name, value) for name, value in message.headers.multi_items() if name not in {"host", "user-agent"}]
+    shown = [(name, value) for name, value in message.headers.multi_items() if name not in CLIENT_HEADERS]
     return [f"{name}: {value}" for name, value in redact_headers(shown)]
 
 

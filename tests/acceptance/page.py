@@ -24,7 +24,7 @@ STYLE = """
 #acceptance table { border-collapse: collapse; width: 100%; }
 #acceptance th, #acceptance td { border-bottom: 1px solid #8884; padding: .4rem .6rem .4rem 0; text-align: left;
   vertical-align: top; overflow-wrap: anywhere; }
-#acceptance th[scope=row], #acceptance .status { white-space: nowrap; }
+#acceptance th, #acceptance .status { white-space: nowrap; }
 #acceptance a { color: var(--cucumber-anchor-color, #0b6aa2); }
 #acceptance li { overflow-wrap: anywhere; }
 #acceptance .cells a { display: inline-block; margin: 0 .7rem .1rem 0; white-space: nowrap; }
@@ -33,11 +33,30 @@ STYLE = """
 @media (prefers-color-scheme: dark) {
   #acceptance .ok { color: #3fb950; } #acceptance .ko { color: #ff7b72; } #acceptance .open { color: #e3b341; }
 }
+.html-formatter { box-sizing: border-box; padding: 0 1rem; overflow-wrap: anywhere; }
+.html-formatter * { box-sizing: border-box; }
+.html-formatter pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+.html-formatter form, .html-formatter input { min-width: 0; max-width: 100%; }
 @media (max-width: 640px) {
+  .html-formatter { padding: 0 .25rem; }
   #acceptance thead { display: none; }
   #acceptance tr { display: block; border-bottom: 1px solid #8884; padding: .4rem 0; }
   #acceptance th, #acceptance td { display: inline; border: 0; padding: 0 .5rem 0 0; }
   #acceptance .cells, #acceptance .promise { display: block; }
+}
+"""
+
+# who follows a link wants to see the scenarios, which the report folds up; it unfolds one file at a time
+OPENING = """
+if (new URLSearchParams(location.search).get('query')) {
+  const unfold = () => {
+    const folded = document.querySelector('#content button[aria-expanded=false]')
+    if (folded) { folded.click(); setTimeout(unfold) }
+  }
+  const watch = new MutationObserver(() => {
+    if (document.querySelector('#content button[aria-expanded]')) { watch.disconnect(); setTimeout(unfold) }
+  })
+  watch.observe(document.getElementById('content'), { childList: true, subtree: true })
 }
 """
 
@@ -52,12 +71,11 @@ def write(path: Path, messages: Path, verdict: Verdict, commit: Commit, root: Pa
     Raises PageError where Node or the formatter is missing.
     """
     report = _report(messages, root)
-    head = f"<style>{STYLE}</style>\n</head>"
-    body = f'{matrix(verdict, commit, time.time())}\n<div id="content">'
+    content = '<div id="content">\n</div>'
     for mark, instead in (
         ("<title>Cucumber</title>", f"<title>{TITLE}</title>"),
-        ("</head>", head),
-        ('<div id="content">', body),
+        ("</head>", f"<style>{STYLE}</style>\n</head>"),
+        (content, f"{matrix(verdict, commit, time.time())}\n{content}\n<script>{OPENING}</script>"),
     ):
         before, found, after = report.partition(mark)
         if not found:
