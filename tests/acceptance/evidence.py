@@ -46,7 +46,8 @@ class StepRun(TypedDict):
 class ScenarioRun(TypedDict):
     """A scenario that was begun; its state is pytest's outcome, or what the gate makes of it."""
 
-    key: Key
+    key: tuple[str, int, int]
+    """A Key, plain."""
     started: float
     ended: float
     state: str
@@ -103,7 +104,7 @@ class Recorder:
 
 def _blank(key: Key) -> ScenarioRun:
     return {
-        "key": key,
+        "key": (key.uri, key.line, key.row),
         "started": time.time(),
         "ended": 0.0,
         "state": "",
