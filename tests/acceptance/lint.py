@@ -147,7 +147,7 @@ def _outline_text(node: Node) -> str:
 
 
 def _tags(pickle: Pickle, catalogue: Catalogue) -> Iterator[Problem]:
-    uri, line, said = pickle.key.uri, pickle.key.line, f'"{pickle.name}"'
+    uri, line, said = pickle.key.uri, pickle.key.line, f'"{pickle.written}"'
     proven = sorted(pickle.tags & catalogue.criteria.keys())
     for tag in sorted(pickle.tags - catalogue.markers().keys()):
         yield Problem(uri, line, f"{said} carries @{tag}, which the catalogue does not have: mend the tag, or add it")
@@ -159,7 +159,7 @@ def _tags(pickle: Pickle, catalogue: Catalogue) -> Iterator[Problem]:
 
 def _kinds(pickle: Pickle) -> Iterator[Problem]:
     kinds = [step["type"] for step in pickle.node["steps"]]
-    uri, line, said = pickle.key.uri, pickle.key.line, f'"{pickle.name}"'
+    uri, line, said = pickle.key.uri, pickle.key.line, f'"{pickle.written}"'
     if kinds and kinds.count("Action") != 1:
         yield Problem(uri, line, f"{said} has {kinds.count('Action')} When: it is about one thing that happens")
     if kinds and "Outcome" not in kinds:
@@ -176,7 +176,9 @@ def _refusal(pickle: Pickle, catalogue: Catalogue) -> Iterator[Problem]:
     }
     refused = any("tries to" in text for text in texts["Action"])
     if refused and phrases and not any(phrase in text for text in texts["Outcome"] for phrase in phrases):
-        text = f'"{pickle.name}" tries something and does not check that nothing changed: end it by a step with one of '
+        text = (
+            f'"{pickle.written}" tries something and does not check that nothing changed: end it by a step with one of '
+        )
         yield Problem(pickle.key.uri, pickle.key.line, text + ", ".join(f'"{phrase}"' for phrase in phrases))
 
 

@@ -61,6 +61,8 @@ class Pickle:
     key: Key
     node: Node
     """As the Messages have it."""
+    written: str
+    """Its name as it is written, an outline's with placeholders."""
 
     @property
     def name(self) -> str:
@@ -137,12 +139,13 @@ class Specification:
                 self.problems.append(Problem(uri, line, f"is no Gherkin: {error.args[0].split(': ', 1)[1]}"))
             return
         document = Document(uri, text, {**parsed, "uri": uri})
-        lines = {scenario.node["id"]: scenario.line for scenario in document.scenarios()}
+        written = {scenario.node["id"]: scenario for scenario in document.scenarios()}
         rows: Counter[int] = Counter()
         for node in Compiler(self.ids).compile(document.node):  # type: ignore[arg-type]  # a GherkinDocument
-            line = lines[node["astNodeIds"][0]]
-            document.pickles.append(Pickle(Key(uri, line, rows[line]), dict(node)))
-            rows[line] += 1
+            scenario = written[node["astNodeIds"][0]]
+            key = Key(uri, scenario.line, rows[scenario.line])
+            document.pickles.append(Pickle(key, dict(node), scenario.name))
+            rows[scenario.line] += 1
         self.documents.append(document)
 
     @property
