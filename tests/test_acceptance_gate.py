@@ -103,7 +103,7 @@ def test_a_definition_that_no_scenario_uses(suite: Suite) -> None:
 
 
 def test_a_skip_inside_a_step(suite: Suite) -> None:
-    """pytest counts it nowhere as missing."""
+    """No count says that something is missing."""
     suite.change(suite.steps, "assert words in", 'pytest.skip("no time"); assert words in')
     result = suite.refused(f'{FILE}:23 "A guest hears Welcome": skipped (no time); a skipped scenario proves nothing')
     result.stdout.fnmatch_lines(["✘ AC-001*not proven*1 passed, 2 skipped"])
@@ -158,7 +158,7 @@ def pytest_collection_modifyitems(items):
 
 
 def test_a_tag_that_skips(suite: Suite) -> None:
-    """pytest-bdd makes every tag a mark, this one too."""
+    """A tag becomes a mark, this one too."""
     suite.change(suite.feature, "    @AC-001\n    Scenario: A guest", "    @AC-001 @skip\n    Scenario: A guest")
     suite.refused(
         f'{FILE}:10 "A guest is greeted": skipped', f'{FILE}:10 "A guest is greeted" carries @skip, which the'
@@ -223,7 +223,7 @@ def broom():
 
 
 def test_a_tag_that_the_catalogue_does_not_have(suite: Suite) -> None:
-    """pytest refuses it too, for it registers no other ids."""
+    """With --strict-markers pytest refuses it too."""
     suite.change(suite.feature, "@AC-001\n    Scenario: A guest", "@AC-001 @AC-008\n    Scenario: A guest")
     result = suite.run("--acceptance=here")
     assert result.ret != PASSED
