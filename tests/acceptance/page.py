@@ -12,7 +12,7 @@ from tests.acceptance.verdict import NOT_RUN, PROVEN, Row, Verdict
 
 TITLE = "Living documentation"
 NODE = "install Node.js 20 or newer with npm (on Debian: apt-get install nodejs npm), then run `make docs` again"
-SCRIPT = Path("tests/node/living-documentation.mjs")
+SCRIPT = Path(__file__).parents[1] / "node" / "living-documentation.mjs"
 MARKS = {PROVEN: ("ok", "✔"), NOT_RUN: ("open", "·")}
 FALLEN = ("ko", "✘")
 
@@ -65,12 +65,12 @@ class PageError(Exception):
     """The page can't be made; the message says what to do."""
 
 
-def write(path: Path, messages: Path, verdict: Verdict, commit: Commit, root: Path) -> None:
+def write(path: Path, messages: Path, verdict: Verdict, commit: Commit) -> None:
     """Render the Messages by the official formatter and put the matrix before them.
 
     Raises PageError where Node or the formatter is missing.
     """
-    report = _report(messages, root)
+    report = _report(messages)
     content = '<div id="content">\n</div>'
     for mark, instead in (
         ("<title>Cucumber</title>", f"<title>{TITLE}</title>"),
@@ -85,13 +85,13 @@ def write(path: Path, messages: Path, verdict: Verdict, commit: Commit, root: Pa
     path.write_text(report, "utf-8")
 
 
-def _report(messages: Path, root: Path) -> str:
+def _report(messages: Path) -> str:
     node = shutil.which("node")
     if node is None:
         raise PageError(f"Node.js is missing: {NODE}")
-    if not (root / SCRIPT.parent / "node_modules").exists():
+    if not (SCRIPT.parent / "node_modules").exists():
         raise PageError(f"the formatter is not installed: {NODE}")
-    run = subprocess.run([node, str(root / SCRIPT), str(messages)], capture_output=True, check=False)  # noqa: S603 - our own script
+    run = subprocess.run([node, str(SCRIPT), str(messages)], capture_output=True, check=False)  # noqa: S603 - our own script
     if run.returncode:
         raise PageError(f"Node.js could not make the page; {NODE}. It said:\n{run.stderr.decode()}")
     return run.stdout.decode("utf-8")

@@ -253,7 +253,7 @@ class Gate:
         if target is None:
             return True
         try:
-            page.write(target, path, judged, commit, self.root)
+            page.write(target, path, judged, commit)
         except page.PageError as problem:
             self.written.append(f"No living documentation: {problem}")
             return False

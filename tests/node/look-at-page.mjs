@@ -44,11 +44,10 @@ function shown() {
   return [...new Set(titles.flatMap((one) => one.match(/^(?:Scenario|Scenario Outline|Example): (.*)$/s)?.[1] ?? []))].sort()
 }
 
+// the report is there, and every feature in it is unfolded; nothing to unfold is settled too
 async function settled(page) {
-  await page.waitForFunction(() => {
-    const buttons = [...document.querySelectorAll('#content button[aria-expanded]')]
-    return buttons.length && buttons.every((one) => one.getAttribute('aria-expanded') === 'true')
-  }, null, { timeout: 20_000 })
+  await page.waitForSelector('#content input:not([type=checkbox])')
+  await page.waitForFunction(() => !document.querySelector('#content button[aria-expanded=false]'))
 }
 
 async function look(browser, width) {
@@ -65,7 +64,8 @@ async function look(browser, width) {
   const rows = await page.locator('#acceptance tr[data-id]:visible').count()
   if (rows === 0) complain('there is no matrix')
   const cut = await page.evaluate(() => [...document.querySelectorAll('#acceptance *')]
-    .filter((one) => one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.textContent.slice(0, 60)))
+    .filter((one) => one.getBoundingClientRect().right > innerWidth + 1 || one.scrollWidth > innerWidth)
+    .map((one) => one.textContent.slice(0, 60)))
   if (cut.length) complain(`the matrix is cut off: ${cut[0]}`)
   const features = await page.evaluate(() => window.CUCUMBER_MESSAGES.filter((one) => one.gherkinDocument).length)
   const folded = await page.locator('#content button[aria-expanded]').count()
@@ -74,8 +74,8 @@ async function look(browser, width) {
   const links = await page.evaluate(() => [...document.querySelectorAll('#acceptance a[href^="?"]')].map((one) => one.getAttribute('href')))
   if (links.length === 0) complain('the matrix has no links')
   for (const [place, link] of links.entries()) {
-    await page.goto(address)
     await page.locator('#acceptance a[href^="?"]').nth(place).click()
+    await page.waitForURL((url) => url.href.endsWith(link))
     await settled(page)
     const query = new URL(link, address).searchParams.get('query')
     const [should, does] = [await page.evaluate(expected, query), await page.evaluate(shown)]
@@ -87,15 +87,16 @@ async function look(browser, width) {
 
   await page.goto(address)
   const step = await page.evaluate(() => window.CUCUMBER_MESSAGES.find((one) => one.pickle?.steps.length).pickle.steps.at(-1).text)
-  await page.locator('#content input').fill(step)
+  await page.locator('#content input:not([type=checkbox])').fill(step)
   await page.keyboard.press('Enter')
   await page.waitForFunction((text) => new URLSearchParams(location.search).get('query') === text, step)
-  await page.locator('#content button[aria-expanded=false]').first().click({ timeout: 2000 }).catch(() => {})
+  const first = page.locator('#content button[aria-expanded]').first()
+  if (await first.getAttribute('aria-expanded') === 'false') await first.click()
   const found = await page.locator('#content h3', { hasText: step }).count()
   if (found === 0) complain(`the search does not find the step "${step}"`)
 
   await page.evaluate(() => document.querySelectorAll('#content details').forEach((one) => { one.open = true }))
-  await page.locator('#content details').first().scrollIntoViewIfNeeded({ timeout: 2000 }).catch(() => {})
+  await page.evaluate(() => document.querySelector('#content details')?.scrollIntoView())
   await page.screenshot({ path: join(folder, `search-${width}.png`) })
   const wide = await page.evaluate(() => [...document.querySelectorAll('#content *')]
     .filter((one) => one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.outerHTML.slice(0, 200)))

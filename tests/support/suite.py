@@ -1,5 +1,6 @@
 """A small suite under the gate, sound in itself, for tests that break it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,9 @@ class Suite:
         return self.pytester.runpytest_inprocess(*options)
 
     def run_apart(self, *options: str) -> pytest.RunResult:
-        """Run it in a process of its own, as xdist and coverage want it."""
+        """Run it in a process of its own, as xdist and coverage want it; the coverage of this one stays out of it."""
+        for name in [name for name in os.environ if name.startswith("COV")]:
+            self.pytester._monkeypatch.delenv(name)
         return self.pytester.runpytest_subprocess(*options)
 
     def refused(self, *messages: str, options: tuple[str, ...] = ()) -> pytest.RunResult:
