@@ -15,6 +15,7 @@ from tests.support.service import Service, running_service, settings_for
 
 pytest_plugins = [
     "pytester",
+    "tests.support.suite",
     "tests.acceptance.plugin",
     "steps.people",
     "steps.tasks",
