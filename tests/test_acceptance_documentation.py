@@ -287,8 +287,8 @@ import pytest
 from pathlib import Path
 from pytest_bdd import given, scenarios, then, when
 from tests.acceptance.evidence import attach
-from tests.support.people import Cast
-from tests.support.service import SECRET, Service, settings_for
+from tests.support.people import Person
+from tests.support.service import SECRET
 from tests.support.tokens import token
 
 scenarios(".")
@@ -327,9 +327,7 @@ def _(bearer):
 
 @then("the guest hears Welcome")
 def _(bearer):
-    cast = Cast(Service(URL, settings_for("postgresql://nowhere/none", better_auth_secret=SECRET)))
-    alice = cast("Alice")
-    ISSUED.open("a").write(alice.token + "\\n")
+    alice = Person("Alice", None, issue("alice"))
     raise RuntimeError(f"{alice} {alice.token} {bearer[-43:]} {json.dumps(bearer)} {bearer.encode()}")
 
 @then("the guest hears Bonjour")
@@ -353,7 +351,9 @@ def test_a_failing_run_keeps_every_token_to_itself(suite: Suite, service: Servic
     texts = [*strings(messages), *attachments(messages), str(result.stdout), str(result.stderr)]
     if path.exists():
         texts.append(path.read_text("utf-8"))
-    for secret in {SECRET, *(part for token in issued for part in (token, *token.split(".")))}:
+    secrets = {SECRET, *(part for token in issued for part in (token, *token.split(".")))}
+    # pytest shortens a long text in the middle
+    for secret in secrets | {secret[:12] for secret in secrets} | {secret[-12:] for secret in secrets}:
         assert not [text for text in texts if secret in text], secret
     # and yet all of it was there to be told
     shown = "\n".join(attachments(messages))

@@ -9,6 +9,8 @@ PART_MIN = 8
 
 # a token's header is a JSON object in base64url; the dots may be those of a shortened repr
 _TOKEN = re.compile(r"eyJ[\w.-]{5,}")
+# what pytest leaves of a long text
+_SHORTENED = re.compile(r"([\w-]{6,})\.\.\.([\w-]{6,})")
 _secrets: dict[str, None] = {}
 
 
@@ -26,7 +28,12 @@ def redact(text: str) -> str:
     for secret in _secrets:
         if secret in text:
             text = text.replace(secret, REDACTED)
-    return text
+    return _SHORTENED.sub(_shortened, text)
+
+
+def _shortened(match: re.Match[str]) -> str:
+    known = any(secret.startswith(match[1]) or secret.endswith(match[2]) for secret in _secrets)
+    return REDACTED if known else match[0]
 
 
 def redact_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
