@@ -187,8 +187,9 @@ def test_a_step_shows_where_its_words_come_from(suite: Suite) -> None:
 
 
 def rows(page: str) -> dict[str, str]:
-    """Read the matrix: each row's status by its id."""
-    return dict(re.findall(r'<tr data-id="([^"]+)">.*?<td class="status \w+">. ([\w ]+)</td>', page))
+    """Read the matrix: each row's status and its mark by its id."""
+    found = re.findall(r'<tr data-id="([^"]+)">.*?<td class="status (\w+)">(. [\w ]+)</td>', page)
+    return {id_: f"{kind} {status}" for id_, kind, status in found}
 
 
 TWO_CRITERIA = '\n[criteria.AC-002]\nname = "Farewell"\npromise = "guests are seen <off>"\n'
@@ -217,7 +218,7 @@ def test_the_page_shows_exactly_what_fell(two_criteria: Suite) -> None:
     result = two_criteria.run(f"--living-documentation={path}", "--acceptance=here")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     page = path.read_text("utf-8")
-    assert rows(page) == {"AC-001": "proven", "AC-002": "not proven", "US-1": "not proven"}
+    assert rows(page) == {"AC-001": "ok ✔ proven", "AC-002": "ko ✘ not proven", "US-1": "ko ✘ not proven"}
     assert "<strong>1 of 2 acceptance criteria are proven</strong>" in page
     assert "guests are seen &lt;off&gt;" in page
     assert 'features/greeting_guests.feature:29 "A guest is seen off": failed' in unescape(page)
