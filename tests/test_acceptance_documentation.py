@@ -287,6 +287,7 @@ def look(page: Path) -> subprocess.CompletedProcess[str]:
 LEAKS = """
 import json
 import httpx
+import jwt
 import pytest
 from pathlib import Path
 from pytest_bdd import given, scenarios, then, when
@@ -336,6 +337,11 @@ def _(bearer):
 
 @then("the guest hears Bonjour")
 def _(bearer):
+    # nobody declared this one a secret
+    stranger = jwt.encode({{"sub": "mallory"}}, "mallory-" * 8)
+    ISSUED.open("a").write(stranger + "\\n")
+    attach(httpx.get(URL + "/health", headers={{"x-copy": stranger}}))
+    print(f"{{stranger}} {{[stranger]}}")
     assert bearer.split(".")[2] == bearer.split(".")[1]
 """
 
@@ -351,7 +357,7 @@ def test_a_failing_run_keeps_every_token_to_itself(suite: Suite, service: Servic
     result.assert_outcomes(failed=3)
     messages = read(path.with_name("messages.ndjson"))
     issued = (suite.pytester.path / "issued").read_text().split()
-    assert len(issued) == 7
+    assert len(issued) == 8
     texts = [*strings(messages), *attachments(messages), str(result.stdout), str(result.stderr)]
     if path.exists():
         texts.append(path.read_text("utf-8"))
@@ -361,7 +367,7 @@ def test_a_failing_run_keeps_every_token_to_itself(suite: Suite, service: Servic
         assert not [text for text in texts if secret in text], secret
     # and yet all of it was there to be told
     shown = "\n".join(attachments(messages))
-    assert len(attachments(messages)) == 6
+    assert len(attachments(messages)) == 7
     for told in ("POST /api/alice/tasks?copy=[redacted]", "authorization: Bearer [redacted]", "422 Unprocessable"):
         assert told in shown
     assert "RuntimeError: Person(name='Alice'" in "\n".join(strings(messages))
