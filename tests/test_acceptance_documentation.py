@@ -338,10 +338,10 @@ def _(bearer):
 @then("the guest hears Bonjour")
 def _(bearer):
     # nobody declared this one a secret
-    stranger = jwt.encode({{"sub": "mallory"}}, "mallory-" * 8)
+    stranger = jwt.encode({"sub": "mallory"}, "mallory-" * 8)
     ISSUED.open("a").write(stranger + "\\n")
-    attach(httpx.get(URL + "/health", headers={{"x-copy": stranger}}))
-    print(f"{{stranger}} {{[stranger]}}")
+    attach(httpx.get(URL + "/health", headers={"x-copy": stranger}))
+    print(f"{stranger} {[stranger]}")
     assert bearer.split(".")[2] == bearer.split(".")[1]
 """
 
