@@ -2,7 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run install test lint lines lock bench node faults pooled
+# `everywhere` lets no scenario off whose tool is missing
+ACCEPTANCE ?= here
+PAGE := build/living-documentation.html
+
+.PHONY: run install node test docs look lint lines lock bench faults pooled
 
 run: install
 	@exec $(BIN)/todo-api serve
@@ -16,8 +20,24 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-test: install lint
-	$(BIN)/pytest --cov
+# what tests and documentation take from npm; without npm they say what is missing
+node:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory tests/node/node_modules/.package-lock.json; fi
+
+tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
+	npm ci --prefix tests/node --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test: install node lint
+	$(BIN)/pytest --cov --acceptance=$(ACCEPTANCE) $(PYTEST)
+
+# the living documentation, and the Cucumber Messages beside it
+docs: install node
+	$(BIN)/pytest --cov --cov-report= --acceptance=$(ACCEPTANCE) --living-documentation=$(PAGE)
+
+# opens it in Chromium as a stakeholder does, at two widths, without a network; pictures go to build/pictures
+look:
+	node tests/node/look-at-page.mjs $(PAGE) build/pictures
 
 # what takes minutes: the database stopped, frozen, killed, half-open, asleep, and 200 clients for a minute
 faults: install
@@ -32,15 +52,9 @@ lint: install
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# what a request costs, as a ratio to FastAPI's own hello world (BENCH=--quick: in a minute)
 bench: install
 	$(BIN)/python -m tests.bench $(BENCH)
-
-# what some scenarios need besides Python: Node.js itself must be there
-node: tests/node/node_modules/.package-lock.json
-
-tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
-	cd tests/node && npm ci --no-audit --no-fund
-	@touch $@
 
 # lines of code per file of app/: no blanks, comments, docstrings or migrations
 lines: install

@@ -1,14 +1,13 @@
 """What all tests and steps share: the database, the service, the people."""
 
-import os
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 
+from app.main import create_app
 from tests.support import pooler
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.people import Cast
@@ -17,6 +16,9 @@ from tests.support.processes import Run, postgres_of
 from tests.support.service import Service, running_service, settings_for
 
 pytest_plugins = [
+    "pytester",
+    "tests.support.suite",
+    "tests.acceptance.plugin",
     "steps.people",
     "steps.tasks",
     "steps.answers",
@@ -27,21 +29,10 @@ pytest_plugins = [
 ]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the ids of stories and criteria, so that --strict-markers refuses any other."""
-    catalogue = tomllib.loads((config.rootpath / "features" / "catalogue.toml").read_text())
-    for story, promise in catalogue["stories"].items():
-        config.addinivalue_line("markers", f"{story}: {promise}")
-    for criterion, said in catalogue["criteria"].items():
-        config.addinivalue_line("markers", f"{criterion}: {said['promise']}")
-    config.addinivalue_line("markers", "needs-node: needs Node.js and `make node`")
-    config.addinivalue_line("markers", "needs-pgbouncer: runs where PgBouncer is installed, and always in CI")
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip, openly, what needs a tool that is missing here; in CI nothing may be missing."""
-    if item.get_closest_marker("needs-pgbouncer") and not pooler.PROGRAM and "CI" not in os.environ:
-        pytest.skip("not run here: pgbouncer is not installed")
+def pytest_acceptance_endpoints() -> list[tuple[str, str]]:
+    """Every endpoint that the documentation lists, by method and path: each must succeed in a scenario."""
+    paths = create_app(settings_for("postgresql://nowhere/none")).openapi()["paths"]
+    return [(method.upper(), path) for path, operations in paths.items() for method in operations]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

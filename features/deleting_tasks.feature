@@ -19,6 +19,7 @@ Feature: Deleting tasks
       And Alice has deleted the task "Buy milk"
       When Alice tries to delete the task "Buy milk"
       Then Alice is told that there is no such task
+      And Alice has no tasks
 
     @AC-004
     Scenario: A task that never existed can't be deleted

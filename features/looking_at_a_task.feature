@@ -24,6 +24,7 @@ Feature: Looking at a task
       Given Alice has the task "Buy milk"
       When Alice tries to open a task that never existed
       Then Alice is told that there is no such task
+      And the task "Buy milk" has not changed
 
     @AC-004
     Scenario: A task that was deleted
@@ -31,12 +32,14 @@ Feature: Looking at a task
       And Alice has deleted the task "Buy milk"
       When Alice tries to open the task "Buy milk"
       Then Alice is told that there is no such task
+      And Alice has no tasks
 
     @AC-003
     Scenario Outline: <what> is not a task's number
       Given Alice has the task "Buy milk"
       When Alice tries to open the task numbered <what>
       Then Alice is told that the "task_id" breaks a rule
+      And the task "Buy milk" has not changed
 
       Examples: Numbers that can't be
         | what                        | why                                  |

@@ -1,4 +1,4 @@
-Feature: Losing nothing, and having nothing twice
+Feature: Losing nothing
   Networks swallow answers, and people have two tabs open. Neither may cost them a task or a text.
 
   Rule: A task that is sent again is there once
@@ -116,7 +116,7 @@ Feature: Losing nothing, and having nothing twice
       And her first tab has changed the title to "Buy oats"
       When her second tab tries to <action>
       Then Alice is told that the task has changed meanwhile
-      And the database holds the first tab's task alone
+      And the database still has exactly the first tab's task
 
       Examples: Every way to change a task
         | action         | why                                       |
@@ -160,7 +160,7 @@ Feature: Losing nothing, and having nothing twice
       Then Alice still has exactly the tasks "Buy rice"
 
     @AC-002
-    Scenario Outline: What <intruder> knows of the state of <owner>'s task is of no use
+    Scenario Outline: <intruder> can't change <owner>'s task by <state>
       Given <owner> has the task "Secret plan"
       When <intruder> tries to change <owner>'s task as one of their own, by <state>
       Then <intruder> is told that there is no such task

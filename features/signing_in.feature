@@ -10,7 +10,7 @@ Feature: Signing in
       Then the stranger is told to sign in first
       And Alice still has exactly the tasks "Buy milk"
 
-      Examples: Every endpoint asks for a token
+      Examples: All that one can do asks for a token
         | action         | why                      |
         | list the tasks | reading needs a token    |
         | create a task  | writing needs a token    |
@@ -65,9 +65,11 @@ Feature: Signing in
       Given Alice has the task "Buy milk"
       When Mallory tries to list Alice's tasks with two tokens at once
       Then Mallory is told to sign in again
+      And Alice still has exactly the tasks "Buy milk"
 
     @AC-002
     Scenario: A password is not a token
       Given Alice has the task "Buy milk"
       When Mallory tries to list Alice's tasks with a password
       Then Mallory is told to sign in first
+      And Alice still has exactly the tasks "Buy milk"

@@ -48,8 +48,10 @@ Feature: Signing in with Better Auth
     Scenario: A large picture in a profile is too much where tokens tell all about the user
       Given a Better Auth that is just installed
       And Alice has signed up there with a large picture in her profile
+      And Alice has the task "Buy milk"
       When Alice tries to list the tasks in her list
       Then Alice is told to sign in again
+      And the database still has exactly the tasks "Buy milk" of Alice's
 
   Rule: When Better Auth changes its key, nobody is signed out
 
@@ -121,11 +123,11 @@ Feature: Signing in with Better Auth
     @AC-002
     Scenario Outline: Whoever can't be judged is not signed out while Better Auth <is away>
       Given a Better Auth that is just installed
-      And Alice has signed up there
+      And Alice has signed up there and has the task "Buy milk"
       And Better Auth <is away>
       When Alice tries to list the tasks in her list
       Then Alice is told that she can't be recognized right now
-      And once Better Auth is back, Alice sees no tasks
+      And once Better Auth is back, Alice still has exactly the tasks "Buy milk"
 
       Examples: There are two ways of being away
         | is away           | why                    |
@@ -146,5 +148,5 @@ Feature: Signing in with Better Auth
       Examples: Each of them is signed by Better Auth, and none was issued to us
         | thing                            | does                                                | why                              |
         | the link of Alice's welcome mail | is just installed                                   | it is under the shared secret    |
-        | the cookie of Alice's session    | keeps sessions in the browser                       | it is under the shared secret    |
-        | the cookie of Alice's session    | keeps sessions in the browser, signed with its keys | it even names her as its subject |
+        | the mark of Alice's session      | keeps sessions in the browser                       | it is under the shared secret    |
+        | the signed mark of her session   | keeps sessions in the browser, signed with its keys | it even names her as its subject |

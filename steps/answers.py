@@ -233,6 +233,13 @@ def _(cast: Cast, who: str, field: str) -> None:
     assert error["detail"].startswith(f"{field}: ")
 
 
+@then(said("{who:Person} is told that this is no task"))
+def _(cast: Cast, who: str) -> None:
+    error = refused(cast(who), 422, "VALIDATION_ERROR")
+    assert error["errors"][0]["loc"] == ["body"]
+    assert error["detail"].startswith("body: ")
+
+
 @then(said("{who:Person} is told that the request makes no sense"))
 def _(cast: Cast, who: str) -> None:
     refused(cast(who), 400, "VALIDATION_ERROR")

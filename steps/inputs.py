@@ -77,7 +77,7 @@ BODIES: dict[str, tuple[Callable[[], Any], str | None]] = {
     "something without a label": (lambda: json.dumps(TASK).encode(), None),
     "a list": (lambda: b"[]", JSON),
     "a mere text": (lambda: b'"Buy milk"', JSON),
-    "null": (lambda: b"null", JSON),
+    '"nothing" spelt out': (lambda: b"null", JSON),
     "one byte more than allowed": (lambda: _padded(BODY_MAX + 1), JSON),
     "ten megabytes": (lambda: _padded(10_000_000), JSON),
     "ten megabytes piece by piece": (_piece_by_piece, JSON),

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 from app.models import DESCRIPTION_MAX, TITLE_MAX
 from steps.answers import has_exactly, refused, shown, titles_of
 from steps.vocabulary import ACTIONS, said
+from tests.acceptance.evidence import attach
 from tests.support import contract
 from tests.support.cluster import Cluster
 from tests.support.factories import rows
@@ -202,7 +203,7 @@ def pages() -> dict[str, httpx.Response]:
 
 @when("a developer reads the documentation")
 def _(service: Service, pages: dict[str, httpx.Response]) -> None:
-    pages["contract"] = httpx.get(service.url + "/openapi.json")
+    pages["contract"] = attach(httpx.get(service.url + "/openapi.json"))
 
 
 def operation(pages: dict[str, httpx.Response], action: str) -> Any:
@@ -256,7 +257,7 @@ def _(pages: dict[str, httpx.Response], action: str, ends: str) -> None:
 
 @when(said("a developer opens {page}"))
 def _(service: Service, pages: dict[str, httpx.Response], page: str) -> None:
-    pages["opened"] = httpx.get(service.url + page)
+    pages["opened"] = attach(httpx.get(service.url + page))
 
 
 @then("the page shows, and every part of it comes from the service itself")
@@ -268,7 +269,7 @@ def _(pages: dict[str, httpx.Response]) -> None:
     for part in parts:
         place = urljoin(str(opened.url), part)
         assert httpx.URL(place).host == opened.url.host
-        assert httpx.get(place).status_code == 200
+        assert attach(httpx.get(place)).status_code == 200
     assert "/openapi.json" in opened.text
 
 
@@ -330,7 +331,7 @@ def _(cast: Cast, count: int) -> None:
 def create(service: Service, bearer: str | None, title: str) -> httpx.Response:
     """Create a task for Alice apart from what she remembers, since many do it at once."""
     headers = {"authorization": f"Bearer {bearer}"}
-    answer = httpx.post(f"{service.url}/api/alice/tasks", json={"title": title}, headers=headers, timeout=30)
+    answer = attach(httpx.post(f"{service.url}/api/alice/tasks", json={"title": title}, headers=headers, timeout=30))
     contract.hold(answer)
     return answer
 
@@ -361,7 +362,7 @@ def _(cast: Cast, database: Engine) -> None:
         time.sleep(0.3)
         assert not any(answer.done() for answer in sent)
         lock.rollback()
-    assert [answer.result().status_code for answer in sent] == [200, 200]
+    assert [attach(answer.result()).status_code for answer in sent] == [200, 200]
 
 
 @then("the task has the phone's title and the laptop's state")

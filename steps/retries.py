@@ -280,7 +280,7 @@ def _(cast: Cast) -> None:
     refused(cast("Alice"), 412, "VALIDATION_ERROR")
 
 
-@then("the database holds the first tab's task alone")
+@then("the database still has exactly the first tab's task")
 def _(database: Engine, memory: dict[str, Any]) -> None:
     assert details(rows(database, "alice")) == details([memory["stored"]])
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from tests.acceptance.evidence import attach
 from tests.support import contract
 from tests.support.service import Service
 from tests.support.tokens import token
@@ -41,7 +42,7 @@ class Person:
         """Send a request, hold the answer against the contract and remember it."""
         signed_in = [("authorization", f"Bearer {self.token}")] if self.token else []
         sent = [*signed_in, *(headers.items() if isinstance(headers, dict) else headers or [])]
-        self._answer = httpx.request(method, self.service.url + path, headers=sent, timeout=30, **request)
+        self._answer = attach(httpx.request(method, self.service.url + path, headers=sent, timeout=30, **request))
         contract.hold(self._answer)
         return self._answer
 

@@ -12,8 +12,9 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.settings import Settings
+from tests.acceptance.redaction import keep_secret
 
-SECRET = "the-tests-own-shared-secret-0123456789"
+SECRET = keep_secret("the-tests-own-shared-secret-0123456789")
 ORIGIN = "http://localhost:3000"
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import jwt
 
+from tests.acceptance.redaction import keep_secret
 from tests.support.service import SECRET
 
 
@@ -17,4 +18,4 @@ def claims(user: str, **others: Any) -> dict[str, Any]:
 
 def token(user: str, *, secret: str = SECRET, headers: dict[str, Any] | None = None, **others: Any) -> str:
     """Sign a token with HS256."""
-    return jwt.encode(claims(user, **others), secret, algorithm="HS256", headers=headers)
+    return keep_secret(jwt.encode(claims(user, **others), secret, algorithm="HS256", headers=headers))

@@ -1,0 +1,14 @@
+"""The acceptance gate: holds each run against the feature files, and writes the living documentation.
+
+plugin         pytest's hooks, which call the rest
+catalogue      the stories, the criteria, the needed tools and the language, as features/catalogue.toml has them
+specification  every feature file, parsed and compiled: the truth that a run is held against
+lint           the rules for feature files
+definitions    the step definitions, and what is wrong with them
+evidence       what a scenario did: its steps, and the requests and responses under each
+redaction      no token leaves a run
+coverage       what the same run covered
+verdict        criterion by criterion, what is proven
+messages       the run as Cucumber Messages
+page           the living documentation
+"""

@@ -1,0 +1,111 @@
+"""The one list of stories and criteria, beside the features."""
+
+import re
+import shutil
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FILE = "catalogue.toml"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """How much of the code the run must cover."""
+
+    least: float
+    """Per cent of the lines, and of the branches."""
+    whole: tuple[str, ...] = ()
+    """Files that must be covered wholly, as coverage names them."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """An acceptance criterion; one with a bar is proven by coverage."""
+
+    id: str
+    name: str
+    promise: str
+    bar: Bar | None = None
+
+
+@dataclass(frozen=True)
+class Need:
+    """A tool from outside Python that some tests can't do without."""
+
+    name: str
+    commands: tuple[str, ...]
+    remedy: str
+    path: Path | None = None
+
+    def missing(self) -> bool:
+        """Whether none of its commands is there, or its path isn't."""
+        return not any(map(shutil.which, self.commands)) or (self.path is not None and not self.path.exists())
+
+
+@dataclass(frozen=True)
+class Language:
+    """What the features' people don't say."""
+
+    technical: tuple[str, ...] = ()
+    """Words; one in capitals is meant as written, any other in each case and number."""
+    switches: tuple[str, ...] = ()
+    """Cells that turn a rule on and off, where two scenarios belong."""
+    unchanged: tuple[str, ...] = ()
+    """Of these words a step has some that checks that a refusal changed nothing."""
+    allowed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By a feature file's name: the words and paths that it may use all the same."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Stories by id, criteria by id, needs by name."""
+
+    stories: dict[str, str]
+    criteria: dict[str, Criterion]
+    needs: dict[str, Need]
+    language: Language
+
+    @classmethod
+    def read(cls, features: Path, root: Path) -> "Catalogue":
+        """Read the catalogue in a folder of features; paths in it start at the root."""
+        said = tomllib.loads((features / FILE).read_text("utf-8"))
+        words = said.get("language", {})
+        return cls(
+            stories=said.get("stories", {}),
+            criteria={id_: _criterion(id_, one) for id_, one in said.get("criteria", {}).items()},
+            needs={name: _need(name, one, root) for name, one in said.get("needs", {}).items()},
+            language=Language(
+                technical=tuple(words.get("technical", ())),
+                switches=tuple(words.get("switches", ())),
+                unchanged=tuple(words.get("unchanged", ())),
+                allowed={name: tuple(ones) for name, ones in words.get("allowed", {}).items()},
+            ),
+        )
+
+    def markers(self) -> dict[str, str]:
+        """Every tag that a scenario may carry, and what it means."""
+        return {
+            **self.stories,
+            **{criterion.id: criterion.promise for criterion in self.criteria.values()},
+            **{f"needs-{need.name}": f"can't run without: {need.remedy}" for need in self.needs.values()},
+        }
+
+
+def _criterion(id_: str, said: dict[str, Any]) -> Criterion:
+    bar = said.get("coverage")
+    return Criterion(id_, said["name"], said["promise"], bar and Bar(bar["least"], tuple(bar.get("whole", ()))))
+
+
+def _need(name: str, said: dict[str, Any], root: Path) -> Need:
+    path = root / said["path"] if "path" in said else None
+    return Need(name, tuple(said["commands"]), said["remedy"], path)
+
+
+def words_as_pattern(words: tuple[str, ...]) -> re.Pattern[str]:
+    """Match any of the words whole; one in capitals as written, any other in each case and number."""
+    exact = [re.escape(word) for word in words if word.isupper()]
+    loose = [re.escape(word) for word in words if not word.isupper()]
+    parts = [rf"\b(?:{'|'.join(exact)})\b"] * bool(exact) + [rf"(?i:\b(?:{'|'.join(loose)})s?\b)"] * bool(loose)
+    return re.compile("|".join(parts) or r"(?!)")
