@@ -124,7 +124,7 @@ class Keys:
         for entry in served:
             with suppress(Exception):  # PyJWT lets some of Python's own errors through; the other keys are good
                 key = PyJWK(entry)
-                if key.algorithm_name in ALGORITHMS and isinstance(key.key_id, str):
+                if key.algorithm_name in ALGORITHMS and key.key_id:
                     keys[key.key_id] = key
         if not keys:
             raise ValueError("no usable key")

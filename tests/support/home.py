@@ -1,5 +1,6 @@
 """A key server, and a service that trusts it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from app import jwks
 from app.errors import KeysUnavailable
 from tests.support import contract
 from tests.support.cluster import Cluster
@@ -20,11 +22,12 @@ class Home:
 
     server: KeyServer
     service: Service
+    client: httpx.Client
 
-    def ask(self, bearer: str, client: httpx.Client | None = None, user: str = "alice") -> httpx.Response:
+    def ask(self, bearer: str, user: str = "alice") -> httpx.Response:
         """List a user's tasks."""
         headers = [(b"authorization", f"Bearer {bearer}".encode("latin-1"))]
-        answer = (client or httpx).get(f"{self.service.url}/api/{user}/tasks", headers=headers, timeout=30)
+        answer = self.client.get(f"{self.service.url}/api/{user}/tasks", headers=headers)
         contract.hold(answer)
         return answer
 
@@ -43,7 +46,12 @@ def home(cluster: Cluster, *keys: Key, path: str = "", **settings: Any) -> Itera
     with ExitStack() as stack:
         server = stack.enter_context(key_server(*keys))
         chosen = settings_for(cluster.url, **{"better_auth_url": server.url + path} | settings)
-        yield Home(server, stack.enter_context(running_service(chosen)))
+        service = stack.enter_context(running_service(chosen))
+        yield Home(server, service, stack.enter_context(httpx.Client(timeout=30)))
+        if jwks.REFRESH < 1:
+            # a service that ends in the midst of connecting leaves a warning of anyio's behind: let it come to rest
+            last, jwks.REFRESH = jwks.REFRESH, 60
+            time.sleep(2 * last)
 
 
 def unavailable(answer: httpx.Response) -> bool:
