@@ -9,6 +9,7 @@ from pytest_bdd import then, when
 from steps.inputs import SECRET
 from steps.promises import ENDS
 from steps.vocabulary import said
+from tests.support.log import logged
 from tests.support.people import Cast
 from tests.support.tokens import token
 
@@ -39,7 +40,7 @@ def _(cast: Cast, traces: dict[str, str], capsys: pytest.CaptureFixture[str], wh
     capsys.readouterr()
     headers = {"content-type": "application/json", "user-agent": SECRET, "x-request-id": f"{SECRET}/x"}
     cast(who).ask(method, path, content=body, headers=headers)
-    traces["log"] = capsys.readouterr().out
+    traces["log"] = logged(capsys)
 
 
 @when("Mallory asks for Alice's list with a forged token")
@@ -48,7 +49,7 @@ def _(cast: Cast, traces: dict[str, str], capsys: pytest.CaptureFixture[str]) ->
     mallory.token = FORGED
     capsys.readouterr()
     mallory.ask("GET", cast("Alice").tasks_path())
-    traces["log"] = capsys.readouterr().out
+    traces["log"] = logged(capsys)
 
 
 @then(said("exactly one line in the log tells of it: that it was {whom}, what it was and that it ended in {end}"))

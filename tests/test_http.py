@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from tests.support import contract
 from tests.support.factories import make_task, rows
+from tests.support.log import logged
 from tests.support.service import ORIGIN, Service, running_service, settings_for
 from tests.support.tokens import token
 
@@ -296,7 +297,7 @@ def test_an_unexpected_failure_is_generic_readable_and_traced(
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert answer.headers["x-request-id"] == "find-me"
     assert "RuntimeError" not in answer.text
-    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "find-me" in line]
+    (line,) = [json.loads(line) for line in logged(capsys).splitlines() if "find-me" in line]
     assert (line["status"], line["error_code"], line["endpoint"]) == (500, "INTERNAL_ERROR", "/broken")
     assert line["exception"][-1] == "RuntimeError"
     assert any("in fail" in frame for frame in line["exception"])
@@ -364,7 +365,7 @@ def test_each_request_leaves_one_line(api: httpx.Client, database: Engine, capsy
     ]
     for place, (method, path, headers, *_) in enumerate(asked):
         api.request(method, path, headers=headers | {"x-request-id": f"line-{place}"})
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = [json.loads(line) for line in logged(capsys, len(asked)).splitlines()]
     assert len(lines) == len(asked)
     for place, (line, (method, _, _, user, endpoint, status)) in enumerate(zip(lines, asked, strict=True)):
         told = {name: line[name] for name in ("request_id", "user_id", "method", "endpoint", "status")}
@@ -383,18 +384,18 @@ def test_no_secret_is_logged(api: httpx.Client, capsys: pytest.CaptureFixture[st
     api.get(f"/{secret}")
     api.get("/api/alice/tasks", headers={"authorization": f"Bearer {secret}"})
     api.get("/api/alice/tasks", headers={"x-request-id": f"{secret} x"})
-    logged = capsys.readouterr().out
-    assert len(logged.splitlines()) == 7
-    assert secret not in logged
-    assert bearer not in logged
-    assert bearer.split(".")[2] not in logged
+    log = logged(capsys, 7)
+    assert len(log.splitlines()) == 7
+    assert secret not in log
+    assert bearer not in log
+    assert bearer.split(".")[2] not in log
 
 
 def test_a_path_can_not_forge_a_line(api: httpx.Client, capsys: pytest.CaptureFixture[str]) -> None:
     """Nor can a user's id."""
     user = '{"a": "b"}'
     api.get("/api/x%0A{%22status%22:200}/tasks", headers={"authorization": f"Bearer {token(user)}"})
-    (line,) = capsys.readouterr().out.splitlines()
+    (line,) = logged(capsys).splitlines()
     assert json.loads(line)["user_id"] == user
 
 
@@ -412,6 +413,6 @@ def test_a_failing_database_is_told_in_the_log_by_its_code(
         with database.begin() as connection:
             connection.execute(text("ALTER TABLE elsewhere RENAME TO task"))
     assert api.get("/health/ready").status_code == 200
-    logged = capsys.readouterr().out
-    assert "SQLSTATE 42P01" in json.loads(logged.splitlines()[0])["exception"]
-    assert "sesame4711" not in logged
+    log = logged(capsys, 3)
+    assert "SQLSTATE 42P01" in json.loads(log.splitlines()[0])["exception"]
+    assert "sesame4711" not in log

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text
 
 from tests.support.factories import make_task
+from tests.support.log import logged
 from tests.support.processes import Run
 from tests.support.service import Service, running_service
 from tests.support.tokens import token
@@ -55,7 +56,7 @@ def raw(service: Service, data: bytes) -> socket.socket:
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     """What has been logged since."""
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [json.loads(line) for line in logged(capsys).splitlines()]
 
 
 def test_each_request_is_counted_by_what_and_how_it_ended(service: Service, database: Engine) -> None:  # noqa: ARG001
