@@ -138,7 +138,7 @@ def test_everybody_is_answered_and_nothing_is_lost(
     assert tally.statuses[201] > 20
     assert tally.first_success is not None
     assert tally.first_success < recovery
-    assert tally.longest_health < 0.5
+    assert tally.longest_health < 1
     assert tally.longest_ready < 2
     if fault not in ("restarted", "all connections killed", "five backends frozen for 6 s", "table locked for 7 s"):
         assert tally.statuses[500] > 0
@@ -268,7 +268,12 @@ def test_half_open_connections_cost_one_answer(
             url = f"postgresql://postgres@127.0.0.1:{network.port}/postgres?sslmode=disable"
             service = await asyncio.to_thread(start, url)
             try:
-                await asyncio.gather(*[once("GET") for _ in range(30)])
+                with database.connect() as lock:  # so that they need all connections at once
+                    lock.execute(text("LOCK TABLE task"))
+                    asked = [asyncio.create_task(once("GET")) for _ in range(16)]
+                    await asyncio.sleep(1.5)
+                    lock.rollback()
+                await asyncio.gather(*asked)
                 assert network.connections >= 5
                 network.cut()
                 await once("POST", json={"title": "Lost?"})
