@@ -19,8 +19,8 @@ from tests.support.service import Service, settings_for
 from tests.support.tokens import token
 
 BAD_HABITS = sorted(HABITS.keys() - {"serve", "serve slowly"})
-QUICK = 0.4
-"""Seconds within which an answer has not waited for any fetch that hangs, nor for a pause."""
+QUICK = 0.9
+"""Seconds within which an answer has not waited for any fetch that hangs, nor out the pause of a second."""
 
 
 @pytest.fixture(scope="module")
