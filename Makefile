@@ -20,19 +20,19 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# what tests and documentation take from npm; without npm they say what is missing
-node:
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory tests/node/node_modules/.package-lock.json; fi
+# what some scenarios and the documentation's page take from npm; without it they say what is missing
+node: tests/node/node_modules/.package-lock.json
 
 tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
 	npm ci --prefix tests/node --no-audit --no-fund --loglevel=error
 	@touch $@
 
-test: install node lint
+test: install lint
 	$(BIN)/pytest --cov --acceptance=$(ACCEPTANCE) $(PYTEST)
 
 # the living documentation, and the Cucumber Messages beside it
-docs: install node
+docs: install
+	-@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node; fi
 	$(BIN)/pytest --cov --cov-report= --acceptance=$(ACCEPTANCE) --living-documentation=$(PAGE)
 
 # opens it in Chromium as a stakeholder does, at two widths, without a network; pictures go to build/pictures
