@@ -6,7 +6,7 @@ BIN := .venv/bin
 ACCEPTANCE ?= here
 PAGE := build/living-documentation.html
 
-.PHONY: run install node test docs look lint lines lock bench faults pooled
+.PHONY: run install node test docs look lint lines lock bench faults pooled mutants
 
 run: install
 	@exec $(BIN)/todo-api serve
@@ -46,6 +46,12 @@ faults: install
 # every scenario again with PgBouncer between the service and its database, and what can be told from that
 pooled: install
 	$(BIN)/pytest --through-pgbouncer tests/test_features.py tests/faults/after_the_scenarios.py
+
+# which mutants of auth, errors, queries and schemas the tests let live: a sample, half an hour
+MUTANTS ?= 150
+SEED ?= 4711
+mutants: install
+	$(BIN)/python -m tests.mutants $(MUTANTS) $(SEED)
 
 lint: install
 	$(BIN)/ruff check
