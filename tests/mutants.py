@@ -28,10 +28,10 @@ from cosmic_ray.work_item import MutationSpec, WorkResult
 ROOT = Path(__file__).parents[1]
 TREE = ["app", "features", "steps", "tests", "conftest.py", "pyproject.toml"]
 TESTS = {
-    "app/auth.py": ["tests/test_auth.py", "tests/test_jwks_tokens.py", "tests/test_http.py"],
-    "app/errors.py": ["tests/test_http.py", "tests/test_auth.py", "tests/test_features.py"],
-    "app/queries.py": ["tests/test_queries.py", "tests/test_retries.py", "tests/test_features.py"],
-    "app/schemas.py": ["tests/test_schemas.py", "tests/test_http.py", "tests/test_features.py"],
+    "app/auth.py": ["auth", "jwks_tokens", "http", "observability"],
+    "app/errors.py": ["http", "auth", "observability", "features"],
+    "app/queries.py": ["queries", "cost", "retries", "starting_and_stopping", "features"],
+    "app/schemas.py": ["schemas", "http", "features"],
 }
 """The tests that may kill a mutant of a file, the quickest first."""
 NOT_A_PROGRAM = "fails before the first test"
@@ -63,9 +63,9 @@ def _mutants() -> Iterator[MutationSpec]:
                 yield mutant
 
 
-def _move() -> None:
-    """Let this process work in a copy of the tree that is its own, and leave everything temporary there."""
-    copy = Path(tempfile.mkdtemp(prefix="m-"))
+def _move(folder: str) -> None:
+    """Let this process work in a copy of the tree in this folder, and leave everything temporary there."""
+    copy = Path(tempfile.mkdtemp(dir=folder))
     for name in TREE:
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, copy / name)
     (copy / "tmp").mkdir()
@@ -78,8 +78,9 @@ def _move() -> None:
 def _judge(mutant: MutationSpec) -> tuple[MutationSpec, WorkResult, float]:
     """The mutant, what became of it, and in how many seconds."""
     pytest = ["nice", sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+    tests = [f"tests/test_{name}.py" for name in TESTS[str(mutant.module_path)]]
     start = time.monotonic()
-    result = mutate_and_test([mutant], shlex.join([*pytest, *TESTS[str(mutant.module_path)]]), TIMEOUT)
+    result = mutate_and_test([mutant], shlex.join([*pytest, *tests]), TIMEOUT)
     for pid in Path("tmp").glob("**/postmaster.pid"):  # where pytest itself had to be killed
         with suppress(ProcessLookupError):
             os.kill(int(pid.read_text().split()[0]), signal.SIGQUIT)
@@ -95,7 +96,8 @@ def main(number: int = 150, seed: int = 4711) -> None:
     sample = Random(seed).sample(mutants, min(number, len(mutants)))  # noqa: S311 - it hides nothing
     print(f"{len(sample)} of {len(mutants)} mutants, seed {seed}", flush=True)
     survivors, unimportable, start = [], 0, time.monotonic()
-    with ProcessPoolExecutor(JOBS, initializer=_move) as pool:
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(JOBS, None, _move, (folder,)) as pool:
+        Path(folder).chmod(0o755)
         for done, future in enumerate(as_completed([pool.submit(_judge, mutant) for mutant in sample]), 1):
             mutant, result, seconds = future.result()
             failed = re.search(r"^(?:FAILED|ERROR) .*", result.output or "", re.MULTILINE)

@@ -133,6 +133,8 @@ BAD_TOKENS: dict[str, Callable[[], str]] = {
     "a control character in the user": lambda: token("ali\x1fce"),
     "a delete character in the user": lambda: token("ali\x7fce"),
     "a later control character in the user": lambda: token("ali\x85ce"),
+    "the last control character in the user": lambda: token("ali\x9fce"),
+    "the last surrogate in the user": lambda: with_claims(sub="ali\udfffce", user_id="ali\udfffce"),
     "a lone surrogate in the user": lambda: with_claims(sub="ali\ud800ce", user_id="ali\ud800ce"),
     "a slash in the user": lambda: token("alice/../bob"),
     "a user of 256 characters": lambda: token("a" * 256),
@@ -181,6 +183,14 @@ GOOD_TOKENS: dict[str, Callable[[], str]] = {
 def test_a_good_token_is_good(service: Service, make: Callable[[], str]) -> None:
     """Nothing that the specification allows is refused."""
     assert ask(service, f"Bearer {make()}").status_code == 200
+
+
+def test_a_token_that_was_good_expires(service: Service) -> None:
+    """That it is remembered makes it live no longer."""
+    expiring = f"Bearer {token('alice', exp=now() - 8)}"
+    assert ask(service, expiring).status_code == 200
+    time.sleep(3)
+    assert code(ask(service, expiring)) == (401, "AUTH_INVALID")
 
 
 @pytest.mark.parametrize("user", ["ü", "a b", "x" * 255, "買", "a%b", "a+b", "~", "user@example.com", "🥛"])

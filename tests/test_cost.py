@@ -52,6 +52,24 @@ STATEMENTS: dict[str, Callable[[int], Query]] = {
 }
 
 
+@pytest.mark.parametrize(("limit", "counted"), [(99, True), (100, False), (101, False)])
+def test_a_page_that_holds_everything_is_not_counted_again(
+    cluster: Cluster, crowded: Engine, limit: int, *, counted: bool
+) -> None:
+    """The tasks of a user, who has a hundred, are walked through once."""
+    assert crowded
+    query = queries.list_tasks("user500", **EVERYTHING | {"limit": limit})  # type: ignore[arg-type]
+    connection = psycopg2.connect(cluster.url)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query.sql}", query.params)
+            ((((plan,),)),) = cursor.fetchall()
+    finally:
+        connection.close()
+    walks = [node for node in nodes(plan["Plan"]) if node.get("Relation Name") == "task" and node["Actual Loops"]]
+    assert len(walks) == 1 + counted
+
+
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS.keys())
 def test_every_statement_uses_the_key(cluster: Cluster, crowded: Engine, statement: Callable[[int], Query]) -> None:
     """With the planner's default settings, and no walk through the table."""

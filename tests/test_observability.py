@@ -132,7 +132,7 @@ def test_a_client_that_hung_up_is_499(service: Service, database: Engine, capsys
 
 
 def test_a_client_that_hung_up_while_it_sent_is_499(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    """Half a body is nobody's request."""
+    """Half a body is nobody's request, and nothing of ours has failed."""
     head = f"POST /api/alice/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['authorization']}\r\nX-Request-ID: half"
     connection = raw(service, f"{head}\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{{".encode())
     time.sleep(0.2)
@@ -140,6 +140,7 @@ def test_a_client_that_hung_up_while_it_sent_is_499(service: Service, capsys: py
     time.sleep(0.3)
     (line,) = [line for line in lines(capsys) if line.get("request_id") == "half"]
     assert line["status"] == 499
+    assert "exception" not in line
 
 
 def test_what_uvicorn_says_is_json_too(service: Service, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,8 @@ from tests.support.service import SECRET
 TODO_API = [str(Path(sys.executable).parent / "todo-api")]
 UVICORN = [str(Path(sys.executable).parent / "uvicorn"), "app.main:app"]
 
+PASSED_ON = ("PATH", "PYTHONPATH")
+
 
 def free_port() -> int:
     """A port that nobody listens on."""
@@ -26,8 +28,8 @@ def free_port() -> int:
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """Nothing but what a program needs, what measures coverage, and these variables."""
-    kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COV")}
+    """Nothing but what a program needs, where it is (a mutant is elsewhere), what measures coverage, and these."""
+    kept = {name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith("COV")}
     return kept | {"HOME": str(folder), "DATA_DIR": str(folder / "data")} | variables
 
 
