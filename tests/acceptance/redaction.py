@@ -25,14 +25,14 @@ def keep_secret(value: str) -> str:
 def redact(text: str) -> str:
     """Take out everything that looks like a token, and all that has been declared secret."""
     text = _TOKEN.sub(REDACTED, text)
-    for secret in _secrets:
+    for secret in tuple(_secrets):  # another thread may declare one meanwhile
         if secret in text:
             text = text.replace(secret, REDACTED)
     return _SHORTENED.sub(_shortened, text)
 
 
 def _shortened(match: re.Match[str]) -> str:
-    known = any(secret.startswith(match[1]) or secret.endswith(match[2]) for secret in _secrets)
+    known = any(secret.startswith(match[1]) or secret.endswith(match[2]) for secret in tuple(_secrets))
     return REDACTED if known else match[0]
 
 

@@ -11,11 +11,13 @@ KINDS = {
     "list": r"^SELECT CAST\(.*json_agg",
     "fetch": r"^SELECT CAST\(json_build_object",
     "create": r"^INSERT INTO task",
+    "create once": r"^WITH drawn .* INSERT INTO idempotency_key .* INSERT INTO task",
     "update": r"^UPDATE task",
     "delete": r"^DELETE FROM task",
     "ready": r"^SELECT 'task'::regclass$",
 }
-TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+(?:ONLY\s+)?(?!\()(\w+)")
+TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN) (?:ONLY )?(?:task|idempotency_key)\b")
+OWNER = re.compile(r"\buser_id = '[^']+'|\bINSERT INTO \w+ \(user_id, ")
 
 
 def statements(cluster: Cluster) -> list[str]:
@@ -32,9 +34,7 @@ def statements(cluster: Cluster) -> list[str]:
 
 def names_owner(statement: str) -> bool:
     """Whether each place that touches a table compares or inserts `user_id`."""
-    if statement.startswith("INSERT"):
-        return re.match(r"INSERT INTO \w+ \(user_id, ", statement) is not None
-    return len(re.findall(r"\buser_id = '[^']+'", statement)) >= len(TABLE.findall(statement))
+    return len(OWNER.findall(statement)) >= len(TABLE.findall(statement))
 
 
 def test_the_scenarios_went_through_pgbouncer(through_pgbouncer: Pooler | None) -> None:
@@ -64,6 +64,7 @@ def test_every_statement_names_its_owner(cluster: Cluster) -> None:
         "UPDATE task SET user_id='b' WHERE id = 1",
         "DELETE FROM task WHERE id = 1",
         "INSERT INTO task (title) VALUES ('a')",
+        "WITH kept AS (INSERT INTO idempotency_key (user_id, key) VALUES ('a', 'b')) DELETE FROM idempotency_key",
     ],
 )
 def test_a_statement_without_an_owner_would_be_found(statement: str) -> None:
