@@ -11,7 +11,7 @@ KINDS = {
     "list": r"^SELECT CAST\(.*json_agg",
     "fetch": r"^SELECT CAST\(json_build_object",
     "create": r"^INSERT INTO task",
-    "create once": r"^WITH drawn .* INSERT INTO idempotency_key .* INSERT INTO task",
+    "create once": r"^WITH drawn .*INSERT INTO idempotency_key .*INSERT INTO task",
     "update": r"^UPDATE task",
     "delete": r"^DELETE FROM task",
     "ready": r"^SELECT 'task'::regclass$",
@@ -22,7 +22,8 @@ OWNER = re.compile(r"\buser_id = '[^']+'|\bINSERT INTO \w+ \(user_id, ")
 
 def statements(cluster: Cluster) -> list[str]:
     """Everything that the service has sent, from the server's own log, each statement on one line."""
-    entries = re.split(r"^([^|\n]*)\|", cluster.log.read_text(), flags=re.MULTILINE)[1:]
+    # a tab begins the further lines of a statement
+    entries = re.split(r"^(?!\t)([^|\n]*)\|", cluster.log.read_text(), flags=re.MULTILINE)[1:]
     sent = []
     for application, entry in zip(entries[::2], entries[1::2], strict=True):
         level, _, said = entry.partition("statement: ")
