@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple, Self
 
 import psycopg2
-from psycopg2.extensions import POLL_OK, POLL_READ, parse_dsn
+from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE, parse_dsn
 
 from app.errors import DatabaseError
 from app.settings import SettingsError
@@ -106,34 +106,52 @@ class Connection:
 
     def __init__(self, dsn: Mapping[str, Any]) -> None:
         self._raw = psycopg2.connect(**dsn, async_=True)
+        self._loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[None] | None = None
+        self._poller = select.poll()
 
     @classmethod
     async def open(cls, dsn: Mapping[str, Any]) -> Self:
         """Connect; psycopg2.OperationalError where the server can't be reached or refuses."""
         connection = cls(dsn)
         try:
-            await connection._finish()
+            while (state := connection._raw.poll()) != POLL_OK:
+                await connection._socket_ready(for_reading=state == POLL_READ)
         except BaseException:
-            connection.close()
+            connection._raw.close()
             raise
+        # the socket stays the same from now on: to ask the event loop anew for each statement would be dear
+        connection._poller.register(connection._raw.fileno(), select.POLLIN)
+        connection._loop.add_reader(connection._raw.fileno(), connection._readable)
         return connection
 
     async def fetch(self, query: Query) -> tuple[Any, ...] | None:
         """Send the query and return its first row, if it has one."""
         cursor = self._raw.cursor()
+        self._answer = self._loop.create_future()
         cursor.execute(query.sql, query.params)
-        await self._finish()
+        while (state := self._raw.poll()) == POLL_WRITE:
+            await self._socket_ready(for_reading=False)
+        if state != POLL_OK:
+            await self._answer
+        self._answer = None
         row: tuple[Any, ...] | None = cursor.fetchone()
         return row
 
-    async def _finish(self) -> None:
-        """Let libpq do its next steps as the socket allows, until it has nothing left to do."""
-        while (state := self._raw.poll()) != POLL_OK:
-            await self._socket_ready(for_reading=state == POLL_READ)
+    def _readable(self) -> None:
+        """Take what has come in; where nobody has asked for anything, the server hangs up."""
+        if self._answer is None:
+            self.close()
+        elif not self._answer.done():
+            try:
+                if self._raw.poll() == POLL_OK:
+                    self._answer.set_result(None)
+            except psycopg2.Error as failure:
+                self._answer.set_exception(failure)
 
     async def _socket_ready(self, *, for_reading: bool) -> None:
         # The socket is asked for anew each time: while it connects, libpq may change it.
-        loop, descriptor = asyncio.get_running_loop(), self._raw.fileno()
+        loop, descriptor = self._loop, self._raw.fileno()
         add, remove = (loop.add_reader, loop.remove_reader) if for_reading else (loop.add_writer, loop.remove_writer)
         ready = asyncio.Event()
         add(descriptor, ready.set)
@@ -143,15 +161,15 @@ class Connection:
             remove(descriptor)
 
     @property
-    def idle_and_readable(self) -> bool:
-        """Whether something came in that nobody asked for: the server has closed, or is about to."""
-        poller = select.poll()
-        poller.register(self._raw.fileno(), select.POLLIN)
-        return bool(poller.poll(0))
+    def usable(self) -> bool:
+        """Whether nothing came in that nobody asked for: else the server has closed, or is about to."""
+        return not (self._raw.closed or self._poller.poll(0))
 
     def close(self) -> None:
         """Close the socket at once, whatever is going on."""
-        self._raw.close()
+        if not self._raw.closed:
+            self._loop.remove_reader(self._raw.fileno())
+            self._raw.close()
 
 
 class Pool:
@@ -208,7 +226,7 @@ class Pool:
     def _take_idle(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if not connection.idle_and_readable:
+            if connection.usable:
                 return connection
             connection.close()
         return None

@@ -54,44 +54,16 @@ AS_JSON = _as_json(COLUMNS)
 ETAG = _etag(COLUMNS["updated_at"])
 SHOWN = (sa.cast(AS_JSON, sa.Text), ETAG)
 NEW = {"user_id": OWNER} | {name: sa.bindparam(name, type_=COLUMNS[name].type) for name in TaskCreate.model_fields}
+CONDITIONS = {
+    "complete": col(Task.complete) == sa.bindparam("complete", type_=sa.Boolean),
+    "after": col(Task.id) < sa.bindparam("after", type_=sa.BigInteger),
+}
 UNCHANGED = sa.any_(sa.cast(sa.bindparam("tags"), ARRAY(sa.Text))) == ETAG
 
 
 def compiled(statement: sa.Executable) -> str:
     """Compile a statement to PostgreSQL's SQL, with psycopg2's kind of parameters."""
     return str(statement.compile(dialect=dialect(paramstyle="pyformat")))  # type: ignore[attr-defined,no-untyped-call]  # untyped there
-
-
-def _list_statement() -> sa.Executable:
-    """A page, how many match in all, and where the next page starts, if there is one."""
-    complete, after = sa.bindparam("complete", type_=sa.Boolean), sa.bindparam("after", type_=sa.BigInteger)
-    limit, offset = sa.bindparam("limit", type_=sa.BigInteger), sa.bindparam("offset", type_=sa.BigInteger)
-    matching = MINE & sa.or_(complete.is_(sa.null()), col(Task.complete) == complete)
-    # one row more than the page shows whether another page follows
-    found = (
-        select(Task.id, AS_JSON.label("task"))
-        .where(matching, sa.or_(after.is_(sa.null()), col(Task.id) < after))
-        .order_by(col(Task.id).desc())
-        .limit(limit + sa.literal_column("1"))
-        .offset(offset)
-        .subquery()
-    )
-    place = sa.func.row_number().over(order_by=found.c.id.desc()).label("place")
-    rows = sa.select(found, place).subquery()
-    on_page = rows.c.place <= limit
-    page = select(
-        sa.func.count().label("found"),
-        sa.func.coalesce(sa.func.json_agg(rows.c.task).filter(on_page), sa.literal_column("'[]'::json")).label("tasks"),
-        sa.func.min(rows.c.id).filter(on_page).label("last"),
-    ).subquery()
-    # counting is dear, and needless where the first page holds everything
-    everything = after.is_(sa.null()) & (offset == sa.literal_column("0")) & (page.c.found <= limit)
-    count = select(sa.func.count()).select_from(Task).where(matching).scalar_subquery()
-    return select(
-        sa.cast(page.c.tasks, sa.Text),
-        sa.case((everything, page.c.found), else_=count),
-        sa.case((page.c.found > limit, page.c.last)),
-    )
 
 
 def _create_once_statement() -> sa.Executable:
@@ -122,12 +94,26 @@ def _create_once_statement() -> sa.Executable:
     return row.add_cte(drawn, kept, task, gone.cte("gone"))
 
 
-LIST = compiled(_list_statement())
 FETCH = compiled(select(*SHOWN).where(THIS_ONE))
 CREATE = compiled(sa.insert(Task).values(NEW).returning(col(Task.id), *SHOWN, sa.true()))
 CREATE_ONCE = compiled(_create_once_statement())
 DELETE = compiled(sa.delete(Task).where(THIS_ONE).returning(col(Task.id)))
 DELETE_UNCHANGED = compiled(sa.delete(Task).where(THIS_ONE, UNCHANGED).returning(col(Task.id)))
+
+
+@cache
+def _page_sql(asked: frozenset[str]) -> str:
+    """Only the conditions that are asked for: PostgreSQL plans every statement anew, and each costs."""
+    limit, offset = sa.bindparam("limit", type_=sa.BigInteger), sa.bindparam("offset", type_=sa.BigInteger)
+    found = select(sa.cast(AS_JSON, sa.Text).label("task")).where(MINE, *[CONDITIONS[name] for name in sorted(asked)])
+    page = found.order_by(col(Task.id).desc()).limit(limit).offset(offset).subquery()
+    return compiled(sa.select(sa.func.string_agg(page.c.task, sa.literal_column(r"E'\n'"))))
+
+
+@cache
+def _count_sql(asked: frozenset[str]) -> str:
+    count = select(sa.func.count()).select_from(Task)
+    return compiled(count.where(MINE, *[CONDITIONS[name] for name in sorted(asked)]))
 
 
 @cache
@@ -141,10 +127,15 @@ def _update_sql(fields: frozenset[str], *, unchanged: bool = False) -> str:
     return compiled(sa.update(Task).where(this_one).values(values).returning(*SHOWN))
 
 
-def list_tasks(owner: str, *, complete: bool | None, limit: int, offset: int, after: int | None) -> Query:
-    """Give the tasks as a JSON array, the count of all that match, and the id to page on by, or None."""
-    params = {"owner": owner, "complete": complete, "limit": limit, "offset": offset, "after": after}
-    return Query(LIST, params, is_read=True)
+def list_tasks(owner: str, *, limit: int, offset: int = 0, **conditions: bool | int) -> Query:
+    """Give one text or None: a line of JSON for each task, newest first; `complete` or not, and `after` a task's id."""
+    params = {"owner": owner, "limit": limit, "offset": offset, **conditions}
+    return Query(_page_sql(frozenset(conditions)), params, is_read=True)
+
+
+def count_tasks(owner: str, **conditions: bool) -> Query:
+    """Give how many tasks there are, `complete` or not; dear where there are many."""
+    return Query(_count_sql(frozenset(conditions)), {"owner": owner, **conditions}, is_read=True)
 
 
 def fetch_task(owner: str, task_id: int) -> Query:

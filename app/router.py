@@ -1,5 +1,6 @@
 """The six endpoints (spec: Endpoints)."""
 
+import json
 import re
 from collections.abc import Mapping
 from hashlib import sha256
@@ -85,9 +86,16 @@ async def list_tasks(  # noqa: PLR0913, PLR0917 - a parameter is a question that
     if offset is not None and after is not None:
         both = {"loc": ("query", "offset"), "msg": "must not be combined with after", "type": "conflict"}
         raise errors.Invalid([both])
-    page = queries.list_tasks(user, complete=complete, limit=limit, offset=offset or 0, after=after)
-    tasks, count, last = await _row(request, page)
-    return _json(f'{{"tasks":{tasks},"count":{count}}}', headers=_next_page(complete, limit, last))
+    matching = {} if complete is None else {"complete": complete}
+    later = {} if after is None else {"after": after}
+    # one more than the page holds shows whether another page follows
+    (lines,) = await _row(request, queries.list_tasks(user, limit=limit + 1, offset=offset or 0, **matching, **later))
+    found = lines.split("\n") if lines else []
+    page, count = found[:limit], len(found)
+    if offset or later or count > limit:
+        (count,) = await _row(request, queries.count_tasks(user, **matching))
+    following = _next_page(matching, limit, page[-1]) if len(found) > limit else None
+    return _json(f'{{"tasks":[{",".join(page)}],"count":{count}}}', headers=following)
 
 
 CREATED = errors.responses(*WITH_BODY) | {201: TAGGED}
@@ -179,9 +187,7 @@ def _json(body: str, status: int = 200, headers: Mapping[str, str] | None = None
     return Response(body, status, headers, media_type="application/json")
 
 
-def _next_page(complete: bool | None, limit: int, last: int | None) -> Mapping[str, str]:
-    """The Link header (RFC 8288) to the page after `last`, relative to this one, if there is one."""
-    if last is None:
-        return {}
-    kept = {} if complete is None else {"complete": str(complete).lower()}
-    return {"Link": f'<?{urlencode(kept | {"limit": limit, "after": last})}>; rel="next"'}
+def _next_page(matching: Mapping[str, bool], limit: int, last: str) -> Mapping[str, str]:
+    """The Link header (RFC 8288) to the page after the task `last`, relative to this one."""
+    kept = {name: str(value).lower() for name, value in matching.items()}
+    return {"Link": f'<?{urlencode(kept | {"limit": limit, "after": json.loads(last)["id"]})}>; rel="next"'}

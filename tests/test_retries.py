@@ -344,7 +344,7 @@ def statements(cluster: Cluster) -> Iterator[tuple[Person, Callable[[], list[str
 
 
 def test_one_statement_for_each_request(cluster: Cluster, database: Engine) -> None:
-    """With the headers or without; a refusal by a condition asks once more, to tell changed from gone."""
+    """With the headers or without; a part of a list is counted apart, and a refusal by a condition looks again."""
     task = make_task(database, user_id="alice")
     title, whole = {"title": "x"}, {"title": "x", "complete": True}
     with statements(cluster) as (alice, since):
@@ -359,6 +359,11 @@ def test_one_statement_for_each_request(cluster: Cluster, database: Engine) -> N
         assert sent("GET", all_, 200)[-1:] == ["SELECT"]  # the first one connects
         assert sent("GET", all_, 200) == ["SELECT"]
         assert sent("POST", all_, 201, title) == ["INSERT"]
+        # two tasks now; they are counted apart only where the page does not show them all
+        assert sent("GET", all_ + "?limit=2", 200) == ["SELECT"]
+        assert sent("GET", all_ + "?limit=1", 200) == ["SELECT", "SELECT"]
+        assert sent("GET", all_ + "?offset=1", 200) == ["SELECT", "SELECT"]
+        assert sent("GET", all_ + "?after=1", 200) == ["SELECT", "SELECT"]
         assert sent("GET", one, 200) == ["SELECT"]
         assert sent("PUT", one, 200, whole) == ["UPDATE"]
         assert sent("PATCH", one, 200, title) == ["UPDATE"]

@@ -26,6 +26,7 @@ import psutil
 from sqlalchemy import Engine, text
 
 from app import queries
+from app.router import LIMIT_DEFAULT
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.service import SECRET
 from tests.support.tokens import token
@@ -148,9 +149,8 @@ def compare(hello: Server, service: Server, users: Path, rounds: int, seconds: f
 
 def pgbench(cluster: Cluster, folder: Path, seconds: float) -> None:
     """What PostgreSQL by itself makes of the list's statement, at 16 connections."""
-    sql = queries.LIST.replace("%(owner)s", "'user' || :user").replace("%(complete)s", "NULL::boolean")
-    for name, value in {"limit": "100", "offset": "0", "after": "NULL"}.items():
-        sql = sql.replace(f"%({name})s", value)
+    query = queries.list_tasks("", limit=LIMIT_DEFAULT + 1)
+    sql = query.sql % {**query.params, "owner": "'user' || :user"}
     script = folder / "list.sql"
     script.write_text(f"\\set user random(1, {USERS})\n{' '.join(sql.split())};\n")
     command = [str(cluster.bin / "pgbench"), "-n", "-c", "16", "-j", "1", "-T", f"{seconds:g}", "-f", str(script)]

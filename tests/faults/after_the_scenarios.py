@@ -8,7 +8,8 @@ from tests.support.cluster import Cluster
 from tests.support.pooler import Pooler
 
 KINDS = {
-    "list": r"^SELECT CAST\(.*json_agg",
+    "list": r"^SELECT string_agg\(",
+    "count": r"^SELECT count\(",
     "fetch": r"^SELECT CAST\(json_build_object",
     "create": r"^INSERT INTO task",
     "create once": r"^WITH drawn .*INSERT INTO idempotency_key .*INSERT INTO task",
