@@ -5,8 +5,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
-from itertools import groupby
-from operator import attrgetter
 from typing import Any, ClassVar, Self
 
 from fastapi import Request, Response
@@ -77,13 +75,7 @@ class AuthForbidden(ApiError):
 class NotFound(ApiError):
     """No such task for this user, or no such route."""
 
-    status, code, sentence = 404, ErrorCode.NOT_FOUND, "there is nothing here"
-
-
-class TaskNotFound(NotFound):
-    """Another's task is none either."""
-
-    sentence = "you have no such task"
+    status, code, sentence = 404, ErrorCode.NOT_FOUND, "you have no such task"
 
 
 class BadRequest(ApiError):
@@ -154,14 +146,13 @@ def headers(*names: str) -> dict[str, Any]:
 def responses(*errors: ApiError) -> dict[int | str, dict[str, Any]]:
     """What a route can answer besides success, for its OpenAPI `responses`; each error is an example of itself."""
     told: dict[int | str, dict[str, Any]] = {}
-    status = attrgetter("status")
-    for number, same in groupby(sorted(errors, key=status), status):
-        ones = list(same)
+    for status in sorted({error.status for error in errors}):
+        ones = [error for error in errors if error.status == status]
         said = dict.fromkeys(f"`{one.code}`: {one.sentence}" for one in ones)
         examples = {one.detail: {"value": _body(one, "2025-12-20T11:30:00Z")} for one in ones}
         sent = headers(*(name for one in ones for name in one.headers or ()))
         content = {"application/json": {"examples": examples}}
-        told[number] = {"model": Error, "description": "; ".join(said), "content": content} | sent
+        told[status] = {"model": Error, "description": "; ".join(said), "content": content} | sent
     return told
 
 
@@ -193,7 +184,7 @@ def _as_api_error(exception: Exception, scope: Scope) -> ApiError:
         case RequestValidationError():
             return Invalid(exception.errors())
         case HTTPException(status_code=404):
-            return NotFound()
+            return NotFound("there is nothing here")
         case HTTPException(status_code=405):
             return MethodNotAllowed(headers={"Allow": _allowed_methods(scope)})
         case HTTPException(status_code=400):

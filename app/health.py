@@ -1,7 +1,5 @@
 """Whether the process is up, and whether it can do its work."""
 
-from operator import attrgetter
-
 from fastapi import APIRouter, Request
 
 from app.database import Pool, Query, start_clock
@@ -15,16 +13,17 @@ PROBE = Query(f"SELECT '{Task.__tablename__}'::regclass", {}, is_read=True)
 
 
 OK = {"status": "ok"}
-router = APIRouter(tags=["health"], generate_unique_id_function=attrgetter("name"))
+WELL = headers() | {"content": {"application/json": {"example": OK}}}
+router = APIRouter(tags=["health"])
 
 
-@router.get("/health", responses={200: headers()})
+@router.get("/health", responses={200: WELL})
 async def health() -> dict[str, str]:
     """Tell that the process is up, whatever the database does."""
     return OK
 
 
-@router.get("/health/ready", responses=responses(DatabaseUnavailable()) | {200: headers()})
+@router.get("/health/ready", responses=responses(DatabaseUnavailable()) | {200: WELL})
 async def ready(request: Request) -> dict[str, str]:
     """Tell that the database can be reached and has the tasks' table, on a connection of its own."""
     start_clock(READY_WITHIN)

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 from hashlib import sha256
-from operator import attrgetter
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi import Query as Parameter
 from pydantic import BeforeValidator
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from app import errors, queries
@@ -52,7 +52,7 @@ TOO_MANY = errors.Invalid.at("query", "limit", f"must be less than or equal to {
 TOO_LONG = errors.Invalid.at("body", "title", f"must have at most {TITLE_MAX} characters", "string_too_long")
 NO_ID = errors.Invalid.at("path", "task_id", "must be a whole number, in digits", "int_parsing")
 WITH_BODY = (*ANY, errors.BadRequest("the body is not valid JSON"), errors.PayloadTooLarge(), TOO_LONG)
-WITH_ID = (*ANY, errors.TaskNotFound(), NO_ID)
+WITH_ID = (*ANY, errors.NotFound(), NO_ID)
 
 
 def _header(name: str, description: str, **schema: str) -> dict[str, Any]:
@@ -75,20 +75,17 @@ CHANGE: dict[str, Any] = {
 
 LISTED = {200: errors.headers("Link")} | errors.responses(*ANY, TOO_MANY)
 
-BY_NAME = attrgetter("name")
-router = APIRouter(
-    prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictRoute, generate_unique_id_function=BY_NAME
-)
+router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictRoute)
 
 
 @router.get("", response_model=TaskListResponse, responses=LISTED)
 async def list_tasks(  # noqa: PLR0913, PLR0917 - a parameter is a question that can be asked
     request: Request,
     user: CurrentUser,
-    complete: Complete | None = None,
+    complete: Complete | SkipJsonSchema[None] = None,
     limit: Limit = LIMIT_DEFAULT,
-    offset: Offset | None = None,
-    after: After | None = None,
+    offset: Offset | SkipJsonSchema[None] = None,
+    after: After | SkipJsonSchema[None] = None,
 ) -> Response:
     """List the user's tasks, newest first; while more remain, the `Link` header holds the next page's URL."""
     if offset is not None and after is not None:
@@ -131,13 +128,13 @@ async def fetch_task(request: Request, user: CurrentUser, task_id: TaskId) -> Re
     return _json(task, headers={"ETag": tag})
 
 
-@router.put("/{task_id}", **CHANGE)
+@router.put("/{task_id}", summary="Replace Task", **CHANGE)
 async def update_task(request: Request, user: CurrentUser, task_id: TaskId, body: TaskUpdate) -> Response:
     """Replace the whole task; a description that is left out is cleared."""
     return await _change(request, user, task_id, body.model_dump())
 
 
-@router.patch("/{task_id}", **CHANGE)
+@router.patch("/{task_id}", summary="Change Task", **CHANGE)
 async def patch_task(request: Request, user: CurrentUser, task_id: TaskId, body: TaskPatch) -> Response:
     """Change some fields of the task and leave the others as they are."""
     changes = body.model_dump(exclude_unset=True)
@@ -178,7 +175,7 @@ async def _row(request: Request, query: Query) -> tuple[Any, ...]:
         this_one = query.params["owner"], query.params["task_id"]
         if query.params.get("tags") and await database.fetch(queries.fetch_task(*this_one)):
             raise errors.PreconditionFailed
-        raise errors.TaskNotFound
+        raise errors.NotFound
     return row
 
 

@@ -13,9 +13,8 @@ NO_NUL = r"^[^\x00]*$"
 
 
 STATE: dict[str, Any] = {"title": "Buy milk", "description": "Two litres", "complete": False}
-TIMES = dict.fromkeys(("created_at", "updated_at"), "2025-12-20T11:30:00.123456Z")
-TASK = {"id": 4711, "user_id": "alice"} | STATE | TIMES
-"""The examples' task."""
+TIMES = {"created_at": "2025-12-20T11:30:00.123456Z", "updated_at": "2025-12-21T08:15:00.654321Z"}
+"""The examples' task: what a body holds of it, and when it was changed."""
 
 
 def _example(example: dict[str, Any]) -> ConfigDict:
@@ -76,7 +75,7 @@ class TaskPatch(Input):
 class TaskResponse(BaseModel):
     """A task as it is in the database."""
 
-    model_config = _example(TASK)
+    model_config = _example({"id": 4711, "user_id": "alice"} | STATE | TIMES)
     id: int
     user_id: str
     title: str
@@ -89,7 +88,6 @@ class TaskResponse(BaseModel):
 class TaskListResponse(BaseModel):
     """A page of tasks, newest first."""
 
-    model_config = _example({"tasks": [TASK], "count": 1})
     tasks: list[TaskResponse]
     count: int = Field(description="How many tasks match the filter in all, on this page or another.")
 
