@@ -89,7 +89,7 @@ class TaskListResponse(BaseModel):
     """A page of tasks, newest first."""
 
     tasks: list[TaskResponse]
-    count: int = Field(description="How many tasks match the filter in all, on this page or another.")
+    count: int = Field(examples=[1], description="How many tasks match the filter in all, on this page or another.")
 
 
 class ErrorCode(StrEnum):

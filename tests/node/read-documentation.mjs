@@ -8,23 +8,26 @@ import { launched } from './chromium.mjs'
 
 const [address, user, folder] = process.argv.slice(2)
 const token = readFileSync(0, 'utf8').trim()
-const { host, origin } = new URL(address)
+const { hostname, origin } = new URL(address)
 
 async function open(browser, path) {
   const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage()
   const told = { console: [], elsewhere: [] }
   page.on('console', (said) => ['error', 'warning'].includes(said.type()) && told.console.push(said.text()))
   page.on('pageerror', (error) => told.console.push(`the page fails: ${error.message}`))
-  page.on('request', (asked) => {
-    const url = new URL(asked.url())
-    if (url.host !== host && !['data:', 'blob:'].includes(url.protocol)) told.elsewhere.push(url.href)
-  })
-  const answer = await page.goto(origin + path)
-  told.policy = answer.headers()['content-security-policy']
+  const elsewhere = (asked, end) => new URL(asked.url()).origin !== origin && told.elsewhere.push(`${asked.url()} ${end}`)
+  page.on('requestfinished', (asked) => elsewhere(asked, 'was reached'))
+  page.on('requestfailed', (asked) => elsewhere(asked, asked.failure().errorText))
+  await page.goto(origin + path)
   return [page, told]
 }
 
-const picture = (page, name) => page.screenshot({ path: join(folder, `${name}.png`) })
+// a picture is kept, and a token is not to be
+const picture = (page, name) => page.screenshot({
+  path: join(folder, `${name}.png`),
+  mask: [page.locator('.auth-container input'), page.locator('.curl-command')],
+  maskColor: '#888',
+})
 const texts = async (places) => (await places.allTextContents()).map((one) => one.replaceAll('\u200b', '').trim())
 
 async function tryOut(page, operation) {
@@ -47,7 +50,7 @@ async function readDocs(browser) {
   await page.locator('.opblock').first().waitFor()
   await page.locator('.json-schema-2020-12__title').first().waitFor()
   await picture(page, 'docs')
-  told.operations = await texts(page.locator('.opblock:has(.authorization__btn) .opblock-summary-path'))
+  told.operations = await texts(page.locator('.opblock:has(.authorization__btn) .opblock-summary-description'))
   told.schemas = await texts(page.locator('.models .json-schema-2020-12__title'))
   await page.locator('button.authorize').click()
   await page.locator('.auth-container input').fill(token)
@@ -74,7 +77,7 @@ async function readRedoc(browser) {
 }
 
 mkdirSync(folder, { recursive: true })
-const browser = await launched([`--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE ${new URL(address).hostname}`])
+const browser = await launched([`--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE ${hostname}`])
 const found = { docs: await readDocs(browser), redoc: await readRedoc(browser) }
 await browser.close()
 console.log(JSON.stringify(found))
