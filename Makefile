@@ -6,7 +6,7 @@ BIN := .venv/bin
 ACCEPTANCE ?= here
 PAGE := build/living-documentation.html
 
-.PHONY: run install node test docs look lint lines lock bench faults pooled mutants
+.PHONY: run install node test docs look lint contract lines lock bench faults pooled mutants
 
 run: install
 	@exec $(BIN)/todo-api serve
@@ -57,6 +57,10 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# the contract that the frontend's team builds against; a test fails where it is not what the app says
+contract: install
+	$(BIN)/todo-api openapi > docs/openapi.json
 
 # what a request costs, as a ratio to FastAPI's own hello world (BENCH=--quick: in a minute)
 bench: install

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -25,6 +25,15 @@ MESSAGES = {
 """Where pydantic's own words would not end a sentence that a person can read."""
 NAME_MAX = 64
 """How much of an unknown field's name is told back."""
+HEADERS = {
+    "ETag": "The tag of the task's state, for `If-Match` and `If-None-Match`.",
+    "Link": 'The next page, relative to this one, as `<URL>; rel="next"`; there while more tasks remain.',
+    "Location": "The new task's URL.",
+    "Retry-After": "After how many seconds to try again; there where trying again may help.",
+    "WWW-Authenticate": 'The scheme, `Bearer`; with `error="invalid_token"` where a token was sent.',
+    "X-Request-ID": "What the log calls this request: the caller's own reference, or a new one.",
+}
+"""The headers of answers that the documentation describes."""
 
 
 class ApiError(HTTPException):
@@ -66,7 +75,7 @@ class AuthForbidden(ApiError):
 class NotFound(ApiError):
     """No such task for this user, or no such route."""
 
-    status, code, sentence = 404, ErrorCode.NOT_FOUND, "there is nothing here"
+    status, code, sentence = 404, ErrorCode.NOT_FOUND, "you have no such task"
 
 
 class BadRequest(ApiError):
@@ -90,7 +99,7 @@ class PreconditionFailed(BadRequest):
 class PayloadTooLarge(BadRequest):
     """The body is over the limit."""
 
-    status, sentence = 413, "the body is too large"
+    status, sentence = 413, "the body must have at most 64 KiB"
 
 
 class Invalid(BadRequest):
@@ -101,6 +110,11 @@ class Invalid(BadRequest):
     def __init__(self, errors: Iterable[Mapping[str, Any]]) -> None:
         self.errors = [{"loc": [*map(_told, e["loc"])], "msg": _message(e), "type": e["type"]} for e in errors]
         super().__init__("; ".join(f"{_field(e['loc'])}: {e['msg']}" for e in self.errors))
+
+    @classmethod
+    def at(cls, source: str, name: str, msg: str, kind: str) -> Self:
+        """One field that breaks one rule."""
+        return cls([{"loc": (source, name), "msg": msg, "type": kind}])
 
 
 class KeysUnavailable(ApiError):
@@ -123,12 +137,23 @@ class DatabaseUnavailable(DatabaseError):
     status = 503
 
 
-def responses(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
-    """What a route can answer besides success, for its OpenAPI `responses`."""
-    sentences: dict[int, list[str]] = {}
-    for error in errors:
-        sentences.setdefault(error.status, []).append(f"`{error.code}`: {error.sentence}")
-    return {status: {"model": Error, "description": "; ".join(said)} for status, said in sentences.items()}
+def headers(*names: str) -> dict[str, Any]:
+    """Describe an answer's headers to OpenAPI; every answer has its request's id."""
+    text = {"schema": {"type": "string"}}
+    return {"headers": {name: {"description": HEADERS[name]} | text for name in (*names, "X-Request-ID")}}
+
+
+def responses(*errors: ApiError) -> dict[int | str, dict[str, Any]]:
+    """What a route can answer besides success, for its OpenAPI `responses`; each error is an example of itself."""
+    told: dict[int | str, dict[str, Any]] = {}
+    for status in sorted({error.status for error in errors}):
+        ones = [error for error in errors if error.status == status]
+        said = dict.fromkeys(f"`{one.code}`: {one.sentence}" for one in ones)
+        examples = {one.detail: {"value": _body(one, "2025-12-20T11:30:00Z")} for one in ones}
+        sent = headers(*(name for one in ones for name in one.headers or ()))
+        content = {"application/json": {"examples": examples}}
+        told[status] = {"model": Error, "description": "; ".join(said), "content": content} | sent
+    return told
 
 
 def _told(part: str | int) -> str | int:
@@ -159,7 +184,7 @@ def _as_api_error(exception: Exception, scope: Scope) -> ApiError:
         case RequestValidationError():
             return Invalid(exception.errors())
         case HTTPException(status_code=404):
-            return NotFound()
+            return NotFound("there is nothing here")
         case HTTPException(status_code=405):
             return MethodNotAllowed(headers={"Allow": _allowed_methods(scope)})
         case HTTPException(status_code=400):
@@ -178,10 +203,13 @@ async def handle(request: Request, exception: Exception) -> Response:
 
 def envelope(error: ApiError) -> Response:
     """Put an error into the one body that all errors have."""
-    timestamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    body: dict[str, Any] = {"detail": error.detail, "error_code": error.code, "timestamp": timestamp}
-    body |= {"errors": error.errors} if error.errors is not None else {}
+    body = _body(error, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     return Response(json.dumps(body), error.status, error.headers, media_type="application/json")
+
+
+def _body(error: ApiError, timestamp: str) -> dict[str, Any]:
+    body = {"detail": error.detail, "error_code": error.code, "timestamp": timestamp}
+    return body | ({"errors": error.errors} if error.errors is not None else {})
 
 
 class ErrorBoundary:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from app import health, observability, router
 from app.auth import Authentication
 from app.database import Pool
+from app.documentation import document
 from app.errors import BadRequest, ErrorBoundary, envelope, handle
 from app.observability import Metrics, Observability, log_as_json
 from app.settings import Settings, SettingsError, load
@@ -65,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         title="Todo API",
         version=version("todo-api"),
         description=ABOUT,
+        openapi_tags=[{"name": "tasks"}, {"name": "health"}],
         lifespan=lifespan,
         redirect_slashes=False,
         telemetry={"metrics": False, "logs": False, "operation_spans": False, "auto_configure": True},
@@ -85,6 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.database, app.state.probe, app.state.metrics, app.state.settings = pool, probe, metrics, settings
     # flat, where include_router would nest: the log and a 405's Allow look routes up by their path
     app.router.routes.extend([*router.router.routes, *health.router.routes, *observability.router.routes])
+    document(app)
     return app
 
 

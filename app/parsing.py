@@ -38,7 +38,7 @@ class StrictRequest(Request):
         async for chunk in self.stream():
             body += chunk
             if len(body) > BODY_MAX:
-                raise PayloadTooLarge(f"the body must have at most {BODY_MAX // 1024} KiB")
+                raise PayloadTooLarge
         stop_clock(clock() - began)
         if not body:
             raise BadRequest("the body is empty")
@@ -59,7 +59,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in names if names.count(name) > 1)
-        raise Invalid([{"loc": ("body", repeated), "msg": "must be there only once", "type": "repeated_key"}])
+        raise Invalid.at("body", repeated, "must be there only once", "repeated_key")
     return found
 
 

@@ -10,12 +10,13 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Path, Request, Response
 from fastapi import Query as Parameter
 from pydantic import BeforeValidator
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from app import errors, queries
 from app.auth import CurrentUser
 from app.database import Pool, Query
-from app.models import ID_MAX, KEY_MAX
+from app.models import ID_MAX, KEY_MAX, TITLE_MAX
 from app.parsing import StrictRoute
 from app.schemas import TaskCreate, TaskListResponse, TaskPatch, TaskResponse, TaskUpdate
 
@@ -46,10 +47,13 @@ Offset = Annotated[int, Parameter(ge=0, le=ID_MAX, description="How many tasks t
 After = Annotated[int, Parameter(ge=1, le=ID_MAX, description="The last task of the page before."), Digits]
 KEY = f"^[ -~]{{1,{KEY_MAX}}}$"
 
-AUTH = (errors.AuthMissing, errors.AuthInvalid, errors.AuthForbidden)
-ANY = (*AUTH, errors.Invalid, errors.DatabaseError, errors.KeysUnavailable, errors.ApiError)
-WITH_BODY = (*ANY, errors.BadRequest, errors.PayloadTooLarge)
-WITH_ID = (*ANY, errors.NotFound)
+AUTH = (errors.AuthMissing(), errors.AuthInvalid(), errors.AuthForbidden())
+ANY = (*AUTH, errors.DatabaseError(), errors.KeysUnavailable(), errors.ApiError())
+TOO_MANY = errors.Invalid.at("query", "limit", f"must be less than or equal to {LIMIT_MAX}", "less_than_equal")
+TOO_LONG = errors.Invalid.at("body", "title", f"must have at most {TITLE_MAX} characters", "string_too_long")
+NO_ID = errors.Invalid.at("path", "task_id", "must be a whole number, in digits", "int_parsing")
+WITH_BODY = (*ANY, errors.BadRequest("the body is not valid JSON"), errors.PayloadTooLarge(), TOO_LONG)
+WITH_ID = (*ANY, errors.NotFound(), NO_ID)
 
 
 def _header(name: str, description: str, **schema: str) -> dict[str, Any]:
@@ -63,29 +67,30 @@ ONCE = _header(
 )
 IF_MATCH = _header("If-Match", "The tags of the states that may be changed: if the task has none of them, it stays.")
 IF_NONE_MATCH = _header("If-None-Match", "The tags of the states that are known: if the task has one, it is not sent.")
-TAGGED = {"headers": {"ETag": {"description": "The tag of the task's state.", "schema": {"type": "string"}}}}
+TAGGED = errors.headers("ETag")
 CHANGE: dict[str, Any] = {
     "response_model": TaskResponse,
-    "responses": errors.responses(*WITH_ID, *WITH_BODY, errors.PreconditionFailed) | {200: TAGGED},
+    "responses": {200: TAGGED} | errors.responses(*WITH_ID, *WITH_BODY, errors.PreconditionFailed()),
     "openapi_extra": IF_MATCH,
 }
+
+LISTED = {200: errors.headers("Link")} | errors.responses(*ANY, TOO_MANY)
 
 router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictRoute)
 
 
-@router.get("", response_model=TaskListResponse, responses=errors.responses(*ANY))
+@router.get("", response_model=TaskListResponse, responses=LISTED)
 async def list_tasks(  # noqa: PLR0913, PLR0917 - a parameter is a question that can be asked
     request: Request,
     user: CurrentUser,
-    complete: Complete | None = None,
+    complete: Complete | SkipJsonSchema[None] = None,
     limit: Limit = LIMIT_DEFAULT,
-    offset: Offset | None = None,
-    after: After | None = None,
+    offset: Offset | SkipJsonSchema[None] = None,
+    after: After | SkipJsonSchema[None] = None,
 ) -> Response:
     """List the user's tasks, newest first; while more remain, the `Link` header holds the next page's URL."""
     if offset is not None and after is not None:
-        both = {"loc": ("query", "offset"), "msg": "must not be combined with after", "type": "conflict"}
-        raise errors.Invalid([both])
+        raise errors.Invalid.at("query", "offset", "must not be combined with after", "conflict")
     matching = {} if complete is None else {"complete": complete}
     later = {} if after is None else {"after": after}
     # one more than the page holds shows whether another page follows
@@ -98,7 +103,7 @@ async def list_tasks(  # noqa: PLR0913, PLR0917 - a parameter is a question that
     return _json(f'{{"tasks":[{",".join(page)}],"count":{count}}}', headers=following)
 
 
-CREATED = errors.responses(*WITH_BODY) | {201: TAGGED}
+CREATED = {201: errors.headers("ETag", "Location")} | errors.responses(*WITH_BODY)
 
 
 @router.post("", status_code=201, response_model=TaskResponse, responses=CREATED, openapi_extra=ONCE)
@@ -114,12 +119,11 @@ async def create_task(request: Request, user: CurrentUser, body: TaskCreate) -> 
         raise errors.BadRequest(f"Idempotency-Key: must be there once, with 1 to {KEY_MAX} printable ASCII characters")
     task_id, task, tag, same = await _row(request, query)
     if not same:
-        used = {"loc": ("header", "Idempotency-Key"), "msg": "was used for another task before", "type": "key_reused"}
-        raise errors.Invalid([used])
+        raise errors.Invalid.at("header", "Idempotency-Key", "was used for another task before", "key_reused")
     return _json(task, 201, {"ETag": tag, "Location": f"/api/{quote(user, safe='')}/tasks/{task_id}"})
 
 
-FETCHED = errors.responses(*WITH_ID) | {200: TAGGED, 304: TAGGED | {"description": "The task has a known tag."}}
+FETCHED = {200: TAGGED, 304: TAGGED | {"description": "The task has a known tag."}} | errors.responses(*WITH_ID)
 
 
 @router.get("/{task_id}", response_model=TaskResponse, responses=FETCHED, openapi_extra=IF_NONE_MATCH)
@@ -132,13 +136,13 @@ async def fetch_task(request: Request, user: CurrentUser, task_id: TaskId) -> Re
     return _json(task, headers={"ETag": tag})
 
 
-@router.put("/{task_id}", **CHANGE)
+@router.put("/{task_id}", summary="Replace Task", **CHANGE)
 async def update_task(request: Request, user: CurrentUser, task_id: TaskId, body: TaskUpdate) -> Response:
     """Replace the whole task; a description that is left out is cleared."""
     return await _change(request, user, task_id, body.model_dump())
 
 
-@router.patch("/{task_id}", **CHANGE)
+@router.patch("/{task_id}", summary="Change Task", **CHANGE)
 async def patch_task(request: Request, user: CurrentUser, task_id: TaskId, body: TaskPatch) -> Response:
     """Change some fields of the task and leave the others as they are."""
     changes = body.model_dump(exclude_unset=True)
@@ -147,7 +151,7 @@ async def patch_task(request: Request, user: CurrentUser, task_id: TaskId, body:
     return await _change(request, user, task_id, changes)
 
 
-DELETED = errors.responses(*WITH_ID, errors.PreconditionFailed)
+DELETED = {204: errors.headers()} | errors.responses(*WITH_ID, errors.PreconditionFailed())
 
 
 @router.delete("/{task_id}", status_code=204, responses=DELETED, openapi_extra=IF_MATCH)
@@ -179,7 +183,7 @@ async def _row(request: Request, query: Query) -> tuple[Any, ...]:
         this_one = query.params["owner"], query.params["task_id"]
         if query.params.get("tags") and await database.fetch(queries.fetch_task(*this_one)):
             raise errors.PreconditionFailed
-        raise errors.NotFound("you have no such task")
+        raise errors.NotFound
     return row
 
 

@@ -12,6 +12,15 @@ NO_NUL = r"^[^\x00]*$"
 """PostgreSQL can't store NUL in a text."""
 
 
+STATE: dict[str, Any] = {"title": "Buy milk", "description": "Two litres", "complete": False}
+TIMES = {"created_at": "2025-12-20T11:30:00.123456Z", "updated_at": "2025-12-21T08:15:00.654321Z"}
+"""The examples' task: what a body holds of it, and when it was changed."""
+
+
+def _example(example: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
 def _strip(value: object) -> object:
     # pydantic's own stripping leaves some of what str.strip takes, and the length is measured after it
     return value.strip() if isinstance(value, str) else value
@@ -34,6 +43,7 @@ class Input(BaseModel):
 class TaskCreate(Input):
     """A new task."""
 
+    model_config = _example({"title": "Buy milk"})
     title: Title
     description: Description | None = None
 
@@ -41,12 +51,14 @@ class TaskCreate(Input):
 class TaskUpdate(TaskCreate):
     """A whole task: a description left out is none."""
 
+    model_config = _example(STATE | {"complete": True})
     complete: bool
 
 
 class TaskPatch(Input):
     """What to change of a task, at least one field; what is left out stays as it is."""
 
+    model_config = _example({"complete": True})
     # The defaults are never used: only the fields that were sent are written (`model_fields_set`).
     title: Title = ""
     description: Description | None = None
@@ -63,6 +75,7 @@ class TaskPatch(Input):
 class TaskResponse(BaseModel):
     """A task as it is in the database."""
 
+    model_config = _example({"id": 4711, "user_id": "alice"} | STATE | TIMES)
     id: int
     user_id: str
     title: str
@@ -76,7 +89,7 @@ class TaskListResponse(BaseModel):
     """A page of tasks, newest first."""
 
     tasks: list[TaskResponse]
-    count: int = Field(description="How many tasks match the filter in all, on this page or another.")
+    count: int = Field(examples=[1], description="How many tasks match the filter in all, on this page or another.")
 
 
 class ErrorCode(StrEnum):

@@ -38,3 +38,10 @@ Feature: Documenting the API
         | page   | why               |
         | /docs  | to try things out |
         | /redoc | to read           |
+
+    @AC-005 @needs-node @needs-chromium
+    Scenario: A developer tries the service out from the documentation itself
+      When a developer reads both pages where nothing else can be reached, and creates and lists tasks there as Alice
+      Then both pages show the six things one can do with tasks, and every schema
+      And what was tried out has worked
+      And the pages asked nobody else for anything but a logo, in vain

@@ -1,10 +1,14 @@
 """The steps of the promises that cut across the stories."""
 
+import json
 import re
+import subprocess
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urljoin
 
@@ -19,6 +23,7 @@ from steps.answers import has_exactly, refused, shown, titles_of
 from steps.vocabulary import ACTIONS, said
 from tests.acceptance.evidence import attach
 from tests.support import contract
+from tests.support.better_auth import NODE
 from tests.support.cluster import Cluster
 from tests.support.factories import rows
 from tests.support.people import Cast
@@ -192,12 +197,19 @@ ENDS = {
     "nothing new": {"304"},
     "changed meanwhile": {"412"},
 }
+OPERATIONS = [one for operations in contract.DOCUMENT["paths"].values() for one in operations.values()]
 SUCCESSES = {"POST": "201", "DELETE": "204"}
 
 
 @pytest.fixture
 def pages() -> dict[str, httpx.Response]:
     """What a developer has open."""
+    return {}
+
+
+@pytest.fixture
+def reading() -> dict[str, Any]:
+    """What a developer saw in a browser, on each page."""
     return {}
 
 
@@ -228,7 +240,7 @@ def _(pages: dict[str, httpx.Response]) -> None:
     schemas = pages["contract"].json()["components"]["schemas"]
     inputs = {"TaskCreate", "TaskUpdate", "TaskPatch"}
     outputs = {"TaskResponse", "TaskListResponse", "Error"}
-    assert schemas.keys() - {"FieldError", "ErrorCode", "Health"} == inputs | outputs
+    assert schemas.keys() - {"FieldError", "ErrorCode"} == inputs | outputs
     for name in inputs:
         properties = schemas[name]["properties"]
         assert (properties["title"]["minLength"], properties["title"]["maxLength"]) == (1, TITLE_MAX)
@@ -251,8 +263,9 @@ def _(pages: dict[str, httpx.Response], action: str, ends: str) -> None:
         assert "ETag" in answers[status]["headers"]
     assert "content" not in answers.get("304", {})
     for status in answers.keys() - {success, "304"}:
-        content = answers[status]["content"]
-        assert content == {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+        content = answers[status]["content"]["application/json"]
+        assert content["schema"] == {"$ref": "#/components/schemas/Error"}
+        assert content["examples"]
 
 
 @when(said("a developer opens {page}"))
@@ -271,6 +284,50 @@ def _(pages: dict[str, httpx.Response]) -> None:
         assert httpx.URL(place).host == opened.url.host
         assert attach(httpx.get(place)).status_code == 200
     assert "/openapi.json" in opened.text
+    policy = dict(one.split(maxsplit=1) for one in opened.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    inline = re.findall(r"<script>(.*?)</script>", opened.text, re.DOTALL)
+    hashes = [f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in inline]
+    assert policy["script-src"].split() == ["'self'", *hashes]
+
+
+@when("a developer reads both pages where nothing else can be reached, and creates and lists tasks there as Alice")
+def _(cast: Cast, reading: dict[str, Any]) -> None:
+    alice = cast("Alice")
+    assert alice.token
+    script, folder = NODE / "read-documentation.mjs", NODE.parents[1] / "build" / "pictures"
+    command = ["node", str(script), alice.service.url, alice.user_id, str(folder)]
+    run = subprocess.run(command, input=alice.token, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
+    assert (run.returncode, run.stderr) == (0, "")
+    reading.update(json.loads(run.stdout))
+
+
+@then("both pages show the six things one can do with tasks, and every schema")
+def _(reading: dict[str, Any]) -> None:
+    operations = [one for one in OPERATIONS if "security" in one]
+    schemas = sorted(contract.DOCUMENT["components"]["schemas"])
+    assert len(operations) == 6
+    for page in ("docs", "redoc"):
+        assert reading[page]["operations"] == [operation["summary"] for operation in operations]
+        assert reading[page]["schemas"] == schemas
+
+
+@then("what was tried out has worked")
+def _(cast: Cast, database: Engine, reading: dict[str, Any]) -> None:
+    created, listed = reading["docs"]["created"], reading["docs"]["listed"]
+    assert (created["status"], listed["status"]) == (201, 200)
+    assert listed["body"] == {"tasks": [created["body"]], "count": 1}
+    has_exactly(cast("Alice"), database, [created["body"]["title"]])
+
+
+@then("the pages asked nobody else for anything but a logo, in vain")
+def _(reading: dict[str, Any]) -> None:
+    # ReDoc asks for it under every page
+    logo = "https://cdn.redoc.ly/redoc/logo-mini.svg"
+    assert (reading["docs"]["elsewhere"], reading["docs"]["console"]) == ([], [])
+    assert reading["redoc"]["elsewhere"] == [f"{logo} csp"]
+    refused = f"Loading the image '{logo}' violates the following Content Security Policy directive: "
+    assert reading["redoc"]["console"] == [f"{refused}\"img-src 'self' data:\". The action has been blocked."]
 
 
 # Durability

@@ -26,7 +26,7 @@ from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import MutationSpec, WorkResult
 
 ROOT = Path(__file__).parents[1]
-TREE = ["app", "features", "steps", "tests", "conftest.py", "pyproject.toml"]
+TREE = ["app", "docs", "features", "steps", "tests", "conftest.py", "pyproject.toml"]
 TESTS = {
     "app/auth.py": ["auth", "jwks_tokens", "http", "observability"],
     "app/errors.py": ["http", "auth", "observability", "features"],

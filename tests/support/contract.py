@@ -3,6 +3,8 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import httpx
 from pydantic import BaseModel
@@ -10,6 +12,11 @@ from pydantic import BaseModel
 from app.errors import KeysUnavailable
 from app.schemas import Error, TaskListResponse, TaskResponse
 
+FILE = Path(__file__).parents[2] / "docs" / "openapi.json"
+DOCUMENT: dict[str, Any] = json.loads(FILE.read_text("utf-8"))
+PATHS = {re.compile(re.sub(r"{\w+}", "[^/]+", path)): operations for path, operations in DOCUMENT["paths"].items()}
+HEADERS = {"etag", "link", "location", "retry-after", "www-authenticate", "x-request-id"}
+"""What the contract describes wherever it is sent."""
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 CODES = {
     "AUTH_MISSING": {401},
@@ -28,6 +35,7 @@ def hold(response: httpx.Response) -> None:
     if response.url.path.startswith("/api/"):
         assert response.headers["cache-control"] == "private, no-cache"
         assert response.headers["x-content-type-options"] == "nosniff"
+    _hold_documented(response)
     assert ("etag" in response.headers) == _is_one_task(response)
     if response.status_code >= 400:
         _hold_error(response)
@@ -35,6 +43,24 @@ def hold(response: httpx.Response) -> None:
         assert response.content == b""
     elif response.url.path.startswith("/api/") and response.request.method != "OPTIONS":
         _hold_success(response)
+
+
+def schema_of(described: dict[str, Any]) -> dict[str, Any]:
+    """The schema that the contract names for a body, or an answer."""
+    name = described["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    schema: dict[str, Any] = DOCUMENT["components"]["schemas"][name]
+    return schema
+
+
+def _hold_documented(response: httpx.Response) -> None:
+    """Nothing is answered that the contract does not tell of; what it has no operation for is told nowhere."""
+    for path, operations in PATHS.items():
+        operation = operations.get(response.request.method.lower())
+        if operation and path.fullmatch(response.url.path):
+            answers = operation["responses"]
+            assert str(response.status_code) in answers, f"{operation['operationId']}: {response.status_code}"
+            described = {name.lower() for name in answers[str(response.status_code)]["headers"]}
+            assert HEADERS & response.headers.keys() <= described, operation["operationId"]
 
 
 def _is_one_task(response: httpx.Response) -> bool:
