@@ -1,29 +1,15 @@
 // Opens the living documentation from the disk in Chromium, as a stakeholder does, at two widths and without a network.
 // Usage: node look-at-page.mjs PAGE FOLDER-FOR-PICTURES; prints what is wrong, and then exits with 1.
-import { accessSync, constants, mkdirSync } from 'node:fs'
-import { delimiter, join, resolve } from 'node:path'
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-import { chromium } from 'playwright-core'
+import { launch } from './chromium.mjs'
 
 const WIDTHS = [1280, 390]
 const [path, folder] = process.argv.slice(2)
 const address = pathToFileURL(resolve(path)).href
 const wrong = []
-
-function chromiumOnPath() {
-  for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
-    for (const place of process.env.PATH.split(delimiter)) {
-      try {
-        accessSync(join(place, name), constants.X_OK)
-        return join(place, name)
-      } catch {
-        // not there
-      }
-    }
-  }
-  throw new Error('Chromium is missing: install it (on Debian: apt-get install chromium)')
-}
 
 // what the page's own data say that a query of tags must show: the names of the scenarios as they are written
 function expected(query) {
@@ -106,11 +92,7 @@ async function look(browser, width) {
 }
 
 mkdirSync(folder, { recursive: true })
-const browser = await chromium.launch({
-  executablePath: chromiumOnPath(),
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
-})
+const browser = await launch()
 for (const width of WIDTHS) await look(browser, width)
 await browser.close()
 wrong.forEach((one) => console.error(one))

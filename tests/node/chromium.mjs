@@ -1,0 +1,25 @@
+// Debian's Chromium, or another one on the PATH, without a window and without calls home.
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+import { chromium } from 'playwright-core'
+
+function onPath() {
+  for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
+    for (const place of process.env.PATH.split(delimiter)) {
+      try {
+        accessSync(join(place, name), constants.X_OK)
+        return join(place, name)
+      } catch {
+        // not there
+      }
+    }
+  }
+  throw new Error('Chromium is missing: install it (on Debian: apt-get install chromium)')
+}
+
+export const launch = () => chromium.launch({
+  executablePath: onPath(),
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync'],
+})

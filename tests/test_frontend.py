@@ -1,0 +1,177 @@
+"""The frontend's side: the typed client, a page on another origin in a real browser, and the guide made of both."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from app.main import create_app
+from app.schemas import ErrorCode
+from steps.retries import mute, until
+from tests.support.better_auth import NODE, BetterAuth, running_better_auth
+from tests.support.cluster import Cluster
+from tests.support.frontend import SOURCES, build
+from tests.support.processes import free_port
+from tests.support.service import ORIGIN, running_service, settings_for
+
+ROOT = Path(__file__).parents[1]
+CONTRACT = ROOT / "docs/openapi.json"
+PICTURES = ROOT / "build/pictures"
+
+
+# The typed client
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page, compiled against the contract."""
+    folder = tmp_path_factory.mktemp("page")
+    checked = build(CONTRACT, folder)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    return folder
+
+
+@pytest.mark.needs("node")
+def test_the_client_fits_the_contract(page: Path) -> None:
+    """tsc --strict finds nothing; the tests below show that it would."""
+    assert (page / "page.js").exists()
+
+
+def rename_title(contract: dict[str, Any]) -> None:
+    """A field by another name."""
+    for schema in contract["components"]["schemas"].values():
+        fields = schema["properties"] if "properties" in schema else {}
+        if "title" in fields:
+            fields["heading"] = fields.pop("title")
+            schema["required"] = ["heading" if name == "title" else name for name in schema.get("required", [])]
+
+
+def add_an_error_code(contract: dict[str, Any]) -> None:
+    """One that the client does not handle."""
+    contract["components"]["schemas"]["ErrorCode"]["enum"].append("TEAPOT")
+
+
+def drop_if_match(contract: dict[str, Any]) -> None:
+    """A header that the client sends."""
+    replace = contract["paths"]["/api/{user_id}/tasks/{task_id}"]["put"]
+    replace["parameters"] = [one for one in replace["parameters"] if one["name"] != "If-Match"]
+
+
+@pytest.mark.needs("node")
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (rename_title, "tasks.ts(38,15): error TS2353: Object literal may only specify known properties, and 'title'"),
+        (rename_title, "error TS2339: Property 'title' does not exist on type"),
+        (add_an_error_code, "Argument of type '\"TEAPOT\"' is not assignable to parameter of type 'never'"),
+        (drop_if_match, "'\"If-Match\"' does not exist"),
+    ],
+)
+def test_another_contract_breaks_the_client(
+    change: Callable[[dict[str, Any]], None], complaint: str, tmp_path: Path
+) -> None:
+    """Whoever renames a field learns from the build what it breaks."""
+    contract = json.loads(CONTRACT.read_text("utf-8"))
+    change(contract)
+    changed = tmp_path / "openapi.json"
+    changed.write_text(json.dumps(contract), "utf-8")
+    checked = build(changed, tmp_path)
+    assert checked.returncode != 0
+    assert complaint in checked.stdout
+
+
+# The page
+
+
+def page_port() -> int:
+    """3000, from which CORS_ORIGINS lets pages call by default; another one where somebody is at home there."""
+    with suppress(OSError), socket.create_connection(("localhost", 3000), 1):
+        return free_port()
+    return 3000
+
+
+class Outside:
+    """What happens outside the browser, by the name that tests/node/use-page.mjs has for it."""
+
+    def __init__(self, auth: BetterAuth, cluster: Cluster, database: Engine) -> None:
+        self._auth, self._cluster, self._database = auth, cluster, database
+        self._held = ExitStack()
+
+    def make(self, wish: str) -> None:
+        """Make it happen."""
+        match wish:
+            case "hold commits":
+                self._held.enter_context(mute(self._database))
+            case "crash":
+                self._crash_before_the_answer()
+            case "stop the database":
+                self._cluster.stop()
+            case "start the database":
+                self._cluster.start()
+            case _:
+                self._auth.tell(wish)
+
+    def _crash_before_the_answer(self) -> None:
+        """Once a task is on the disk and not yet confirmed."""
+        waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+        with self._held:
+            with self._database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                until(lambda: connection.execute(waiting).scalar_one() == 1)
+            self._cluster.crash()
+            self._cluster.start()
+
+
+@pytest.mark.needs("node", "chromium")
+def test_a_page_on_another_origin_can_do_everything(page: Path, cluster: Cluster, database: Engine) -> None:
+    """Real Better Auth, real browser, real database: all six operations, and every error in the API's own words."""
+    with ExitStack() as stack:
+        auth = stack.enter_context(running_better_auth(page=str(page), port=page_port()))
+        others = {} if auth.url == ORIGIN else {"cors_origins": (auth.url,)}
+        settings = settings_for(cluster.url, better_auth_url=auth.url, better_auth_secret=None, **others)
+        service = stack.enter_context(running_service(settings))
+        html = (SOURCES / "index.html").read_text("utf-8").replace("http://127.0.0.1:8000", service.url)
+        (page / "index.html").write_text(html, "utf-8")
+        report = use(auth, service.url, Outside(auth, cluster, database))
+    six = {
+        (method.upper(), path)
+        for path, operations in create_app(settings).openapi()["paths"].items()
+        for method in operations
+        if path.startswith("/api/")
+    }
+    called = {call.split(" ", 1)[0] + " " + re.sub(r"/\d+$", "/{task_id}", call) for call in report["operations"]}
+    assert len(six) == 6
+    assert {re.sub("/api/[^/]+/", "/api/{user_id}/", call.split(" ", 1)[1]) for call in called}
+    assert set(report["codes"]) == set(ErrorCode)
+    assert report["unused"] == ["unheardOf of /client.js"]
+    assert report["wrong"] == []
+    with database.connect() as connection:
+        once = text("SELECT count(*) FROM task WHERE title = 'Once only'")
+        assert connection.execute(once).scalar_one() == 1
+
+
+def use(auth: BetterAuth, api: str, outside: Outside) -> dict[str, Any]:
+    """Drive the browser, make happen what it asks for, and return its report."""
+    command = ["node", str(NODE / "use-page.mjs"), auth.url, api, str(PICTURES)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as driver:  # noqa: S603 - our own
+        assert driver.stdin
+        assert driver.stdout
+        assert driver.stderr
+        last = ""
+        for line in driver.stdout:
+            last = line
+            if line.startswith(">"):
+                outside.make(line[1:].strip())
+                driver.stdin.write("done\n")
+                driver.stdin.flush()
+        assert driver.wait(30) == 0, driver.stderr.read()
+    report: dict[str, Any] = json.loads(last)
+    return report
