@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from app.main import create_app
 from app.schemas import ErrorCode
 from steps.retries import mute, until
 from tests.support.better_auth import NODE, BetterAuth, running_better_auth
@@ -25,6 +23,7 @@ from tests.support.service import ORIGIN, running_service, settings_for
 ROOT = Path(__file__).parents[1]
 CONTRACT = ROOT / "docs/openapi.json"
 PICTURES = ROOT / "build/pictures"
+ROUTE = "/api/{user_id}/tasks"
 
 
 # The typed client
@@ -140,15 +139,12 @@ def test_a_page_on_another_origin_can_do_everything(page: Path, cluster: Cluster
         html = (SOURCES / "index.html").read_text("utf-8").replace("http://127.0.0.1:8000", service.url)
         (page / "index.html").write_text(html, "utf-8")
         report = use(auth, service.url, Outside(auth, cluster, database))
-    six = {
+    assert set(report["operations"]) == {
         (method.upper(), path)
-        for path, operations in create_app(settings).openapi()["paths"].items()
+        for path, operations in json.loads(CONTRACT.read_text("utf-8"))["paths"].items()
         for method in operations
         if path.startswith("/api/")
     }
-    called = {call.split(" ", 1)[0] + " " + re.sub(r"/\d+$", "/{task_id}", call) for call in report["operations"]}
-    assert len(six) == 6
-    assert {re.sub("/api/[^/]+/", "/api/{user_id}/", call.split(" ", 1)[1]) for call in called}
     assert set(report["codes"]) == set(ErrorCode)
     assert report["unused"] == ["unheardOf of /client.js"]
     assert report["wrong"] == []
@@ -174,4 +170,10 @@ def use(auth: BetterAuth, api: str, outside: Outside) -> dict[str, Any]:
                 driver.stdin.flush()
         assert driver.wait(30) == 0, driver.stderr.read()
     report: dict[str, Any] = json.loads(last)
+    report["operations"] = {(method, route_of(path)) for method, path in report["operations"]}
     return report
+
+
+def route_of(path: str) -> str:
+    """A path as the contract has it."""
+    return re.sub("^/api/[^/]+/tasks(/[0-9]+)?$", lambda found: ROUTE + ("/{task_id}" if found[1] else ""), path)

@@ -13,7 +13,7 @@ export interface Page {
 
 /** A page of tasks, newest first: the first one, or the `next` of the page before. */
 export async function listTasks(user_id: string, complete?: boolean, next?: string): Promise<Page> {
-  const query = { limit: 20, ...(complete === undefined ? {} : { complete }) };
+  const query = { limit: 10, ...(complete === undefined ? {} : { complete }) };
   const answer = await api.GET("/api/{user_id}/tasks", {
     params: { path: { user_id }, query },
     ...(next === undefined ? {} : { querySerializer: () => next }),
@@ -21,7 +21,7 @@ export async function listTasks(user_id: string, complete?: boolean, next?: stri
   return { ...sure(answer), next: nextOf(answer.response) };
 }
 
-/** `Link: <?limit=20&after=5>; rel="next"`, which is relative to the page at hand. */
+/** `Link: <?limit=10&after=5>; rel="next"`, which is relative to the page at hand. */
 function nextOf(response: Response): string | undefined {
   return /<([^>]*)>; rel="next"/.exec(response.headers.get("Link") ?? "")?.[1];
 }
