@@ -14,6 +14,13 @@ export const api = createClient<paths>({
 });
 // #endregion
 
+/** Something between the page and the service has answered in its stead. */
+const FOREIGN: Problem = {
+  detail: "the tasks can't be reached right now; please try again",
+  error_code: "INTERNAL_ERROR",
+  timestamp: "",
+};
+
 // #region retry
 const TRIES = 3;
 
@@ -49,15 +56,9 @@ export class Refusal extends Error {
 /** The body of a success; every other answer is thrown as a Refusal. */
 export function sure<T>(answer: { data?: T; error?: Problem; response: Response }): T {
   if (answer.response.ok) return answer.data as T;
-  throw new Refusal(answer.response.status, answer.error ?? UNREADABLE);
+  // a proxy's own answer has another shape
+  throw new Refusal(answer.response.status, answer.error?.error_code ? answer.error : FOREIGN);
 }
-
-/** Something between the page and the service has answered in its stead. */
-const UNREADABLE: Problem = {
-  detail: "the service can't be reached right now; please try again",
-  error_code: "INTERNAL_ERROR",
-  timestamp: new Date().toISOString(),
-};
 // #endregion
 
 // #region errors

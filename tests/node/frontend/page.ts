@@ -168,12 +168,15 @@ async function lookAgain(): Promise<void> {
 // #endregion
 
 // #region length
-/** Characters are code points: "👍".length is 2, and it is one character to the API. */
-function count(): void {
-  const length = [...newTitle.value].length;
-  get("#length", HTMLElement).textContent = `${length} of ${TITLE_MAX}`;
+/** Characters as the API counts them: "👍".length is 2, and it is one character. */
+function characters(text: string): number {
+  return [...text].length;
 }
 // #endregion
+
+function count(): void {
+  get("#length", HTMLElement).textContent = newTitle.value && `${characters(newTitle.value)} of ${TITLE_MAX}`;
+}
 
 newTitle.oninput = count;
 filter.onchange = () => attempt(reload);

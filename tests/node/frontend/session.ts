@@ -1,29 +1,29 @@
-// Better Auth, which this page comes from: who is signed in here, and the token for the API.
-// Better Auth's own client does the same; these are the requests that it sends.
+// Better Auth, which this page comes from: who is signed in here, and the token for the API. Its own client sends the
+// same requests.
 
-// #region sign-in
 export interface User {
   id: string;
   name: string;
 }
 
+// #region sign-in
 async function ask(path: string, body?: object): Promise<Response> {
-  const asJson = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  return fetch(`/api/auth/${path}`, body ? asJson : {});
+  const headers = { "Content-Type": "application/json" };
+  return fetch(`/api/auth/${path}`, body ? { method: "POST", headers, body: JSON.stringify(body) } : {});
 }
 
 export async function signIn(email: string, password: string): Promise<User> {
   return user(await ask("sign-in/email", { email, password }));
 }
 
-export async function signUp(name: string, email: string, password: string): Promise<User> {
-  return user(await ask("sign-up/email", { name, email, password }));
-}
-
 /** Who is signed in already, if anybody. */
 export async function whoAmI(): Promise<User | undefined> {
-  const session = await (await ask("get-session")).json();
-  return session?.user;
+  return (await (await ask("get-session")).json())?.user;
+}
+// #endregion
+
+export async function signUp(name: string, email: string, password: string): Promise<User> {
+  return user(await ask("sign-up/email", { name, email, password }));
 }
 
 async function user(answer: Response): Promise<User> {
@@ -32,26 +32,25 @@ async function user(answer: Response): Promise<User> {
   if (!answer.ok) throw new Error(body.message);
   return body.user;
 }
-// #endregion
 
 export async function signOut(): Promise<void> {
   forgetToken();
   await ask("sign-out", {});
 }
 
-// #region token
-let token: string | undefined;
-
-export function forgetToken(): void {
+function forgetToken(): void {
   token = undefined;
 }
+
+// #region token
+let token: string | undefined;
 
 /** Send a request with the token; without one where nobody is signed in. */
 async function send(request: Request): Promise<Response> {
   token ??= await newToken();
   if (token) request.headers.set("Authorization", `Bearer ${token}`);
   const answer = await fetch(request);
-  if (answer.status === 401) forgetToken();
+  if (answer.status === 401) token = undefined;
   return answer;
 }
 

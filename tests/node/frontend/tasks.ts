@@ -60,6 +60,7 @@ export async function replaceTask({ task, tag }: Seen, title: string, descriptio
     }),
   );
 }
+// #endregion
 
 /** Change one field and leave the others, whoever has changed them. */
 export async function completeTask({ user_id, id }: Task, complete: boolean): Promise<Task> {
@@ -74,4 +75,3 @@ export async function completeTask({ user_id, id }: Task, complete: boolean): Pr
 export async function deleteTask({ user_id, id }: Task): Promise<void> {
   sure(await api.DELETE("/api/{user_id}/tasks/{task_id}", { params: { path: { user_id, task_id: id } } }));
 }
-// #endregion
