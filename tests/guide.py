@@ -1,6 +1,6 @@
 """docs/frontend.md shows parts of tests/node/frontend/: `python -m tests.guide` copies them into it.
 
-In its file a part stands between `// #region NAME` and `// #endregion`; `<!-- FILE: NAME -->` is before it in the guide.
+In its file a part stands between `// #region NAME` and `// #endregion`, in the guide after `<!-- FILE: NAME -->`.
 """
 
 import re

@@ -39,7 +39,7 @@ class Tab {
     tab.page.on("response", (answer) => {
       if (!answer.url().startsWith(api)) return;
       const call = { method: answer.request().method(), path: new URL(answer.url()).pathname, status: answer.status() };
-      call.problem = answer.status() < 400 ? undefined : answer.json();
+      call.problem = answer.status() < 400 ? undefined : answer.json().catch(() => undefined);
       tab.calls.push(call);
       calls.push(call);
     });
@@ -210,6 +210,13 @@ await first.refused(500, "DATABASE_ERROR", "database");
 await outside("start the database");
 await first.click("Refresh");
 await first.fine();
+
+// a proxy answers in the service's stead, in its own way
+const away = { status: 502, headers: { "access-control-allow-origin": "*" }, body: "<h1>Bad Gateway</h1>" };
+await first.page.route(`${api}/**`, (route) => route.fulfill(away));
+await first.click("Refresh");
+assert.equal(await first.message(), "the tasks can't be reached right now; please try again");
+await first.page.unroute(`${api}/**`);
 
 // Bob sees nothing of hers
 const his = await browser.newContext({ viewport: { width: 390, height: 760 } });

@@ -29,15 +29,15 @@ async function sendPatiently(request: Request): Promise<Response> {
   const repeatable = request.method !== "POST" || request.headers.has("Idempotency-Key");
   for (let tries = 1; ; tries++) {
     const last = !repeatable || tries === TRIES;
-    let seconds: string | null = "1";
+    let seconds = 1;
     try {
       const answer = await sendSignedIn(request.clone());
-      seconds = answer.headers.get("Retry-After");
-      if (last || seconds === null) return answer;
+      seconds = Number(answer.headers.get("Retry-After") ?? NaN);
+      if (last || !(seconds <= 10)) return answer; // none, a date, or too long to wait for
     } catch (nothing) {
       if (last) throw nothing; // no answer at all: offline, or cut off in the midst
     }
-    await new Promise((resolve) => setTimeout(resolve, Number(seconds) * 1000));
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   }
 }
 // #endregion
