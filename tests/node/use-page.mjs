@@ -114,7 +114,8 @@ class Tab {
     const problem = await last?.problem;
     assert.deepEqual([last?.status, problem?.error_code], [status, code]);
     assert.equal(await this.message(), problem.detail);
-    assert.ok(await this.page.locator("#message").isVisible());
+    const { y, height } = await this.page.locator("#message").boundingBox();
+    assert.ok(y >= 0 && y + height <= this.page.viewportSize().height, `${code} is shown where nobody sees it`);
     await this.picture(picture);
   }
 
