@@ -1,10 +1,10 @@
-// Debian's Chromium, or another one on the PATH, without a window and without calls home.
+// Chromium as the machine has it: playwright-core brings none.
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 import { chromium } from 'playwright-core'
 
-function onPath() {
+function chromiumOnPath() {
   for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
     for (const place of process.env.PATH.split(delimiter)) {
       try {
@@ -18,8 +18,11 @@ function onPath() {
   throw new Error('Chromium is missing: install it (on Debian: apt-get install chromium)')
 }
 
-export const launch = () => chromium.launch({
-  executablePath: onPath(),
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
-})
+// a browser that asks for nothing by itself
+export function launched(more = []) {
+  return chromium.launch({
+    executablePath: chromiumOnPath(),
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync', ...more],
+  })
+}

@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-import { launch } from './chromium.mjs'
+import { launched } from './chromium.mjs'
 
 const WIDTHS = [1280, 390]
 const [path, folder] = process.argv.slice(2)
@@ -92,7 +92,7 @@ async function look(browser, width) {
 }
 
 mkdirSync(folder, { recursive: true })
-const browser = await launch()
+const browser = await launched()
 for (const width of WIDTHS) await look(browser, width)
 await browser.close()
 wrong.forEach((one) => console.error(one))

@@ -9,7 +9,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-import { launch } from "./chromium.mjs";
+import { launched } from "./chromium.mjs";
 
 const [address, api, pictures] = process.argv.slice(2);
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -125,7 +125,7 @@ class Tab {
 }
 
 mkdirSync(pictures, { recursive: true });
-const browser = await launch();
+const browser = await launched();
 const size = { width: 1000, height: 760 };
 const hers = await browser.newContext({ viewport: size });
 const first = await Tab.open(hers);
