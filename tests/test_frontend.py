@@ -78,9 +78,8 @@ def page_port() -> int:
 class Outside:
     """What happens outside the browser, by the name that tests/node/use-page.mjs has for it."""
 
-    def __init__(self, auth: BetterAuth, cluster: Cluster, database: Engine) -> None:
-        self._auth, self._cluster, self._database = auth, cluster, database
-        self._held = ExitStack()
+    def __init__(self, auth: BetterAuth, cluster: Cluster, database: Engine, held: ExitStack) -> None:
+        self._auth, self._cluster, self._database, self._held = auth, cluster, database, held
 
     def make(self, wish: str) -> None:
         """Make it happen."""
@@ -116,7 +115,7 @@ def test_a_page_on_another_origin_can_do_everything(page: Path, cluster: Cluster
         service = stack.enter_context(running_service(settings))
         html = (SOURCES / "index.html").read_text("utf-8").replace("http://127.0.0.1:8000", service.url)
         (page / "index.html").write_text(html, "utf-8")
-        report = use(auth, service.url, Outside(auth, cluster, database))
+        report = use(auth, service.url, Outside(auth, cluster, database, stack.enter_context(ExitStack())))
     assert set(report["operations"]) == {
         (method.upper(), path)
         for path, operations in json.loads(CONTRACT.read_text("utf-8"))["paths"].items()

@@ -12,9 +12,13 @@ MODULES = NODE / "node_modules"
 
 
 def build(contract: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Make types from an OpenAPI document, check the frontend against them with tsc, and put the page into `folder`."""
-    types = folder / "contract.d.ts"
-    run("openapi-typescript/bin/cli.js", str(contract), "--output", str(types)).check_returncode()
+    """Make types from an OpenAPI document, check the frontend against them with tsc, and put the page into `folder`.
+
+    Returns what tsc said, or openapi-typescript where that could not make the types.
+    """
+    types = run("openapi-typescript/bin/cli.js", str(contract), "--output", str(folder / "contract.d.ts"))
+    if types.returncode != 0:
+        return types
     options = {"rootDirs": [str(SOURCES), str(folder)], "rootDir": str(SOURCES), "outDir": str(folder)}
     sources = [str(SOURCES / "page.ts")]
     project = {"extends": str(SOURCES / "tsconfig.json"), "compilerOptions": options, "files": sources}
