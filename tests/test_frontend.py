@@ -69,9 +69,13 @@ def test_another_contract_breaks_the_client(tmp_path: Path) -> None:
 
 
 def page_port() -> int:
-    """3000, from which CORS_ORIGINS lets pages call by default; another one where somebody is at home there."""
-    with suppress(OSError), socket.create_connection(("localhost", 3000), 1):
-        return free_port()
+    """3000, from which CORS_ORIGINS lets pages call by default; another one where somebody is at home there.
+
+    Chromium tries both addresses of localhost, whatever the system's own table says.
+    """
+    for address in ("127.0.0.1", "::1"):
+        with suppress(OSError), socket.create_connection((address, 3000), 1):
+            return free_port()
     return 3000
 
 
