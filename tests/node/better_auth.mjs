@@ -1,33 +1,52 @@
-// A real Better Auth for the tests, in memory, on a free port of this machine.
+// A real Better Auth for the tests, in memory, on a port of this machine; with a folder as `page`, a frontend's server.
 //
 // node better_auth.mjs '{"algorithm": "ES256", "definePayload": true, …}'
 //
-// It prints its URL, then answers each line on stdin (rotate, withdraw, close, open, mails) with one line of JSON,
-// and ends when stdin does. A frontend's team configures `jwt(...)` the same way.
+// It prints its URL, then answers each line on stdin (one of `commands`) with one line of JSON, and ends when stdin does.
+// A frontend's team configures `jwt(...)` the same way.
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { basename, extname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { betterAuth } from "better-auth";
 import { memoryAdapter } from "better-auth/adapters/memory";
 import { toNodeHandler } from "better-auth/node";
 import { jwt } from "better-auth/plugins";
 
-const { secret, algorithm, definePayload, rotationInterval, sessionCookie } = JSON.parse(process.argv[2]);
+const options = JSON.parse(process.argv[2]);
+const { secret, algorithm, definePayload, rotationInterval, sessionCookie, page } = options;
 const db = { user: [], session: [], account: [], verification: [], jwks: [] };
 const mails = [];
 const sockets = new Set();
 
-const server = createServer((request, response) => handle(request, response));
+let keysHidden = false;
+let expired = 0;
+const token = {
+  ...(definePayload ? { definePayload: ({ user }) => ({ user_id: user.id, email: user.email }) } : {}),
+  expirationTime: "15m",
+};
+
+const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript" };
+const server = createServer(async (request, response) => {
+  if (keysHidden && request.url === "/api/auth/jwks") return request.destroy();
+  if (request.url === "/api/auth/token") token.expirationTime = expired-- > 0 ? "-1m" : "15m";
+  if (!page || request.url.startsWith("/api/auth/")) return handle(request, response);
+  const file = join(page, basename(request.url) || "index.html");
+  const content = await readFile(file).catch(() => undefined);
+  response.writeHead(content ? 200 : 404, { "content-type": TYPES[extname(file)] ?? "text/plain" }).end(content);
+});
 server.on("connection", (socket) => {
   sockets.add(socket);
   socket.on("close", () => sockets.delete(socket));
 });
 const listen = (port) => new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
-await listen(0);
+await listen(options.port ?? 0);
 const { port } = server.address();
+const url = `http://${page ? "localhost" : "127.0.0.1"}:${port}`;
 
 const handle = toNodeHandler(
   betterAuth({
-    baseURL: `http://127.0.0.1:${port}`,
+    baseURL: url,
     secret,
     database: memoryAdapter(db),
     emailAndPassword: { enabled: true },
@@ -43,7 +62,7 @@ const handle = toNodeHandler(
           ...(algorithm ? { keyPairConfig: { alg: algorithm } } : {}),
           ...(rotationInterval ? { rotationInterval } : {}),
         },
-        jwt: definePayload ? { definePayload: ({ user }) => ({ user_id: user.id, email: user.email }) } : {},
+        jwt: token,
       }),
     ],
   }),
@@ -59,9 +78,12 @@ const commands = {
   },
   open: () => server.listening || listen(port),
   mails: () => mails,
+  // the next token that is fetched has expired a minute ago; asked twice, the next two have
+  expire: () => void (expired = Math.max(expired, 0) + 1),
+  "hide keys": () => void (keysHidden = true),
 };
 
-console.log(`http://127.0.0.1:${port}`);
+console.log(url);
 for await (const line of createInterface({ input: process.stdin })) {
   console.log(JSON.stringify((await commands[line]()) ?? null));
 }

@@ -48,7 +48,7 @@ class BetterAuth:
         return line
 
     def tell(self, command: str) -> Any:
-        """Make it rotate or withdraw its keys, close or open its door, or show its mails."""
+        """Give it one of the commands of tests/node/better_auth.mjs."""
         assert self._process.stdin
         self._process.stdin.write(command + "\n")
         self._process.stdin.flush()
