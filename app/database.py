@@ -109,6 +109,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[None] | None = None
         self._poller = select.poll()
+        self._watched: int | None = None
 
     @classmethod
     async def open(cls, dsn: Mapping[str, Any]) -> Self:
@@ -118,11 +119,12 @@ class Connection:
             while (state := connection._raw.poll()) != POLL_OK:
                 await connection._socket_ready(for_reading=state == POLL_READ)
         except BaseException:
-            connection._raw.close()
+            connection.close()
             raise
         # the socket stays the same from now on: to ask the event loop anew for each statement would be dear
-        connection._poller.register(connection._raw.fileno(), select.POLLIN)
-        connection._loop.add_reader(connection._raw.fileno(), connection._readable)
+        connection._watched = connection._raw.fileno()
+        connection._poller.register(connection._watched, select.POLLIN)
+        connection._loop.add_reader(connection._watched, connection._readable)
         return connection
 
     async def fetch(self, query: Query) -> tuple[Any, ...] | None:
@@ -163,13 +165,15 @@ class Connection:
     @property
     def usable(self) -> bool:
         """Whether nothing came in that nobody asked for: else the server has closed, or is about to."""
-        return not (self._raw.closed or self._poller.poll(0))
+        return not (self._watched is None or self._poller.poll(0))
 
     def close(self) -> None:
         """Close the socket at once, whatever is going on."""
-        if not self._raw.closed:
-            self._loop.remove_reader(self._raw.fileno())
-            self._raw.close()
+        if self._watched is not None:
+            # once, and before the number is free for another socket
+            self._loop.remove_reader(self._watched)
+            self._watched = None
+        self._raw.close()
 
 
 class Pool:
