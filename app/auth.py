@@ -30,7 +30,9 @@ class Verifier:
 
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.secret
-        self._keys = Keys(settings.jwks_url) if settings.jwks_url else None
+        self.keys = Keys(settings.jwks_url) if settings.jwks_url else None
+        self.hits = self.misses = 0
+        """How often a token was remembered as good, and how often it was not."""
         self._issuer, self._audience = settings.jwt_issuer, settings.jwt_audience
         self._origin = settings.auth_origin
         self._verified: dict[str, tuple[str, int]] = {}
@@ -41,12 +43,14 @@ class Verifier:
 
         A token that was good is so until it expires or the keys change: it is not verified again.
         """
-        if self._keys and self._keys.current is not self._verified_with:
+        if self.keys and self.keys.current is not self._verified_with:
             self._verified.clear()
-            self._verified_with = self._keys.current
+            self._verified_with = self.keys.current
         user, expires = self._verified.get(token, ("", 0))
         if expires > time.time() - LEEWAY:
+            self.hits += 1
             return user
+        self.misses += 1
         user, expires = await self._verify(token)
         if len(self._verified) >= VERIFIED_MAX:
             del self._verified[next(iter(self._verified))]
@@ -74,7 +78,7 @@ class Verifier:
         algorithm, key_id = header.get("alg"), header.get("kid")
         if algorithm == "HS256" and self._secret:
             return self._decoded(token, self._secret, algorithm)
-        if algorithm in ALGORITHMS and self._keys and key_id and (key := await self._keys.find(key_id)):
+        if algorithm in ALGORITHMS and self.keys and key_id and (key := await self.keys.find(key_id)):
             return self._decoded(token, key, algorithm, self._origin)
         raise AuthInvalid
 
@@ -124,10 +128,10 @@ class Authentication:
     FastAPI reads and parses a body before it solves dependencies; a stranger must not make us do that.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, verifier: Verifier, *, https_only: bool) -> None:
         self.app = app
-        self._verifier = Verifier(settings)
-        self._https_only = settings.production
+        self._verifier = verifier
+        self._https_only = https_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let through what is not under `/api`, and what is where the path's user is the token's."""

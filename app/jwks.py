@@ -40,6 +40,8 @@ class Keys:
     def __init__(self, url: str) -> None:
         self.current: dict[str, PyJWK] = {}
         """By key id; another object after any change."""
+        self.hits = self.misses = 0
+        """How often a key was there when it was asked for, and how often it was not."""
         self._url = url
         self._tls = httpx.create_ssl_context()
         self._served: object = None
@@ -53,6 +55,10 @@ class Keys:
         """Return the key, or None where there is no such key; KeysUnavailable where that can't be said in time."""
         if self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh())
+        if key_id in self.current:
+            self.hits += 1
+            return self.current[key_id]
+        self.misses += 1
         asked = asyncio.get_running_loop().time()
         with suppress(TimeoutError):
             async with asyncio.timeout_at(min(asked + DECIDED_WITHIN, deadline())):
@@ -61,6 +67,13 @@ class Keys:
         if key_id not in self.current and (self._failed or self._began < asked):
             raise KeysUnavailable
         return self.current.get(key_id)
+
+    async def close(self) -> None:
+        """End what goes on in the background."""
+        under_way = [task for task in (self._refreshing, self._fetching) if task]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _refresh(self) -> None:
         while True:

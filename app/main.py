@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from app import health, observability, router
-from app.auth import Authentication
+from app.auth import Authentication, Verifier
 from app.database import Pool
 from app.documentation import document
 from app.errors import BadRequest, ErrorBoundary, envelope, handle
@@ -49,7 +49,8 @@ def create_app(settings: Settings) -> FastAPI:
     """
     pool, probe = Pool(settings.url, settings.database_pool_size), Pool(settings.url, 1)
 
-    metrics = Metrics(pool)
+    verifier = Verifier(settings)
+    metrics = Metrics(pool, verifier)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -59,6 +60,8 @@ def create_app(settings: Settings) -> FastAPI:
 
             scrub_spans()
         yield
+        if verifier.keys:
+            await verifier.keys.close()
         pool.close()
         probe.close()
 
@@ -81,7 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
                 expose_headers=["ETag", "Link", "Location", "Retry-After", "X-Request-ID"],
             ),
             Middleware(ErrorBoundary),
-            Middleware(Authentication, settings=settings),
+            Middleware(Authentication, verifier=verifier, https_only=settings.production),
         ],
     )
     app.state.database, app.state.probe, app.state.metrics, app.state.settings = pool, probe, metrics, settings

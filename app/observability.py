@@ -6,15 +6,18 @@ import re
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from random import getrandbits
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.auth import Verifier
 from app.database import Pool, start_clock
 from app.settings import Settings
 
@@ -31,7 +34,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 class Metrics:
     """The application's metrics; labels stay few: a route's template, never a path or a user."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, verifier: Verifier) -> None:
         self.registry = CollectorRegistry()
         labels = ["method", "endpoint", "status"]
         self._seconds = Histogram(
@@ -40,13 +43,19 @@ class Metrics:
         self._requests = Counter("http_requests", "Requests", labels, registry=self.registry)
         self._errors = Counter("http_errors", "Errors, by code", [*labels, "error_code"], registry=self.registry)
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
-        self.gauge("database_pool_size", "Connections that the pool may have", lambda: pool.size)
-        self.gauge("database_connections_idle", "Connections that nobody uses", lambda: pool.idle)
-        self.gauge("database_connections_in_use", "Places taken by a statement or by connecting", lambda: pool.in_use)
+        self._pool, self._verifier = pool, verifier
+        self.registry.register(self)
 
-    def gauge(self, name: str, text: str, read: Any) -> None:
-        """Add a figure that is read when it is asked for."""
-        Gauge(name, text, registry=self.registry).set_function(read)
+    def collect(self) -> Iterator[Metric]:
+        """Tell the figures that are read only when they are asked for."""
+        yield GaugeMetricFamily("database_pool_size", "Connections that the pool may have", self._pool.size)
+        yield GaugeMetricFamily("database_connections_idle", "Connections that nobody uses", self._pool.idle)
+        taken = "Places taken by a statement or by connecting"
+        yield GaugeMetricFamily("database_connections_in_use", taken, self._pool.in_use)
+        for name, cache in {"verified_token": self._verifier, "key": self._verifier.keys}.items():
+            if cache:
+                yield CounterMetricFamily(f"{name}_cache_hits", "Look-ups that found it", cache.hits)
+                yield CounterMetricFamily(f"{name}_cache_misses", "Look-ups that did not", cache.misses)
 
     def count(self, method: str, endpoint: str, status: int, error_code: str | None, seconds: float) -> None:
         """Count one request; finding a labelled child is dear, so each is found once."""

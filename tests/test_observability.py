@@ -17,7 +17,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text
 
+from tests.support.cluster import Cluster
 from tests.support.factories import make_task
+from tests.support.home import home
+from tests.support.key_server import Key
 from tests.support.log import logged
 from tests.support.processes import Run
 from tests.support.service import Service, running_service
@@ -113,6 +116,27 @@ def test_the_pool_can_be_watched(service: Service, database: Engine) -> None:
     idle = scrape(service)
     assert (busy[labelled("database_connections_in_use")], idle[labelled("database_connections_in_use")]) == (1, 0)
     assert idle[labelled("database_connections_idle")] >= 1
+
+
+def test_the_caches_can_be_watched(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - running
+    """How often a token was known to be good, and how often its key was there."""
+    key = Key("first")
+    with home(cluster, key) as at_home:
+        first, second = at_home.token(key), at_home.token(key, user="bob")
+        for bearer, user in [(first, "alice"), (first, "alice"), (first, "alice"), (second, "bob")]:
+            assert at_home.ask(bearer, user).status_code == 200
+        now = scrape(at_home.service)
+    told = {
+        name: now[labelled(f"{name}_total")]
+        for cache in ("verified_token", "key")
+        for name in (f"{cache}_cache_hits", f"{cache}_cache_misses")
+    }
+    assert told == {
+        "verified_token_cache_hits": 1,
+        "verified_token_cache_misses": 3,  # hers twice: the keys had come only after the first look
+        "key_cache_hits": 2,
+        "key_cache_misses": 1,
+    }
 
 
 def test_a_client_that_hung_up_is_499(service: Service, database: Engine, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,5 @@
 """A key server, and a service that trusts it."""
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -8,7 +7,6 @@ from typing import Any
 
 import httpx
 
-from app import jwks
 from app.errors import KeysUnavailable
 from tests.support import contract
 from tests.support.cluster import Cluster
@@ -48,10 +46,6 @@ def home(cluster: Cluster, *keys: Key, path: str = "", **settings: Any) -> Itera
         chosen = settings_for(cluster.url, **{"better_auth_url": server.url + path} | settings)
         service = stack.enter_context(running_service(chosen))
         yield Home(server, service, stack.enter_context(httpx.Client(timeout=30)))
-        if jwks.REFRESH < 1:
-            # a service that ends in the midst of connecting leaves a warning of anyio's behind: let it come to rest
-            last, jwks.REFRESH = jwks.REFRESH, 60
-            time.sleep(2 * last)
 
 
 def unavailable(answer: httpx.Response) -> bool:
