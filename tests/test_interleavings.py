@@ -1,6 +1,7 @@
-"""Whatever two people do, in whatever order, at once or while the database dies: it is what a simple model says.
+"""Whatever two to four people do, in whatever order, at once or while the database dies: it is what a model says.
 
-The model is two dictionaries: what tasks each person has, and what each key was answered with.
+The model is two dictionaries: what tasks each person has, and what each key was answered with. What it says of a
+person never depends on another one, so that an answer which it foretells tells nothing of anybody else.
 """
 
 import threading
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import httpx
 from hypothesis import HealthCheck, settings
@@ -18,6 +20,7 @@ from hypothesis.stateful import (
     Bundle,
     MultipleResults,
     RuleBasedStateMachine,
+    initialize,
     multiple,
     rule,
     run_state_machine_as_test,
@@ -33,7 +36,9 @@ from tests.support.tokens import token
 SETTINGS = settings(
     derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=False
 )
-PEOPLE = st.sampled_from(["alice", "bob"])
+IDS = {"alice": "alice-{}", "bob": "ALICE-{}", "carol": "%-{}", "dave": "alice-{} 1"}
+"""People, and their ids at Better Auth: a sloppy comparison takes each of them for Alice, or Alice for them."""
+PEOPLE: st.SearchStrategy[str] = st.runner().flatmap(lambda machine: st.sampled_from(machine.people))
 KEYS = st.sampled_from(["one", "two", "three"])
 TITLES = st.sampled_from(["Buy milk", "Pay the rent", "Call Mum"])
 NEW = st.fixed_dictionaries({"title": TITLES}, optional={"description": st.sampled_from([None, "", "two litres"])})
@@ -44,9 +49,14 @@ CHANGES = st.one_of(
     st.tuples(st.just("DELETE"), st.none()),
 )
 CONDITIONS = st.sampled_from(["as seen", "whatever is there", "not asked"])
-MILLISECONDS = st.integers(0, 8)
+ASKED = st.one_of(CHANGES, st.just(("GET", None)))
+LIMITS = st.integers(1, 4)
+OFFSETS = st.none() | st.integers(0, 5)
+MILLISECONDS = st.integers(0, 4)
 """How soon after a request the database dies: about as long as a request takes."""
 GONE = -1
+NEVER = 2**62
+"""The number of a task that never was."""
 numbers = count()
 
 Essence = tuple[int, bytes, str | None, str | None]
@@ -55,6 +65,13 @@ Essence = tuple[int, bytes, str | None, str | None]
 def essence(answer: httpx.Response) -> Essence:
     """All of an answer that is about the task."""
     return answer.status_code, answer.content, answer.headers.get("location"), answer.headers.get("etag")
+
+
+def refusal(answer: httpx.Response) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """All of a refusal but when it was made and which request it answers."""
+    body = {name: value for name, value in answer.json().items() if name != "timestamp"}
+    headers = {name: value for name, value in answer.headers.items() if name not in ("date", "x-request-id")}
+    return answer.status_code, body, headers
 
 
 @dataclass(frozen=True)
@@ -72,7 +89,7 @@ Views = MultipleResults[View] | View
 
 
 class Interleavings(RuleBasedStateMachine):
-    """Create, retry, edit, delete and look, by two people with several tabs each.
+    """Create, retry, edit, delete, list and look, by two to four people with several tabs each.
 
     How a race ends is chance, and hypothesis must not be led by it: how many views a rule gives never depends on that.
     """
@@ -83,31 +100,63 @@ class Interleavings(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        number = next(numbers)
-        self.ids = {name: f"{name}-{number}" for name in ("alice", "bob")}
-        self.tokens = {name: token(user) for name, user in self.ids.items()}
+        self.number = next(numbers)
+        self.people: list[str] = []
         self.client = httpx.Client(base_url=self.service.url, timeout=30)
-        self.tasks: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in self.ids}
+        self.tasks: dict[str, dict[int, dict[str, Any]]] = {}
         self.answers: dict[str, dict[str, tuple[dict[str, Any], Essence]]] = defaultdict(dict)
 
+    @initialize(count=st.integers(2, len(IDS)))
+    def meet(self, count: int) -> None:
+        """So many people sign in."""
+        self.people = [*IDS][:count]
+        self.ids = {name: IDS[name].format(self.number) for name in self.people}
+        self.tokens = {name: token(user) for name, user in self.ids.items()}
+        self.tasks = {name: {} for name in self.people}
+
     def teardown(self) -> None:
-        """Hold the database itself against the model."""
-        for person, user in self.ids.items():
-            stored = {row["id"]: {name: row[name] for name in TOLD} for row in rows(self.database, user)}
+        """Hold the database itself against the model, and what is open to all against the people."""
+        for person in self.people:
+            stored = {row["id"]: {name: row[name] for name in TOLD} for row in rows(self.database, self.ids[person])}
             assert stored == {number: told(task) for number, task in self.tasks[person].items()}
+        for path in ("/metrics", "/openapi.json", "/health/ready"):
+            self.tells_nothing_of(self.people, self.client.get(path))
         self.client.close()
 
     # asking
 
     def ask(self, person: str, method: str, task_id: int | None, body: Any = None, **headers: str) -> httpx.Response:
-        """Ask once, and hold the answer against the contract."""
-        signed_in = {"authorization": f"Bearer {self.tokens[person]}"}
+        """Ask once for one's own, and hold the answer against the contract."""
+        path = self.path(self.ids[person]) + (f"/{task_id}" if task_id else "")
+        return self.ask_for(path, person, method, body, **headers)
+
+    def path(self, user: str) -> str:
+        """Where a user's list is."""
+        return f"/api/{quote(user, safe='')}/tasks"
+
+    def ask_for(self, path: str, person: str | None, method: str, body: Any = None, **headers: str) -> httpx.Response:
+        """Ask for anything, a stranger without a token, and hold the answer against the contract."""
+        signed_in = {"authorization": f"Bearer {self.tokens[person]}"} if person else {}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        path = f"/api/{self.ids[person]}/tasks" + (f"/{task_id}" if task_id else "")
         sent = {} if body is None else {"json": body}
         answer = self.client.request(method, path, headers=signed_in | named, **sent)
         contract.hold(answer)
+        self.tells_nothing_of([other for other in self.people if other != person], answer, person)
         return answer
+
+    def tells_nothing_of(self, people: list[str], answer: httpx.Response, asking: str | None = None) -> None:
+        """Fail where an answer holds an id or a moment of these people, anywhere; of ids, one may be part of another.
+
+        Two tasks that were made at once may have a moment in common.
+        """
+        said, own = "\n".join([answer.text, *answer.headers.values()]), self.moments(asking) if asking else set()
+        for person in people:
+            words = self.moments(person) - own | {f'"{self.ids[person]}"', self.path(self.ids[person])}
+            assert not [word for word in words if word in said]
+
+    def moments(self, person: str) -> set[str]:
+        """When a person's tasks were made and changed last."""
+        return {task[name] for task in self.tasks[person].values() for name in ("created_at", "updated_at")}
 
     def write(self, person: str, method: str, task_id: int | None, body: Any, **headers: str) -> httpx.Response:
         """Ask for a change."""
@@ -205,13 +254,6 @@ class Interleavings(RuleBasedStateMachine):
             return replace(view, tag=answer.headers["etag"])
         return view
 
-    @rule(view=views, change=CHANGES)
-    def meddle(self, view: View, change: tuple[str, Any]) -> None:
-        """The other one tries the task's number, and its true tag, in a list of their own."""
-        other = {"alice": "bob", "bob": "alice"}[view.person]
-        assert self.ask(other, *[change[0], view.task_id, change[1]], if_match=view.tag).status_code == 404
-        assert self.ask(other, "GET", view.task_id, if_none_match=view.tag).status_code == 404
-
     @rule(target=views, person=PEOPLE, key=KEYS, body=NEW)
     def send_at_once(self, person: str, key: str, body: dict[str, Any]) -> MultipleResults[View]:
         """A retry overtakes the first attempt."""
@@ -237,12 +279,95 @@ class Interleavings(RuleBasedStateMachine):
         assert lost <= ({404, 412} if changes[won][0] == "DELETE" else {412})
         return self.changed(view, *changes[won], answer)
 
-    @rule(person=PEOPLE)
-    def list_all(self, person: str) -> None:
-        """Look at the list: all of one's own, newest first, and nothing else."""
-        answer = self.ask(person, "GET", None).json()
-        tasks = self.tasks[person]
-        assert answer == {"tasks": [tasks[number] for number in sorted(tasks, reverse=True)], "count": len(tasks)}
+    @rule(person=PEOPLE, complete=st.none() | st.booleans(), limit=LIMITS, offset=OFFSETS)
+    def list_all(self, person: str, complete: bool | None, limit: int, offset: int | None) -> None:
+        """Read the whole list, page after page: all of one's own that match, newest first, and nothing else."""
+        start = {} if offset is None else {"offset": offset}
+        self.read_on(person, complete, limit, self.matching(person, complete)[offset or 0 :], start)
+
+    def matching(self, person: str, complete: bool | None) -> list[dict[str, Any]]:
+        """A person's tasks of that state, or of any, newest first."""
+        tasks = [task for _, task in sorted(self.tasks[person].items(), reverse=True)]
+        return [task for task in tasks if complete in (None, task["complete"])]
+
+    def read_on(
+        self, person: str, complete: bool | None, limit: int, left: list[dict[str, Any]], start: dict[str, Any]
+    ) -> None:
+        """Follow the links from a first page, and find all that is left, all pages full but the last."""
+        kept = ({} if complete is None else {"complete": str(complete).lower()}) | {"limit": limit}
+        url, count = httpx.URL(self.path(self.ids[person]), params=kept | start), len(self.matching(person, complete))
+        while True:
+            answer = self.ask_for(str(url), person, "GET")
+            page, left = left[:limit], left[limit:]
+            assert answer.json() == {"tasks": page, "count": count}
+            if not left:
+                assert "link" not in answer.headers
+                return
+            link = answer.links["next"]["url"]
+            assert httpx.URL(link).params == httpx.QueryParams(kept | {"after": page[-1]["id"]})
+            url = url.join(link)
+
+
+class AmongOthers(Interleavings):
+    """The same, where people also try what is others': numbers, tags, keys and places."""
+
+    @rule(view=Interleavings.views, other=Interleavings.views, change=CHANGES)
+    def use_the_tag_of_another_task(self, view: View, other: View, change: tuple[str, Any]) -> None:
+        """A tag opens what it was given for, and nothing else: neither a change nor a look that is spared."""
+        task = self.tasks[view.person].get(view.task_id)
+        if task and other.tag != self.tag(view):
+            asked = view.person, change[0], view.task_id, change[1]
+            assert self.ask(*asked, if_match=other.tag).status_code == 412
+            answer = self.ask(view.person, "GET", view.task_id, if_none_match=other.tag)
+            assert (answer.status_code, answer.json()) == (200, task)
+
+    @rule(view=Interleavings.views, asked=ASKED, condition=CONDITIONS, place=st.integers(0, 2))
+    def meddle(self, view: View, asked: tuple[str, Any], condition: str, place: int) -> None:
+        """Another one tries the task's number, and its tag, in a list of their own: as if it had never been."""
+        method, body = asked
+        header = "if_none_match" if method == "GET" else "if_match"
+        headers = {"as seen": {header: view.tag}, "whatever is there": {header: "*"}}.get(condition, {})
+        other = self.other_than(view.person, place)
+        answer = self.ask(other, method, view.task_id, body, **headers)
+        assert answer.status_code == 404
+        assert refusal(answer) == refusal(self.ask(other, method, NEVER, body, **headers))
+
+    @rule(view=Interleavings.views, asked=ASKED, place=st.integers(0, 3))
+    def trespass(self, view: View, asked: tuple[str, Any], place: int) -> None:
+        """Another one, or a stranger, goes to the owner's place: as closed as that of a user who never was."""
+        method, body = asked
+        other = self.other_than(view.person, place) if place < 3 else None
+        there, nowhere = self.path(self.ids[view.person]), self.path(f"nobody-{self.number}")
+        header = "if_none_match" if method == "GET" else "if_match"
+        sent = [
+            (f"/{view.task_id}", method, body, {header: view.tag}),
+            ("", "POST", view.body, {"idempotency_key": view.key or "one"}),
+            (f"?limit=1&after={view.task_id + 1}", "GET", None, {}),
+        ]
+        for rest, how, what, headers in sent:
+            answer = self.ask_for(there + rest, other, how, what, **headers)
+            assert answer.status_code == (403 if other else 401)
+            assert refusal(answer) == refusal(self.ask_for(nowhere + rest, other, how, what, **headers))
+
+    def other_than(self, person: str, place: int) -> str:
+        """Somebody else."""
+        others = [one for one in self.people if one != person]
+        return others[place % len(others)]
+
+    @rule(target=Interleavings.views, key=KEYS, body=NEW)
+    def send_the_same_at_once(self, key: str, body: dict[str, Any]) -> MultipleResults[View]:
+        """All people send one task under one key: it is each one's own, and nobody waits for or hears of another."""
+        answers = self.at_once(
+            *[lambda person=person: self.ask(person, "POST", None, body, idempotency_key=key) for person in self.people]
+        )
+        made = [self.created(person, key, body, answer) for person, answer in zip(self.people, answers, strict=True)]
+        return multiple(*[view for views in made for view in views.values])
+
+    @rule(person=PEOPLE, view=Interleavings.views, complete=st.none() | st.booleans(), limit=LIMITS)
+    def list_after(self, person: str, view: View, complete: bool | None, limit: int) -> None:
+        """Read on after a number that is one's own, another's or nobody's any more: it is a number, and no more."""
+        left = [task for task in self.matching(person, complete) if task["id"] < view.task_id]
+        self.read_on(person, complete, limit, left, {"after": view.task_id})
 
 
 class WithDyingDatabase(Interleavings):
@@ -316,9 +441,9 @@ def normal(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_any_interleaving_is_what_the_model_says(service: Service, database: Engine) -> None:
-    """No duplicate, no lost update, no leak."""
+    """No duplicate, no lost update; nobody sees, changes or hears of what is another's."""
 
-    class Machine(Interleavings):
+    class Machine(AmongOthers):
         pass
 
     Machine.service, Machine.database = service, database
@@ -332,5 +457,5 @@ def test_the_same_while_the_database_dies(service: Service, database: Engine, cl
         pass
 
     Machine.service, Machine.database, Machine.cluster = service, database, cluster
-    run_state_machine_as_test(Machine, settings=settings(SETTINGS, max_examples=3, stateful_step_count=15))
+    run_state_machine_as_test(Machine, settings=settings(SETTINGS, max_examples=5, stateful_step_count=15))
     assert Machine.lost, "no answer was ever lost: the database dies too late"

@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 from pydantic import BaseModel
@@ -81,7 +82,7 @@ def _hold_success(response: httpx.Response) -> None:
         # a strong tag, of which no two states of a task have the same
         assert response.headers["etag"] == f'"{body["updated_at"]}"'
     if response.status_code == 201:
-        assert response.headers["location"] == f"{response.url.path}/{body['id']}"
+        assert unquote(response.headers["location"]) == f"{response.url.path}/{body['id']}"
 
 
 def _hold_task(task: dict[str, object]) -> None:
