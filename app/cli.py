@@ -27,6 +27,7 @@ from app.database import Pool, start_clock, unreachable
 from app.embedded import postgres
 from app.errors import DatabaseError
 from app.main import create_app
+from app.protocol import Protocol
 from app.settings import Settings, SettingsError, load
 
 TOKEN_SECONDS = 24 * 3600
@@ -78,6 +79,7 @@ def serve(settings: Settings) -> None:
         with suppress(Terminated):
             uvicorn.run(
                 app,
+                http=Protocol,
                 host=settings.host,
                 port=settings.port,
                 access_log=False,

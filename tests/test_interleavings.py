@@ -60,6 +60,7 @@ NEVER = 2**62
 numbers = count()
 
 Essence = tuple[int, bytes, str | None, str | None]
+Refusal = tuple[int, dict[str, Any], dict[str, str]]
 
 
 def essence(answer: httpx.Response) -> Essence:
@@ -67,7 +68,7 @@ def essence(answer: httpx.Response) -> Essence:
     return answer.status_code, answer.content, answer.headers.get("location"), answer.headers.get("etag")
 
 
-def refusal(answer: httpx.Response) -> tuple[int, dict[str, Any], dict[str, str]]:
+def refusal(answer: httpx.Response) -> Refusal:
     """All of a refusal but when it was made and which request it answers."""
     body = {name: value for name, value in answer.json().items() if name != "timestamp"}
     headers = {name: value for name, value in answer.headers.items() if name not in ("date", "x-request-id")}
@@ -105,6 +106,7 @@ class Interleavings(RuleBasedStateMachine):
         self.client = httpx.Client(base_url=self.service.url, timeout=30)
         self.tasks: dict[str, dict[int, dict[str, Any]]] = {}
         self.answers: dict[str, dict[str, tuple[dict[str, Any], Essence]]] = defaultdict(dict)
+        self.nothing: dict[tuple[str, ...], Refusal] = {}
 
     @initialize(count=st.integers(2, len(IDS)))
     def meet(self, count: int) -> None:
@@ -321,33 +323,45 @@ class AmongOthers(Interleavings):
             answer = self.ask(view.person, "GET", view.task_id, if_none_match=other.tag)
             assert (answer.status_code, answer.json()) == (200, task)
 
-    @rule(view=Interleavings.views, asked=ASKED, condition=CONDITIONS, place=st.integers(0, 2))
-    def meddle(self, view: View, asked: tuple[str, Any], condition: str, place: int) -> None:
-        """Another one tries the task's number, and its tag, in a list of their own: as if it had never been."""
-        method, body = asked
-        header = "if_none_match" if method == "GET" else "if_match"
-        headers = {"as seen": {header: view.tag}, "whatever is there": {header: "*"}}.get(condition, {})
-        other = self.other_than(view.person, place)
-        answer = self.ask(other, method, view.task_id, body, **headers)
-        assert answer.status_code == 404
-        assert refusal(answer) == refusal(self.ask(other, method, NEVER, body, **headers))
+    @rule(view=Interleavings.views, body=NEW, place=st.integers(0, 2))
+    def meddle(self, view: View, body: dict[str, Any], place: int) -> None:
+        """Another one tries the task's number, and its true tag, in a list of their own: as if it had never been."""
+        other, known = self.other_than(view.person, place), view.task_id in self.tasks[view.person]
+        tag = self.tag(view) if known else view.tag
+        for method, header, what in [
+            ("GET", "if_none_match", None),
+            ("PATCH", "if_match", body),
+            ("PUT", "if_match", body | {"complete": True}),
+            ("DELETE", "if_match", None),
+        ]:
+            for headers in ({}, {header: tag}):
+                answer = self.ask(other, method, view.task_id, what, **headers)
+                assert answer.status_code == 404
+                assert refusal(answer) == self.never_been(other, method, what, **headers)
 
-    @rule(view=Interleavings.views, asked=ASKED, place=st.integers(0, 3))
-    def trespass(self, view: View, asked: tuple[str, Any], place: int) -> None:
-        """Another one, or a stranger, goes to the owner's place: as closed as that of a user who never was."""
+    def never_been(self, person: str | None, method: str, body: Any, where: str = "", **headers: str) -> Refusal:
+        """What is told of a task or a user that never was; asked once for each kind of question: it is the same."""
+        kind = where, str(person), method, *headers
+        if kind not in self.nothing:
+            path = self.path(where or self.ids[str(person)])
+            self.nothing[kind] = refusal(self.ask_for(f"{path}/{NEVER}", person, method, body, **headers))
+        return self.nothing[kind]
+
+    @rule(view=Interleavings.views, asked=ASKED)
+    def trespass(self, view: View, asked: tuple[str, Any]) -> None:
+        """All others, and a stranger, go to the owner's place: as closed as that of a user who never was."""
         method, body = asked
-        other = self.other_than(view.person, place) if place < 3 else None
-        there, nowhere = self.path(self.ids[view.person]), self.path(f"nobody-{self.number}")
         header = "if_none_match" if method == "GET" else "if_match"
-        sent = [
-            (f"/{view.task_id}", method, body, {header: view.tag}),
-            ("", "POST", view.body, {"idempotency_key": view.key or "one"}),
-            (f"?limit=1&after={view.task_id + 1}", "GET", None, {}),
-        ]
-        for rest, how, what, headers in sent:
-            answer = self.ask_for(there + rest, other, how, what, **headers)
-            assert answer.status_code == (403 if other else 401)
-            assert refusal(answer) == refusal(self.ask_for(nowhere + rest, other, how, what, **headers))
+        for other in [*self.people, None]:
+            for rest, how, what, headers in [
+                (f"/{view.task_id}", method, body, {header: view.tag}),
+                ("", "POST", view.body, {"idempotency_key": view.key or "one"}),
+                (f"?limit=1&after={view.task_id + 1}", "GET", None, {}),
+            ]:
+                if other != view.person:
+                    answer = self.ask_for(self.path(self.ids[view.person]) + rest, other, how, what, **headers)
+                    assert answer.status_code == (403 if other else 401)
+                    assert refusal(answer) == self.never_been(other, how, what, where="nobody", **headers)
 
     def other_than(self, person: str, place: int) -> str:
         """Somebody else."""

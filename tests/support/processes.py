@@ -100,6 +100,11 @@ class Process:
                 time.sleep(0.02)
         raise AssertionError("the service did not start: " + self.log.read_text())
 
+    @property
+    def running(self) -> psutil.Process:
+        """What the system knows of it."""
+        return psutil.Process(self._process.pid)
+
     def terminate(self) -> None:
         """Send SIGTERM."""
         self._process.send_signal(signal.SIGTERM)

@@ -1,0 +1,337 @@
+"""What no HTTP client sends: the service as production runs it refuses it, forgets it, and goes on serving others."""
+
+import re
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from sqlalchemy import Engine
+
+from app.protocol import HEAD_MAX, PIPELINE_MAX
+from tests.support import contract
+from tests.support.cluster import Cluster
+from tests.support.factories import make_task, rows
+from tests.support.processes import Process, serving
+from tests.support.tokens import token
+
+DESCRIPTORS, POOL = 256, 5
+"""What the process may have open, and how much of that may be connections to the database."""
+MEBIBYTE = 2**20
+PROMPTLY = 1.0
+"""Seconds, while somebody misbehaves."""
+BEARER = f"Bearer {token('alice')}"
+TRUSTED = {"authorization": BEARER, "x-forwarded-proto": "https"}
+HOST = b"Host: todo\r\n"
+ALICE = HOST + f"X-Forwarded-Proto: https\r\nAuthorization: {BEARER}\r\nContent-Type: application/json\r\n".encode()
+LIST, CREATE = b"GET /api/alice/tasks HTTP/1.1\r\n" + ALICE, b"POST /api/alice/tasks HTTP/1.1\r\n" + ALICE
+HEALTH = b"GET /health HTTP/1.1\r\n" + HOST
+BODY = b'{"title": "x"}'
+LENGTH, CHUNKED = b"Content-Length: 14\r\n", b"Transfer-Encoding: chunked\r\n"
+CHUNKS = b"e\r\n" + BODY + b"\r\n0\r\n\r\n"
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n"
+
+
+@pytest.fixture(scope="module")
+def service(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """`todo-api serve` in production, with few descriptors."""
+    folder: Path = tmp_path_factory.mktemp("raw")
+    with serving(folder, cluster.url, ENVIRONMENT="production", DATABASE_POOL_SIZE=str(POOL)) as process:
+        process.running.rlimit(psutil.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+        yield process
+
+
+@pytest.fixture(autouse=True)
+def _unharmed(service: Process, database: Engine) -> Iterator[None]:  # noqa: ARG001 - each starts without tasks
+    """After whatever a test does others are served, memory is as it was, and all connections are gone."""
+    others_are_served(service)
+    descriptors, memory = service.running.num_fds(), service.running.memory_info().rss
+    yield
+    others_are_served(service)
+    end = time.monotonic() + 10
+    while service.running.num_fds() > descriptors + POOL and time.monotonic() < end:
+        time.sleep(0.05)
+    assert service.running.num_fds() <= descriptors + POOL
+    assert service.running.memory_info().rss - memory < 24 * MEBIBYTE
+
+
+def others_are_served(service: Process) -> None:
+    """Fail unless Alice is given her list, and in time."""
+    answer = httpx.get(service.url + "/api/alice/tasks", headers=TRUSTED, timeout=10)
+    contract.hold(answer)
+    assert answer.status_code == 200
+    assert answer.elapsed.total_seconds() < PROMPTLY
+
+
+def connect(service: Process) -> socket.socket:
+    """Open a connection."""
+    place = httpx.URL(service.url)
+    return socket.create_connection((place.host, place.port or 0), timeout=10)
+
+
+def read(raw: socket.socket, seconds: float = 10) -> bytes:
+    """Read until the service hangs up or has said nothing for so long."""
+    said = b""
+    raw.settimeout(seconds)
+    with suppress(TimeoutError, ConnectionError):
+        while piece := raw.recv(MEBIBYTE):
+            said += piece
+    return said
+
+
+def statuses(said: bytes) -> list[int]:
+    """The final statuses of all answers."""
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 ([2-5]\d\d) ", said)]
+
+
+def hung_up(raw: socket.socket) -> bool:
+    """Whether the service has ended the connection."""
+    raw.settimeout(10)
+    try:
+        while raw.recv(MEBIBYTE):
+            pass
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+    return True
+
+
+# What is no request, or two
+
+
+REFUSED = {
+    "a length and chunks": CREATE + LENGTH + CHUNKED + b"\r\n" + CHUNKS,
+    "chunks and a length": CREATE + CHUNKED + LENGTH + b"\r\n" + CHUNKS,
+    "two lengths": CREATE + LENGTH + b"Content-Length: 13\r\n\r\n" + BODY,
+    "one length twice": CREATE + LENGTH * 2 + b"\r\n" + BODY,
+    "a list of lengths": CREATE + b"Content-Length: 14, 14\r\n\r\n" + BODY,
+    "a signed length": CREATE + b"Content-Length: +14\r\n\r\n" + BODY,
+    "a negative length": CREATE + b"Content-Length: -14\r\n\r\n" + BODY,
+    "a hexadecimal length": CREATE + b"Content-Length: 0xe\r\n\r\n" + BODY,
+    "a length beyond 64 bits": CREATE + b"Content-Length: " + b"9" * 40 + b"\r\n\r\n" + BODY,
+    "an unknown coding": CREATE + b"Transfer-Encoding: xchunked\r\n\r\n" + CHUNKS,
+    "no coding": CREATE + b"Transfer-Encoding: identity\r\n\r\n" + BODY,
+    "chunked, but not last": CREATE + b"Transfer-Encoding: chunked, identity\r\n\r\n" + CHUNKS,
+    "two codings": CREATE + CHUNKED + b"Transfer-Encoding: identity\r\n\r\n" + CHUNKS,
+    "a space before a colon": CREATE + b"Transfer-Encoding : chunked\r\n\r\n" + CHUNKS,
+    "a vertical tab": CREATE + b"Transfer-Encoding: \x0bchunked\r\n\r\n" + CHUNKS,
+    "a folded header": CREATE + b"Transfer-Encoding:\r\n chunked\r\n\r\n" + CHUNKS,
+    "a folded harmless header": CREATE + b"X-A: b\r\n c\r\n" + LENGTH + b"\r\n" + BODY,
+    "bare line feeds": (CREATE + LENGTH + b"\r\n").replace(b"\r\n", b"\n") + BODY,
+    "one bare line feed": CREATE + b"X-A: b\n" + LENGTH + b"\r\n" + BODY,
+    "a bare carriage return": CREATE + b"X-A: b\r" + LENGTH + b"\r\n" + BODY,
+    "a line feed in a chunk's extension": CREATE + CHUNKED + b"\r\ne;a\nb" + CHUNKS[1:],
+    "a chunk's size that is none": CREATE + CHUNKED + b"\r\nxyz" + CHUNKS[1:],
+    "a chunk's size with 0x": CREATE + CHUNKED + b"\r\n0xe" + CHUNKS[1:],
+    "a negative chunk": CREATE + CHUNKED + b"\r\n-e" + CHUNKS[1:],
+    "a chunk beyond 64 bits": CREATE + CHUNKED + b"\r\n" + b"f" * 20 + CHUNKS[1:],
+    "a space behind a chunk's size": CREATE + CHUNKED + b"\r\ne " + CHUNKS[1:],
+    "a chunk that is longer than it says": CREATE + CHUNKED + b"\r\n5" + CHUNKS[1:],
+    "chunks with bare line feeds": CREATE + CHUNKED + b"\r\n" + CHUNKS.replace(b"\r\n", b"\n"),
+    "NUL in a header": HEALTH + b"X-A: a\0b\r\n\r\n",
+    "NUL in a header's name": HEALTH + b"X\0: a\r\n\r\n",
+    "NUL in the path": b"GET /hea\0lth HTTP/1.1\r\n" + HOST + b"\r\n",
+    "high bytes in a header's name": HEALTH + b"X\xff: a\r\n\r\n",
+    "high bytes in the path": b"GET /hea\xfflth HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a header without a name": HEALTH + b": a\r\n\r\n",
+    "a header without a colon": HEALTH + b"abc\r\n\r\n",
+    "a header that begins with a space": b"GET /health HTTP/1.1\r\n " + HOST + b"\r\n",
+    "a proxy's CONNECT": b"CONNECT elsewhere:443 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an unknown method": b"BREW /health HTTP/1.1\r\n" + HOST + b"\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\xaa" * 64,
+    "a header of 100 kB": HEALTH + b"X-A: " + b"a" * 100_000 + b"\r\n\r\n",
+    "20,000 headers": HEALTH + b"".join(b"X-%d: y\r\n" % number for number in range(20_000)) + b"\r\n",
+    "a path of 100 kB": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_could_be_read_in_two_ways_is_read_in_none(service: Process, database: Engine, what: str) -> None:
+    """One 400 in the envelope, then it hangs up; nothing is created, and what follows is not taken for a request."""
+    with connect(service) as raw:
+        with suppress(ConnectionError):
+            raw.sendall(REFUSED[what] + SMUGGLED)
+        said = read(raw)
+        assert hung_up(raw)
+    assert statuses(said) == [400]
+    head, _, body = said.partition(b"\r\n\r\n")
+    lines = [line.partition(b": ")[::2] for line in head.split(b"\r\n")[1:]]
+    refusal = httpx.Response(400, headers=lines, content=body, request=httpx.Request("GET", service.url))
+    contract.hold(refusal)
+    assert refusal.json()["error_code"] == "VALIDATION_ERROR"
+    assert rows(database, "alice") == []
+
+
+TAKEN = {
+    "chunks": (CREATE + CHUNKED + b"\r\n" + CHUNKS, [201]),
+    "a chunk's extension": (CREATE + CHUNKED + b'\r\ne;a=b;c="d"' + CHUNKS[1:], [201]),
+    "HTTP/1.0": (CREATE.replace(b"1.1", b"1.0") + LENGTH + b"\r\n" + BODY, [201]),
+    "HTTP/1.0 without a host": (b"GET /health HTTP/1.0\r\n\r\n", [200]),
+    "high bytes in a header": (HEALTH + b"X-A: \xff\xfe\r\nX-Request-ID: \xff\r\n\r\n", [200]),
+    "a token of high bytes": (LIST.replace(BEARER[7:].encode(), b"\xff\xfe") + b"\r\n", [401]),
+    "2,000 headers": (HEALTH + b"".join(b"X-%d: y\r\n" % number for number in range(2000)) + b"\r\n", [200]),
+    "a whole URL": (b"GET http://elsewhere/health HTTP/1.1\r\n" + HOST + b"\r\n", [200]),
+    "an asterisk": (b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n", [404]),
+    "an empty line first": (b"\r\n\r\n" + HEALTH + b"\r\n", [200]),
+    "a client that asks first": (CREATE + LENGTH + b"Expect: 100-continue\r\n\r\n" + BODY, [201]),
+    "a body that nobody reads": (HEALTH + b"Content-Length: 5\r\n\r\nhello" + HEALTH + b"\r\n", [200, 200]),
+    "some requests at once": ((HEALTH + b"\r\n") * PIPELINE_MAX, [200] * PIPELINE_MAX),
+    "something behind the last request": (HEALTH + b"Connection: close\r\n\r\n" + SMUGGLED, [200]),
+    "a protocol that is not spoken": (LIST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", [200]),
+}
+
+
+@pytest.mark.parametrize("what", TAKEN)
+def test_what_is_odd_but_clear_is_served(service: Process, what: str) -> None:
+    """As the standard has it."""
+    sent, expected = TAKEN[what]
+    with connect(service) as raw:
+        raw.sendall(sent)
+        assert statuses(read(raw, 0.2)) == expected
+
+
+def test_the_body_of_a_request_to_upgrade_is_no_request(service: Process) -> None:
+    """A proxy that passes `Upgrade` on takes it for a body, and so it would be somebody's who shares its connection."""
+    with connect(service) as raw:
+        raw.sendall(CREATE + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n" % len(SMUGGLED))
+        time.sleep(0.2)
+        with suppress(ConnectionError):
+            raw.sendall(SMUGGLED)
+        assert statuses(read(raw)) == [400]
+
+
+def test_trailers_are_no_headers(service: Process) -> None:
+    """A proxy checks and sets headers; what comes behind the body it may pass on unseen."""
+    trailers = b"0\r\nX-Forwarded-Proto: https\r\nX-Request-ID: from-a-trailer\r\n\r\n"
+    plain = CREATE.replace(b"X-Forwarded-Proto: https\r\n", b"")
+    with connect(service) as raw:
+        raw.sendall(plain + CHUNKED + b"\r\n" + CHUNKS.removesuffix(b"0\r\n\r\n") + trailers)
+        said = read(raw, 0.5)
+    assert statuses(said) == [403]
+    assert b"from-a-trailer" not in said
+
+
+def test_an_answer_that_is_due_is_never_overtaken_by_a_refusal(service: Process, database: Engine) -> None:
+    """The client would take it for the answer to what it asked first, and that a task was not made that was."""
+    with connect(service) as raw:
+        raw.sendall(CREATE + LENGTH + b"\r\n" + BODY + b"garbage\r\n\r\n")
+        assert statuses(read(raw)) in ([], [201])
+    assert len(rows(database, "alice")) <= 1
+
+
+# What never ends
+
+
+def endless(first: bytes, piece: bytes, total: int = 24 * MEBIBYTE) -> Callable[[socket.socket], int]:
+    """Send a beginning and then pieces without an end; gives how many bytes got through."""
+
+    def send(raw: socket.socket) -> int:
+        sent = 0
+        raw.sendall(first)
+        with suppress(ConnectionError):
+            while sent < total:
+                raw.sendall(piece)
+                sent += len(piece)
+        return sent
+
+    return send
+
+
+ENDLESS = {
+    "a path": endless(b"GET /", b"a" * 10_000),
+    "a header": endless(HEALTH + b"X-A: ", b"a" * 10_000),
+    "headers": endless(HEALTH, b"X-A: b\r\n" * 1000),
+    "a header's name": endless(HEALTH, b"a" * 10_000),
+    "a chunk's extension": endless(CREATE + CHUNKED + b"\r\n1;", b"a" * 10_000),
+    "trailers": endless(CREATE + CHUNKED + b"\r\n" + CHUNKS.removesuffix(b"\r\n"), b"X-A: b\r\n" * 1000),
+    "requests": endless(b"", (HEALTH + b"\r\n") * 200),
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_what_never_ends_is_ended(service: Process, what: str) -> None:
+    """Before it costs memory or others' time; what the sockets' own buffers hold is not the service's."""
+    with connect(service) as raw:
+        raw.settimeout(10)
+        sent = ENDLESS[what](raw)
+        others_are_served(service)
+        assert sent < 16 * MEBIBYTE
+        assert hung_up(raw)
+
+
+def test_a_head_may_come_in_pieces(service: Process) -> None:
+    """As large as it may be, slowly; the limit is of one request, and not of a connection."""
+    room = HEAD_MAX - 2000
+    with connect(service) as raw:
+        for _ in range(3):
+            raw.sendall(HEALTH + b"X-A: ")
+            for _ in range(4):
+                raw.sendall(b"a" * (room // 4))
+                time.sleep(0.02)
+            raw.sendall(b"\r\n\r\n")
+            assert statuses(read(raw, 0.3)) == [200]
+            raw.settimeout(10)
+
+
+# Whoever takes their time
+
+
+def linger(service: Process, stack: ExitStack, count: int, sent: bytes, **options: int) -> list[socket.socket]:
+    """Open so many connections, send something on each, and leave them."""
+    opened = [stack.enter_context(connect(service)) for _ in range(count)]
+    for raw in opened:
+        for name, value in options.items():
+            raw.setsockopt(socket.SOL_SOCKET, getattr(socket, name), value)
+        raw.sendall(sent)
+    return opened
+
+
+LINGERING = {
+    "say nothing": b"",
+    "send half a head": HEALTH,
+    "send half a body": CREATE + b"Content-Length: 60000\r\n\r\n" + b" " * 40_000,
+    "send half a chunk": CREATE + CHUNKED + b"\r\nffff\r\n" + b" " * 40_000,
+}
+
+
+@pytest.mark.parametrize("what", LINGERING)
+def test_connections_that_are_left_open_keep_nobody_out(service: Process, what: str) -> None:
+    """Up to four fifths of the descriptors; as they were come back in the end."""
+    with ExitStack() as stack:
+        linger(service, stack, DESCRIPTORS * 4 // 5 - service.running.num_fds(), LINGERING[what])
+        time.sleep(0.2)
+        assert service.running.num_fds() > DESCRIPTORS * 3 // 4
+        for _ in range(10):
+            others_are_served(service)
+            time.sleep(0.05)
+
+
+def test_slow_readers_keep_nobody_waiting(service: Process, database: Engine) -> None:
+    """Forty who ask for half a megabyte each and do not read it, each twice."""
+    for _ in range(400):
+        make_task(database, user_id="alice", description="x" * 1000)
+    with ExitStack() as stack:
+        ask = LIST.replace(b"tasks", b"tasks?limit=400") + b"\r\n"
+        linger(service, stack, 40, ask * 2, SO_RCVBUF=4096)
+        for _ in range(10):
+            answer = httpx.get(service.url + "/api/alice/tasks?limit=1", headers=TRUSTED, timeout=10)
+            assert answer.status_code == 200
+            assert answer.elapsed.total_seconds() < PROMPTLY * 2
+
+
+@pytest.mark.parametrize("sent", [b"", HEALTH, CREATE + LENGTH + b"\r\n" + BODY[:5], LIST + b"\r\n", SMUGGLED * 5])
+def test_who_hangs_up_early_leaves_nothing_behind(service: Process, sent: bytes) -> None:
+    """Politely or with a reset, wherever they were."""
+    for number in range(200):
+        raw = connect(service)
+        if number % 2:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.sendall(sent)
+        raw.close()
