@@ -461,7 +461,7 @@ def test_any_interleaving_is_what_the_model_says(service: Service, database: Eng
         pass
 
     Machine.service, Machine.database = service, database
-    run_state_machine_as_test(Machine, settings=settings(SETTINGS, max_examples=30, stateful_step_count=30))
+    run_state_machine_as_test(Machine, settings=settings(SETTINGS, max_examples=20, stateful_step_count=30))
 
 
 def test_the_same_while_the_database_dies(service: Service, database: Engine, cluster: Cluster) -> None:

@@ -67,7 +67,7 @@ class Server:
 def serve(command: list[str], port: int, path: str, **variables: str) -> Iterator[Server]:
     """Run a server in a process of its own, its output thrown away."""
     env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "BETTER_AUTH_SECRET": SECRET} | variables
-    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603
+    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - our own
         try:
             for _ in range(200):
                 if _answers(port, path):
@@ -112,7 +112,7 @@ def load(server: Server, what: str, connections: int, seconds: float, users: Pat
     command = ["wrk", "-t", threads, "-c", str(connections), "-d", f"{seconds:.0f}s", "--timeout", "10s"]
     script = ["-s", str(HERE / "load.lua"), f"http://127.0.0.1:{server.port}", "--", str(users), what]
     before = server.cpu_seconds()
-    printed = subprocess.run([*command, *script], check=True, capture_output=True, text=True).stdout  # noqa: S603
+    printed = subprocess.run([*command, *script], check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own
     cpu = server.cpu_seconds() - before
     (result,) = [line for line in printed.splitlines() if line.startswith("RESULT")]
     requests, micros, errors, p50, p95, p99 = map(int, result.split()[1:])
@@ -154,7 +154,7 @@ def pgbench(cluster: Cluster, folder: Path, seconds: float) -> None:
     script = folder / "list.sql"
     script.write_text(f"\\set user random(1, {USERS})\n{' '.join(sql.split())};\n")
     command = [str(cluster.bin / "pgbench"), "-n", "-c", "16", "-j", "1", "-T", f"{seconds:g}", "-f", str(script)]
-    printed = subprocess.run([*command, cluster.url], check=True, capture_output=True, text=True).stdout  # noqa: S603
+    printed = subprocess.run([*command, cluster.url], check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own
     (line,) = [line for line in printed.splitlines() if line.startswith("tps")]
     print(f"\npgbench with the list's statement alone, 16 connections: {line}")
 

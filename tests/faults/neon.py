@@ -33,7 +33,7 @@ def neon() -> Iterator[str]:
         shutil.chown(folder, user)
 
     def run(*command: str | Path) -> None:
-        subprocess.run(command, user=user, cwd=folder, check=True, capture_output=True)  # noqa: S603
+        subprocess.run(command, user=user, cwd=folder, check=True, capture_output=True)  # noqa: S603 - our own
 
     (folder / "password").write_text(PASSWORD)
     (folder / "password").chmod(0o644)

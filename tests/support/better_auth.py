@@ -76,7 +76,7 @@ def running_better_auth(**options: object) -> Iterator[BetterAuth]:
     """Run a Better Auth as it comes, but for these options of tests/node/better_auth.mjs."""
     command = ["node", str(NODE / "better_auth.mjs"), json.dumps({"secret": SECRET} | options)]
     with (
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,  # noqa: S603
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,  # noqa: S603 - our own
         ExitStack() as stack,
     ):
         # its stdin closes, and so it ends

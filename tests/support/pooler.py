@@ -82,7 +82,7 @@ def running_pooler(cluster: Cluster) -> Iterator[Pooler]:
     # it refuses to run as root; the cluster's own user may use the cluster's socket
     user = cluster.socket.owner() if getpass.getuser() == "root" else None
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([PROGRAM, configuration], user=user, stdout=log, stderr=log)  # noqa: S603
+        process = subprocess.Popen([PROGRAM, configuration], user=user, stdout=log, stderr=log)  # noqa: S603 - our own
     pooler = Pooler(port)
     try:
         for _ in range(100):

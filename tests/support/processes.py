@@ -36,7 +36,7 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
 def todo_api(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, in an empty folder."""
     command, env = [*TODO_API, *arguments], environment(folder, **variables)
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own
 
 
 class Run:
@@ -86,7 +86,7 @@ class Process:
         self.url = f"http://127.0.0.1:{port}"
         with self.log.open("w") as log:
             env = environment(folder, **variables, PORT=str(port))
-            self._process = subprocess.Popen([*TODO_API, "serve"], cwd=folder, env=env, stdout=log, stderr=log)  # noqa: S603
+            self._process = subprocess.Popen([*TODO_API, "serve"], cwd=folder, env=env, stdout=log, stderr=log)  # noqa: S603 - our own
 
     def wait_until_up(self, seconds: float = 20) -> None:
         """Wait until it answers."""
