@@ -6,7 +6,7 @@ BIN := .venv/bin
 ACCEPTANCE ?= here
 PAGE := build/living-documentation.html
 
-.PHONY: run install node test docs look lint contract lines lock bench faults pooled mutants
+.PHONY: run install node test docs look lint contract lines lock bench faults pooled mutants fuzz soak
 
 run: install
 	@exec $(BIN)/todo-api serve
@@ -52,6 +52,17 @@ MUTANTS ?= 150
 SEED ?= 4711
 mutants: install
 	$(BIN)/python -m tests.mutants $(MUTANTS) $(SEED)
+
+# many more requests by Schemathesis than make test has time for: ten minutes (EXAMPLES per operation and phase)
+fuzz: export EXAMPLES ?= 300
+fuzz: export SEED ?= 4711
+fuzz: install
+	$(BIN)/pytest tests/test_fuzzing.py
+
+# half an hour of mixed load and faults, and what the service holds afterwards (MINUTES=4 for a short form)
+MINUTES ?= 30
+soak: install
+	$(BIN)/python -m tests.soak $(MINUTES)
 
 lint: install
 	$(BIN)/ruff check

@@ -182,6 +182,10 @@ TAKEN = {
     "an empty line first": (b"\r\n\r\n" + HEALTH + b"\r\n", [200]),
     "a client that asks first": (CREATE + LENGTH + b"Expect: 100-continue\r\n\r\n" + BODY, [201]),
     "a body that nobody reads": (HEALTH + b"Content-Length: 5\r\n\r\nhello" + HEALTH + b"\r\n", [200, 200]),
+    "a large body in small chunks that nobody reads": (
+        HEALTH + CHUNKED + b"\r\n" + (b"3e8\r\n" + b"a" * 1000 + b"\r\n") * 1000 + b"0\r\n\r\n" + HEALTH + b"\r\n",
+        [200, 200],
+    ),
     "some requests at once": ((HEALTH + b"\r\n") * PIPELINE_MAX, [200] * PIPELINE_MAX),
     "something behind the last request": (HEALTH + b"Connection: close\r\n\r\n" + SMUGGLED, [200]),
     "a protocol that is not spoken": (LIST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", [200]),

@@ -132,6 +132,12 @@ class Connection:
         request = httpx.Request(method, self._url.join(path))
         return httpx.Response(int(status.split()[1]), headers=headers, content=received, request=request)
 
+    async def hang_up(self, unfinished: str) -> None:
+        """Send what is no whole request, and hang up in the middle of it."""
+        self._writer.write(unfinished.encode())
+        await self._writer.drain()
+        self.close()
+
     def close(self) -> None:
         """Hang up."""
         self._writer.close()

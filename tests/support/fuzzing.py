@@ -23,12 +23,14 @@ def before_load_schema(_: schemathesis.HookContext, raw_schema: dict[str, Any]) 
 
 
 @schemathesis.hook
-def before_call(_: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:  # noqa: ARG001 - a hook's
+def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:  # noqa: ARG001 - a hook's
     """Keep the rules that no schema can say, where a request keeps all that one can.
 
     `offset` and `after` exclude each other, a key is for one task alone, and a title is more than white space.
     """
-    query, headers, body = case.query or {}, case.headers or {}, case.body
+    query: Any = case.query or {}
+    headers: Any = case.headers or {}
+    body = case.body
     if all(re.fullmatch("[0-9]{1,19}", str(query.get(name))) for name in ("offset", "after")):
         del query["after"]
     if re.fullmatch(KEY, str(headers.get("Idempotency-Key", ""))):
