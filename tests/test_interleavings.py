@@ -36,7 +36,7 @@ from tests.support.tokens import token
 SETTINGS = settings(
     derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=False
 )
-IDS = {"alice": "alice-{}", "bob": "ALICE-{}", "carol": "%-{}", "dave": "alice-{} 1"}
+IDS = {"alice": "alice-{}", "bob": "alice-{} 1", "carol": "ALICE-{}", "dave": "%-{}"}
 """People, and their ids at Better Auth: a sloppy comparison takes each of them for Alice, or Alice for them."""
 PEOPLE: st.SearchStrategy[str] = st.runner().flatmap(lambda machine: st.sampled_from(machine.people))
 KEYS = st.sampled_from(["one", "two", "three"])
