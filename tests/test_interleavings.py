@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, product
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -347,21 +347,21 @@ class AmongOthers(Interleavings):
             self.nothing[kind] = refusal(self.ask_for(f"{path}/{NEVER}", person, method, body, **headers))
         return self.nothing[kind]
 
-    @rule(view=Interleavings.views, asked=ASKED)
-    def trespass(self, view: View, asked: tuple[str, Any]) -> None:
-        """All others, and a stranger, go to the owner's place: as closed as that of a user who never was."""
+    @rule(view=Interleavings.views, asked=ASKED, kind=st.integers(0, 2))
+    def trespass(self, view: View, asked: tuple[str, Any], kind: int) -> None:
+        """All, and a stranger, go to all others' places: as closed as that of a user who never was."""
         method, body = asked
         header = "if_none_match" if method == "GET" else "if_match"
-        for other in [*self.people, None]:
-            for rest, how, what, headers in [
-                (f"/{view.task_id}", method, body, {header: view.tag}),
-                ("", "POST", view.body, {"idempotency_key": view.key or "one"}),
-                (f"?limit=1&after={view.task_id + 1}", "GET", None, {}),
-            ]:
-                if other != view.person:
-                    answer = self.ask_for(self.path(self.ids[view.person]) + rest, other, how, what, **headers)
-                    assert answer.status_code == (403 if other else 401)
-                    assert refusal(answer) == self.never_been(other, how, what, where="nobody", **headers)
+        rest, how, what, headers = [
+            (f"/{view.task_id}", method, body, {header: view.tag}),
+            ("", "POST", view.body, {"idempotency_key": view.key or "one"}),
+            (f"?limit=1&after={view.task_id + 1}", "GET", None, {}),
+        ][kind]
+        for owner, other in product(self.people, [*self.people, None]):
+            if other != owner:
+                answer = self.ask_for(self.path(self.ids[owner]) + rest, other, how, what, **headers)
+                assert answer.status_code == (403 if other else 401)
+                assert refusal(answer) == self.never_been(other, how, what, where="nobody", **headers)
 
     def other_than(self, person: str, place: int) -> str:
         """Somebody else."""
