@@ -54,7 +54,7 @@ mutants: install
 	$(BIN)/python -m tests.mutants $(MUTANTS) $(SEED)
 
 # many more requests by Schemathesis than make test has time for: ten minutes (EXAMPLES per operation and phase)
-fuzz: export EXAMPLES ?= 300
+fuzz: export EXAMPLES ?= 1000
 fuzz: export SEED ?= 4711
 fuzz: install
 	$(BIN)/pytest tests/test_fuzzing.py

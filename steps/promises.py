@@ -297,7 +297,7 @@ def _(cast: Cast, reading: dict[str, Any]) -> None:
     assert alice.token
     script, folder = NODE / "read-documentation.mjs", NODE.parents[1] / "build" / "pictures"
     command = ["node", str(script), alice.service.url, alice.user_id, str(folder)]
-    run = subprocess.run(command, input=alice.token, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
+    run = subprocess.run(command, input=alice.token, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - our own
     assert (run.returncode, run.stderr) == (0, "")
     reading.update(json.loads(run.stdout))
 
