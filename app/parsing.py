@@ -73,7 +73,9 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler (its documented way to a request class of one's own)."""
         handler = super().get_route_handler()
-        parameters = {str(parameter.alias) for parameter in self.dependant.query_params}
+        # the parameters are the fields of one model
+        models = [parameter.field_info.annotation for parameter in self.dependant.query_params]
+        parameters = {name for model in models for name in getattr(model, "model_fields", ())}
 
         async def strict_handler(request: Request) -> Response:
             if request.scope["query_string"]:

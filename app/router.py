@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi import Query as Parameter
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -40,11 +40,22 @@ def _true_or_false(text: str) -> str:
 Digits = BeforeValidator(_digits)
 TaskId = Annotated[int, Path(ge=1, le=ID_MAX, description="The task's id."), Digits]
 Complete = Annotated[
-    bool, Parameter(description="Only the tasks that are, or are not, complete."), BeforeValidator(_true_or_false)
+    bool, Field(description="Only the tasks that are, or are not, complete."), BeforeValidator(_true_or_false)
 ]
-Limit = Annotated[int, Parameter(ge=1, le=LIMIT_MAX, description="How many tasks at most."), Digits]
-Offset = Annotated[int, Parameter(ge=0, le=ID_MAX, description="How many tasks to skip."), Digits]
-After = Annotated[int, Parameter(ge=1, le=ID_MAX, description="The last task of the page before."), Digits]
+Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX, description="How many tasks at most."), Digits]
+Offset = Annotated[int, Field(ge=0, le=ID_MAX, description="How many tasks to skip."), Digits]
+After = Annotated[int, Field(ge=1, le=ID_MAX, description="The last task of the page before."), Digits]
+
+
+class Listing(BaseModel):
+    """What part of the list is asked for; one model, since FastAPI takes its time over each parameter by itself."""
+
+    complete: Complete | SkipJsonSchema[None] = None
+    limit: Limit = LIMIT_DEFAULT
+    offset: Offset | SkipJsonSchema[None] = None
+    after: After | SkipJsonSchema[None] = None
+
+
 KEY = f"^[ -~]{{1,{KEY_MAX}}}$"
 
 AUTH = (errors.AuthMissing(), errors.AuthInvalid(), errors.AuthForbidden())
@@ -80,21 +91,15 @@ router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=St
 
 
 @router.get("", response_model=TaskListResponse, responses=LISTED)
-async def list_tasks(  # noqa: PLR0913, PLR0917 - a parameter is a question that can be asked
-    request: Request,
-    user: CurrentUser,
-    complete: Complete | SkipJsonSchema[None] = None,
-    limit: Limit = LIMIT_DEFAULT,
-    offset: Offset | SkipJsonSchema[None] = None,
-    after: After | SkipJsonSchema[None] = None,
-) -> Response:
+async def list_tasks(request: Request, user: CurrentUser, asked: Annotated[Listing, Parameter()]) -> Response:
     """List the user's tasks, newest first; while more remain, the `Link` header holds the next page's URL."""
-    if offset is not None and after is not None:
+    limit, offset = asked.limit, asked.offset or 0
+    if asked.offset is not None and asked.after is not None:
         raise errors.Invalid.at("query", "offset", "must not be combined with after", "conflict")
-    matching = {} if complete is None else {"complete": complete}
-    later = {} if after is None else {"after": after}
+    matching = {} if asked.complete is None else {"complete": asked.complete}
+    later = {} if asked.after is None else {"after": asked.after}
     # one more than the page holds shows whether another page follows
-    (lines,) = await _row(request, queries.list_tasks(user, limit=limit + 1, offset=offset or 0, **matching, **later))
+    (lines,) = await _row(request, queries.list_tasks(user, limit=limit + 1, offset=offset, **matching, **later))
     found = lines.split("\n") if lines else []
     page, count = found[:limit], len(found)
     if offset or later or count > limit:
