@@ -67,14 +67,14 @@ def service(cluster: Cluster, through_pgbouncer: Pooler | None) -> Iterator[Serv
 
 
 @pytest.fixture
-def database(cluster: Cluster) -> Engine:
-    """The database as a test sees it, without a task at first, and running."""
-    cluster.start()
+def database(cluster: Cluster) -> Iterator[Engine]:
+    """The database as a test sees it, without a task at first; a test that stops it leaves it to us to start again."""
     engine = cluster.engine()
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM task"))
         connection.execute(text("DELETE FROM idempotency_key"))
-    return engine
+    yield engine
+    cluster.start()
 
 
 @pytest.fixture

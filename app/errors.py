@@ -157,8 +157,8 @@ def responses(*errors: ApiError) -> dict[int | str, dict[str, Any]]:
 
 
 def _told(part: str | int) -> str | int:
-    """A part of a location as it may be told: a lone surrogate can't be sent, and a name has an end."""
-    return part.encode("utf-8", "replace").decode()[:NAME_MAX] if isinstance(part, str) else part
+    """A part of a location as it may be told: a name has an end."""
+    return part[:NAME_MAX] if isinstance(part, str) else part
 
 
 def _field(loc: Sequence[str | int]) -> str:

@@ -10,7 +10,6 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Path, Request, Response
 from fastapi import Query as Parameter
 from pydantic import BaseModel, BeforeValidator, Field
-from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from app import errors, queries
@@ -39,21 +38,26 @@ def _true_or_false(text: str) -> str:
 
 Digits = BeforeValidator(_digits)
 TaskId = Annotated[int, Path(ge=1, le=ID_MAX, description="The task's id."), Digits]
-Complete = Annotated[
-    bool, Field(description="Only the tasks that are, or are not, complete."), BeforeValidator(_true_or_false)
-]
-Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX, description="How many tasks at most."), Digits]
-Offset = Annotated[int, Field(ge=0, le=ID_MAX, description="How many tasks to skip."), Digits]
-After = Annotated[int, Field(ge=1, le=ID_MAX, description="The last task of the page before."), Digits]
+Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX), Digits]
+Offset = Annotated[int, Field(ge=0, le=ID_MAX), Digits]
+After = Annotated[int, Field(ge=1, le=ID_MAX), Digits]
+Complete = Annotated[bool, BeforeValidator(_true_or_false)]
+
+
+def _not_null(schema: dict[str, Any]) -> None:
+    """A parameter can be left out, but not be null."""
+    schema.update(schema.pop("anyOf")[0])
 
 
 class Listing(BaseModel):
     """What part of the list is asked for; one model, since FastAPI takes its time over each parameter by itself."""
 
-    complete: Complete | SkipJsonSchema[None] = None
-    limit: Limit = LIMIT_DEFAULT
-    offset: Offset | SkipJsonSchema[None] = None
-    after: After | SkipJsonSchema[None] = None
+    complete: Complete | None = Field(
+        None, description="Only the tasks that are, or are not, complete.", json_schema_extra=_not_null
+    )
+    limit: Limit = Field(LIMIT_DEFAULT, description="How many tasks at most.")
+    offset: Offset | None = Field(None, description="How many tasks to skip.", json_schema_extra=_not_null)
+    after: After | None = Field(None, description="The last task of the page before.", json_schema_extra=_not_null)
 
 
 KEY = f"^[ -~]{{1,{KEY_MAX}}}$"

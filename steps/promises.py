@@ -97,7 +97,7 @@ def _(cast: Cast) -> None:
 
 
 @given("the database is stopped")
-def _(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - the database fixture starts it for the next one
+def _(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - the database fixture starts it again afterwards
     cluster.stop()
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -180,6 +181,8 @@ def test_a_bad_body_changes_nothing(api: httpx.Client, database: Engine, method:
     answer = api.request(method, path, headers=ALICE | JSON, content=body)
     assert code(answer) == (status, "VALIDATION_ERROR")
     assert len(answer.content) < 1000
+    if status == 400:
+        assert answer.json()["detail"] == ("the body is not valid JSON" if body else "the body is empty")
     assert rows(database, "alice") == [task]
 
 
@@ -206,6 +209,17 @@ def test_only_json_is_taken_for_json(api: httpx.Client, kind: str, status: int) 
     """A page of another origin can send text/plain without asking; it must not be taken for JSON."""
     answer = api.post("/api/alice/tasks", headers=ALICE | {"content-type": kind}, content='{"title": "x"}')
     assert answer.status_code == status
+
+
+def test_a_slow_body_leaves_the_database_its_time(api: httpx.Client, service: Service) -> None:
+    """What a caller takes to send is not counted against the request's time."""
+
+    def slowly() -> Iterator[bytes]:
+        for piece in (b'{"title": ', b'"x"', b"}"):
+            yield piece
+            time.sleep(service.settings.request_timeout / 2.5)
+
+    assert api.post("/api/alice/tasks", headers=ALICE | JSON, content=slowly()).status_code == 201
 
 
 def test_the_limit_of_a_body_is_exact(api: httpx.Client) -> None:

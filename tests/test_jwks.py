@@ -81,6 +81,14 @@ def test_eddsa_may_be_on_the_other_curve(cluster: Cluster) -> None:
         assert here.status(key) == 200
 
 
+def test_a_served_key_that_is_too_short_is_not_used(cluster: Cluster, first: Key) -> None:
+    """RFC 7518, section 3.3: 2,048 bits at least."""
+    key = Key("key", "RS256", "RSA of 1,024 bits")
+    with home(cluster, first, key) as here:
+        assert here.status(first) == 200
+        assert here.status(key) == 401
+
+
 @pytest.mark.parametrize("algorithm", ["ES384", "ES256K", "RS512", "PS512"])
 def test_a_served_key_of_another_algorithm_is_not_used(cluster: Cluster, algorithm: str, first: Key) -> None:
     """Not even where Better Auth would serve it."""

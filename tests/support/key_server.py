@@ -24,6 +24,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
     "ES512": lambda: ec.generate_private_key(ec.SECP521R1()),
     "ES256K": lambda: ec.generate_private_key(ec.SECP256K1()),
+    "RSA of 1,024 bits": lambda: rsa.generate_private_key(65537, 1024),  # noqa: S505 - to be refused
     "RS256": lambda: rsa.generate_private_key(65537, 2048),
     "weak": lambda: rsa.generate_private_key(65537, 1024),  # noqa: S505 - it is
 }
