@@ -1,4 +1,4 @@
-"""Measure everything in one run, and print it: `make bench` (about ten minutes; `--quick`: two).
+"""Measure everything in one run, and print it: `make bench` (five minutes; `--quick`: one).
 
 Every figure is a whole process's, on this machine, while the load generator runs on it too: what counts is the
 ratio to the yardstick, which is loaded in turn with the service, round by round.
@@ -100,10 +100,11 @@ def fill(engine: Engine, users: int, tasks: int, prefix: str = "user") -> None:
         connection.execute(text("VACUUM ANALYZE task"))
 
 
-def write_users(engine: Engine, path: Path) -> None:
+def write_users(engine: Engine, path: Path, prefix: str = "user") -> None:
     """Write the file that the load rotates over."""
+    one_of_each = "SELECT user_id, max(id) FROM task WHERE user_id LIKE :prefix GROUP BY user_id ORDER BY random()"
     with engine.connect() as connection:
-        rows = connection.execute(text("SELECT user_id, max(id) FROM task GROUP BY user_id ORDER BY random()"))
+        rows = connection.execute(text(one_of_each), {"prefix": f"{prefix}%"})
         lines = [f"{user} {token(user, exp=int(time.time()) + 3600)} {task}" for user, task in rows]
     path.write_text("\n".join(lines))
 
@@ -130,14 +131,16 @@ def median(rounds: list[Round]) -> Round:
 
 def compare(hello: Server, service: Server, whats: list[str], connections: int, **load_with: Any) -> None:
     """Load all in turn, round by round, and print the table with the ratios to the yardstick."""
-    rounds, seconds, users = load_with["rounds"], load_with["seconds"], load_with["users"]
+    rounds, seconds = load_with["rounds"], load_with["seconds"]
+    # those who create are others than those whose lists are read, which stay as long as they are
+    users = {what: load_with["writers" if what == "create" else "users"] for what in ("hello", *whats)}
     found: dict[str, list[Round]] = {"hello": [], **{what: [] for what in whats}}
     servers = {what: hello if what == "hello" else service for what in found}
     for what, server in servers.items():
-        load(server, what, connections, 1, users)  # warm
+        load(server, what, connections, 1, users[what])  # warm
     for _ in range(rounds):
         for what, server in servers.items():
-            found[what].append(load(server, what, connections, seconds, users))
+            found[what].append(load(server, what, connections, seconds, users[what]))
     medians = {what: median(ones) for what, ones in found.items()}
     print(f"\n{connections} connections, medians of {rounds} rounds of {seconds:g} s")
     print(f"{'':8}{'req/s':>8}{'ratio':>7}{'p50 ms':>8}{'p95 ms':>8}{'p99 ms':>8}{'p95/p50':>8}{'CPU µs':>8}")
@@ -254,8 +257,10 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--connections", type=int, nargs="+", default=CONNECTIONS, help="how many at once")
     parser.add_argument("--grow", action="store_true", help="only how costs grow with the data, up to a million tasks")
-    quick, only_grow = (given := parser.parse_args()).quick, given.grow
+    given = parser.parse_args()
+    quick, only_grow = given.quick, given.grow
     if not shutil.which("wrk"):
         sys.exit("make bench needs wrk: on Debian, `apt-get install wrk`")
     random.seed(4711)
@@ -264,9 +269,10 @@ def main() -> None:
     with ExitStack() as stack:
         cluster = stack.enter_context(running_cluster())
         engine = cluster.engine()
-        fill(engine, USERS, TASKS)
-        users = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "users"
-        write_users(engine, users)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for prefix in ("user", "writer"):
+            fill(engine, USERS, TASKS, prefix)
+            write_users(engine, folder / prefix, prefix)
         uvicorn = [str(BIN / "uvicorn"), "tests.bench.hello:app", "--no-access-log", "--port", str(HELLO_PORT)]
         hello = stack.enter_context(serve(uvicorn, HELLO_PORT, "/hello"))
         live = {"ENVIRONMENT": "production", "DATABASE_URL": cluster.url, "PORT": str(SERVICE_PORT)}
@@ -274,13 +280,13 @@ def main() -> None:
         if not only_grow:
             cached = f"the service remembers {VERIFIED_MAX} verified ones"
             print(f"{USERS} users with {TASKS} tasks each, a token of each in turn; {cached}")
-            how = {"rounds": rounds, "seconds": seconds, "users": users}
-            for connections in CONNECTIONS:
+            how = {"rounds": rounds, "seconds": seconds, "users": folder / "user", "writers": folder / "writer"}
+            for connections in given.connections:
                 compare(hello, service, ["list", "fetch", "create"], connections, **how)
             print("\nwith synchronous_commit=off:", end="")
             with without_waiting_for_the_disk(engine):
                 compare(hello, service, ["create"], 16, **how)
-            pgbench(cluster, users.parent, seconds)
+            pgbench(cluster, folder, seconds)
             paced = asyncio.run(pace(service.port, 5 if quick else 30))
             p95, p99 = paced[int(len(paced) * 0.95)], paced[int(len(paced) * 0.99)]
             print(f"\none user, 100 requests a second: p50 {paced[len(paced) // 2]:.1f} p95 {p95:.1f} p99 {p99:.1f} ms")
