@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import jwt
-from fastapi import Path, Request, Security
+from fastapi import Request, Security
 from fastapi.security import HTTPBearer
 from jwt.types import Options
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -149,13 +149,9 @@ class Authentication:
 
 
 class _Bearer(HTTPBearer):
-    """Declares the scheme and the path's user to OpenAPI; Authentication has already judged both."""
+    """Declares the scheme to OpenAPI; Authentication has already judged the token and the path's user."""
 
-    async def __call__(  # type: ignore[override]  # a dependency's parameters are its own
-        self,
-        request: Request,
-        user_id: Annotated[str, Path(description="The token's user.", max_length=USER_ID_MAX)],  # noqa: ARG002
-    ) -> str:
+    async def __call__(self, request: Request) -> str:  # type: ignore[override]  # what a dependency gives is its own
         user: str = request.state.user_id
         return user
 

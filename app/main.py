@@ -88,8 +88,9 @@ def create_app(settings: Settings) -> FastAPI:
         ],
     )
     app.state.database, app.state.probe, app.state.metrics, app.state.settings = pool, probe, metrics, settings
-    # flat, where include_router would nest: the log and a 405's Allow look routes up by their path
-    app.router.routes.extend([*router.router.routes, *health.router.routes, *observability.router.routes])
+    # first, since they are looked through in order; flat, where include_router would nest: the log and a 405's
+    # Allow look routes up by their path
+    app.router.routes[:0] = [*router.router.routes, *health.router.routes, *observability.router.routes]
     document(app)
     return app
 

@@ -8,17 +8,19 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from email.message import Message
-from typing import Any, NoReturn
-from urllib.parse import parse_qsl
+from typing import Any, NoReturn, TypeVar
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
 
 from app.database import stop_clock
 from app.errors import BadRequest, Invalid, PayloadTooLarge
 
 BODY_MAX = 64 * 1024
 """Bytes."""
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class StrictRequest(Request):
@@ -73,20 +75,19 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler (its documented way to a request class of one's own)."""
         handler = super().get_route_handler()
-        # the parameters are the fields of one model
-        models = [parameter.field_info.annotation for parameter in self.dependant.query_params]
-        parameters = {name for model in models for name in getattr(model, "model_fields", ())}
+        declared = (self.openapi_extra or {}).get("parameters", [])
+        parameters = {one["name"] for one in declared if one["in"] == "query"}
 
         async def strict_handler(request: Request) -> Response:
             if request.scope["query_string"]:
-                _check_query(request.scope["query_string"], parameters)
-            return await handler(StrictRequest(request.scope, request.receive))
+                _check_query(request, parameters)
+            return await handler(StrictRequest(request.scope, request.receive) if self.body_field else request)
 
         return strict_handler
 
 
-def _check_query(query: bytes, parameters: set[str]) -> None:
-    names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
+def _check_query(request: Request, parameters: set[str]) -> None:
+    names = [name for name, _ in request.query_params.multi_items()]
     errors = [
         {"loc": ("query", name), "msg": "", "type": "extra_forbidden"}
         if name not in parameters
@@ -96,3 +97,11 @@ def _check_query(query: bytes, parameters: set[str]) -> None:
     ]
     if errors:
         raise Invalid(errors)
+
+
+def read_query(request: Request, model: type[Model]) -> Model:
+    """Return the query's parameters, which StrictRoute has checked for their names; Invalid where a value is wrong."""
+    try:
+        return model.model_validate(dict(request.query_params))
+    except ValidationError as failure:
+        raise Invalid(error | {"loc": ("query", *error["loc"])} for error in failure.errors()) from None

@@ -8,15 +8,14 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Path, Request, Response
-from fastapi import Query as Parameter
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from app import errors, queries
 from app.auth import CurrentUser
 from app.database import Pool, Query
-from app.models import ID_MAX, KEY_MAX, TITLE_MAX
-from app.parsing import StrictRoute
+from app.models import ID_MAX, KEY_MAX, TITLE_MAX, USER_ID_MAX
+from app.parsing import StrictRoute, read_query
 from app.schemas import TaskCreate, TaskListResponse, TaskPatch, TaskResponse, TaskUpdate
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 500
@@ -44,20 +43,13 @@ After = Annotated[int, Field(ge=1, le=ID_MAX), Digits]
 Complete = Annotated[bool, BeforeValidator(_true_or_false)]
 
 
-def _not_null(schema: dict[str, Any]) -> None:
-    """A parameter can be left out, but not be null."""
-    schema.update(schema.pop("anyOf")[0])
-
-
 class Listing(BaseModel):
-    """What part of the list is asked for; one model, since FastAPI takes its time over each parameter by itself."""
+    """What part of the list is asked for."""
 
-    complete: Complete | None = Field(
-        None, description="Only the tasks that are, or are not, complete.", json_schema_extra=_not_null
-    )
+    complete: Complete | None = Field(None, description="Only the tasks that are, or are not, complete.")
     limit: Limit = Field(LIMIT_DEFAULT, description="How many tasks at most.")
-    offset: Offset | None = Field(None, description="How many tasks to skip.", json_schema_extra=_not_null)
-    after: After | None = Field(None, description="The last task of the page before.", json_schema_extra=_not_null)
+    offset: Offset | None = Field(None, description="How many tasks to skip.")
+    after: After | None = Field(None, description="The last task of the page before.")
 
 
 KEY = f"^[ -~]{{1,{KEY_MAX}}}$"
@@ -71,12 +63,27 @@ WITH_BODY = (*ANY, errors.BadRequest("the body is not valid JSON"), errors.Paylo
 WITH_ID = (*ANY, errors.NotFound(), NO_ID)
 
 
+def _parameter(place: str, name: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"name": name, "in": place, "description": description, "schema": {"type": "string"} | schema}
+
+
+def _in_query(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    schema.pop("title")  # the name will do
+    # it can be left out, but not be null
+    return _parameter("query", name, description, **schema.get("anyOf", [schema])[0])
+
+
+def _declared(*parameters: dict[str, Any]) -> dict[str, Any]:
+    """Declare parameters to OpenAPI alone: for us to read them costs less than FastAPI's solving."""
+    user = _parameter("path", "user_id", "The token's user.", maxLength=USER_ID_MAX) | {"required": True}
+    return {"parameters": [user, *parameters]}
+
+
 def _header(name: str, description: str, **schema: str) -> dict[str, Any]:
-    """Declare a header to OpenAPI alone: for the handler to read it costs less than FastAPI's solving."""
-    said = {"name": name, "in": "header", "description": description, "schema": {"type": "string"} | schema}
-    return {"parameters": [said]}
+    return _declared(_parameter("header", name, description, **schema))
 
 
+PART = _declared(*[_in_query(name, **said) for name, said in Listing.model_json_schema()["properties"].items()])
 ONCE = _header(
     "Idempotency-Key", "A retry with the same key is given the first answer, and makes no task.", pattern=KEY
 )
@@ -94,9 +101,10 @@ LISTED = {200: errors.headers("Link")} | errors.responses(*ANY, TOO_MANY)
 router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictRoute)
 
 
-@router.get("", response_model=TaskListResponse, responses=LISTED)
-async def list_tasks(request: Request, user: CurrentUser, asked: Annotated[Listing, Parameter()]) -> Response:
+@router.get("", response_model=TaskListResponse, responses=LISTED, openapi_extra=PART)
+async def list_tasks(request: Request, user: CurrentUser) -> Response:
     """List the user's tasks, newest first; while more remain, the `Link` header holds the next page's URL."""
+    asked = read_query(request, Listing)
     limit, offset = asked.limit, asked.offset or 0
     if asked.offset is not None and asked.after is not None:
         raise errors.Invalid.at("query", "offset", "must not be combined with after", "conflict")
