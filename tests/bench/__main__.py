@@ -1,7 +1,9 @@
 """Measure everything in one run, and print it: `make bench` (five minutes; `--quick`: one).
 
 Every figure is a whole process's, on this machine, while the load generator runs on it too: what counts is the
-ratio to the yardstick, which is loaded in turn with the service, round by round.
+ratio to the yardstick, which is loaded in turn with the service, round by round. The servers have a core of their
+own, one after the other, and the database and the load have the rest: left to itself, the kernel puts them on the
+core where the service is at work, and lets another one idle.
 """
 
 import argparse
@@ -38,6 +40,8 @@ BIN = Path(sys.executable).parent
 USERS, TASKS = 1000, 20
 CONNECTIONS = (1, 16, 64)
 HELLO_PORT, SERVICE_PORT = 8951, 8952
+Cores = set[int] | None
+"""Where a process may run; None: where the kernel likes."""
 
 
 @dataclass
@@ -65,12 +69,25 @@ class Server:
         return float(times.user + times.system)
 
 
+def share_out() -> tuple[Cores, Cores]:
+    """One core for the server, and the rest for the database and the load; no choice where there is but one."""
+    first, *rest = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else [0]
+    return ({first}, set(rest)) if rest else (None, None)
+
+
+def keep_to(cores: Cores, pid: int) -> None:
+    """Keep a process, and what it starts from now on, to these cores."""
+    if cores:
+        os.sched_setaffinity(pid, cores)
+
+
 @contextmanager
-def serve(command: list[str], port: int, path: str, **variables: str) -> Iterator[Server]:
+def serve(command: list[str], port: int, path: str, cores: Cores = None, **variables: str) -> Iterator[Server]:
     """Run a server in a process of its own, its output thrown away."""
     env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "BETTER_AUTH_SECRET": SECRET} | variables
     with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - our own
         try:
+            keep_to(cores, process.pid)
             for _ in range(200):
                 if _answers(port, path):
                     break
@@ -259,13 +276,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--connections", type=int, nargs="+", default=CONNECTIONS, help="how many at once")
     parser.add_argument("--grow", action="store_true", help="only how costs grow with the data, up to a million tasks")
+    parser.add_argument("--unpinned", action="store_true", help="let the kernel choose each process's core")
     given = parser.parse_args()
     quick, only_grow = given.quick, given.grow
     if not shutil.which("wrk"):
         sys.exit("make bench needs wrk: on Debian, `apt-get install wrk`")
     random.seed(4711)
     rounds, seconds = (3, 1.0) if quick else (5, 3.0)
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
+    servers_core, others_cores = (None, None) if given.unpinned else share_out()
+    keep_to(others_cores, os.getpid())
+    placed = "the server on one by itself" if servers_core else "placed by the kernel"
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {placed}, {platform.machine()}")
     with ExitStack() as stack:
         cluster = stack.enter_context(running_cluster())
         engine = cluster.engine()
@@ -274,9 +295,10 @@ def main() -> None:
             fill(engine, USERS, TASKS, prefix)
             write_users(engine, folder / prefix, prefix)
         uvicorn = [str(BIN / "uvicorn"), "tests.bench.hello:app", "--no-access-log", "--port", str(HELLO_PORT)]
-        hello = stack.enter_context(serve(uvicorn, HELLO_PORT, "/hello"))
+        hello = stack.enter_context(serve(uvicorn, HELLO_PORT, "/hello", servers_core))
         live = {"ENVIRONMENT": "production", "DATABASE_URL": cluster.url, "PORT": str(SERVICE_PORT)}
-        service = stack.enter_context(serve([str(BIN / "todo-api"), "serve"], SERVICE_PORT, "/health", **live))
+        todo_api = [str(BIN / "todo-api"), "serve"]
+        service = stack.enter_context(serve(todo_api, SERVICE_PORT, "/health", servers_core, **live))
         if not only_grow:
             cached = f"the service remembers {VERIFIED_MAX} verified ones"
             print(f"{USERS} users with {TASKS} tasks each, a token of each in turn; {cached}")
