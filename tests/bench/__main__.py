@@ -228,24 +228,26 @@ def grow(engine: Engine, service: Server, sizes: list[int]) -> list[dict[str, ob
             held = connection.execute(text("SELECT count(*) FROM task")).scalar_one()
         if size > held:
             fill(engine, USERS, max(1, (size - held) // USERS), f"crowd{size}-")
-        for user in ("small1", "large1") if size == sizes[-1] else ("small1",):
-            table.append({"tasks": size, "user": user, **times_of(service, user), **statement_times_of(engine, user)})
+        users = ["small1", "large1"] if size == sizes[-1] else ["small1"]
+        statement_times = statement_times_of(engine, users)
+        for user in users:
+            table.append({"tasks": size, "user": user, **times_of(service, user), **statement_times[user]})
     return table
 
 
-def statement_times_of(engine: Engine, user: str) -> dict[str, float]:
-    """Median times of 200 runs of a page's statement and of the count's, in ms, PostgreSQL's own alone."""
-    statements = {"page's SQL": queries.list_tasks(user, limit=21), "count's SQL": queries.count_tasks(user)}
-    times = {}
+def statement_times_of(engine: Engine, users: list[str]) -> dict[str, dict[str, float]]:
+    """Median times of 200 runs of a page's statement and of the count's, in ms, PostgreSQL's own; the users in turn."""
+    pages = {user: {"page's SQL": queries.list_tasks(user, limit=21)} for user in users}
+    statements = {user: pages[user] | {"count's SQL": queries.count_tasks(user)} for user in users}
+    taken: dict[str, dict[str, list[float]]] = {user: {name: [] for name in ones} for user, ones in statements.items()}
     with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-        for name, query in statements.items():
-            taken = []
-            for _ in range(200):
-                began = time.perf_counter()
-                cursor.execute(query.sql, query.params)
-                taken.append((time.perf_counter() - began) * 1000)
-            times[name] = statistics.median(taken)
-    return times
+        for _ in range(200):
+            for user, ones in statements.items():
+                for name, query in ones.items():
+                    began = time.perf_counter()
+                    cursor.execute(query.sql, query.params)
+                    taken[user][name].append((time.perf_counter() - began) * 1000)
+    return {user: {name: statistics.median(ones) for name, ones in times.items()} for user, times in taken.items()}
 
 
 def times_of(service: Server, user: str) -> dict[str, float]:
