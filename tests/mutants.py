@@ -28,10 +28,10 @@ from cosmic_ray.work_item import MutationSpec, WorkResult
 ROOT = Path(__file__).parents[1]
 TREE = ["app", "docs", "features", "steps", "tests", "conftest.py", "pyproject.toml"]
 TESTS = {
-    "app/auth.py": ["auth", "jwks_tokens", "http", "observability"],
-    "app/errors.py": ["http", "auth", "observability", "features"],
+    "app/auth.py": ["auth", "jwks_tokens", "http", "observability", "jwks"],
+    "app/errors.py": ["http", "auth", "observability", "features", "contract"],
     "app/queries.py": ["queries", "cost", "retries", "starting_and_stopping", "features"],
-    "app/schemas.py": ["schemas", "http", "features"],
+    "app/schemas.py": ["schemas", "http", "features", "contract"],
 }
 """The tests that may kill a mutant of a file, the quickest first."""
 NOT_A_PROGRAM = "fails before the first test"

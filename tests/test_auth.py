@@ -185,6 +185,15 @@ def test_a_good_token_is_good(service: Service, make: Callable[[], str]) -> None
     assert ask(service, f"Bearer {make()}").status_code == 200
 
 
+def test_the_leeway_is_ten_seconds(service: Service) -> None:
+    """To the second, once all of it has happened within one."""
+    began, answers = 0, [0]
+    while now() != began:
+        began = now()
+        answers = [ask(service, f"Bearer {token('alice', exp=began - ago)}").status_code for ago in (9, 10)]
+    assert answers == [200, 401]
+
+
 def test_a_token_that_was_good_expires(service: Service) -> None:
     """That it is remembered makes it live no longer."""
     expiring = f"Bearer {token('alice', exp=now() - 8)}"

@@ -49,6 +49,16 @@ def test_every_statement_names_the_owner() -> None:
     assert "INSERT INTO task (user_id, " in queries.CREATE_ONCE
 
 
+def test_reads_alone_may_be_sent_again() -> None:
+    """A write whose connection died may have happened."""
+    values = {"title": "x", "description": None}
+    reads = [queries.list_tasks("alice", limit=1), queries.count_tasks("alice"), queries.fetch_task("alice", 1)]
+    creates = [queries.create_task("alice", values), queries.create_task_once("alice", values, "key", b"", 24)]
+    writes = [*creates, queries.update_task("alice", 1, values), queries.delete_task("alice", 1)]
+    assert [query.is_read for query in reads] == [True] * 3
+    assert [query.is_read for query in [*writes, *queries.delete_user("alice").values()]] == [False] * 6
+
+
 def test_no_statement_touches_anothers_task(fetch: Fetch, database: Engine) -> None:
     """Whatever Bob asks about Alice's task, by its true id."""
     task = make_task(database, user_id="alice")

@@ -117,7 +117,9 @@ def test_expired_keys_go_with_the_next_request(cast: Cast, database: Engine) -> 
     with database.begin() as connection:
         connection.execute(
             text(
-                "INSERT INTO idempotency_key SELECT owner, 'old-' || place, '', 1, '', now() - interval '25 hours'"
+                "INSERT INTO idempotency_key"
+                " SELECT owner, (ARRAY['early-', 'old-'])[1 + place % 2] || place, '', 1, '',"
+                " now() - interval '25 hours'"
                 " FROM unnest(ARRAY['alice', 'bob']) owner, generate_series(1, 150) place"
             )
         )
