@@ -273,7 +273,8 @@ def test_a_stranger_learns_nothing_of_routes(service: Service, method: str, path
 
 
 @pytest.mark.parametrize(
-    "path", ["/api", "/api/alice", "/api/alice/tasks/", "/api/alice/tasks%0A", "/api/alice/tasks/1/2"]
+    "path",
+    ["/api", "/api/", "/api/alice", "/api/bob", "/api/alice/tasks/", "/api/alice/tasks%0A", "/api/alice/tasks/1/2"],
 )
 def test_what_is_not_there_is_404_for_who_may_know(service: Service, path: str) -> None:
     """No redirect for a trailing slash either."""
