@@ -337,7 +337,7 @@ def production(service: Service) -> Iterator[Service]:
 
 def test_production_serves_the_api_over_https_alone(production: Service) -> None:
     """By what the trusted proxy says, before the token is looked at, and without a redirect."""
-    for headers in (ALICE, {}, ALICE | {"x-forwarded-proto": "http"}):
+    for headers in (ALICE, {}, *[ALICE | {"x-forwarded-proto": scheme} for scheme in ("http", "ws", "wss")]):
         answer = httpx.get(production.url + "/api/alice/tasks", headers=headers)
         contract.hold(answer)
         assert code(answer) == (403, "AUTH_FORBIDDEN")
