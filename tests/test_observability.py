@@ -139,6 +139,15 @@ def test_the_caches_can_be_watched(cluster: Cluster, database: Engine) -> None: 
     }
 
 
+def test_a_token_is_remembered_to_its_last_second(service: Service, database: Engine) -> None:  # noqa: ARG001 - running
+    """Those of the leeway too, in which each request would else verify it anew."""
+    bearer = {"authorization": f"Bearer {token('alice', exp=int(time.time()) - 5)}"}
+    before = scrape(service)[labelled("verified_token_cache_hits_total")]
+    for _ in range(3):
+        assert httpx.get(service.url + "/api/alice/tasks", headers=bearer).status_code == 200
+    assert scrape(service)[labelled("verified_token_cache_hits_total")] == before + 2
+
+
 def test_a_client_that_hung_up_is_499(service: Service, database: Engine, capsys: pytest.CaptureFixture[str]) -> None:
     """The work was done, but nobody waited for the answer."""
     task = make_task(database, user_id="alice")
