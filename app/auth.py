@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 import jwt
 from fastapi import Request, Security
@@ -89,13 +89,13 @@ class Verifier:
 
 def _user(claims: Mapping[str, Any]) -> str:
     """The `user_id` claim, or `sub`; where both are there they must agree, and no other claim is a fallback."""
-    named = [claims[name] for name in ("user_id", "sub") if name in claims]
-    if not named or any(user != named[0] for user in named) or not is_user_id(named[0]):
+    user, *others = [claims[name] for name in ("user_id", "sub") if name in claims] or [None]
+    if not is_user_id(user) or any(other != user for other in others):
         raise AuthInvalid
-    return str(named[0])
+    return user
 
 
-def is_user_id(user: object) -> bool:
+def is_user_id(user: object) -> TypeGuard[str]:
     """Whether this can be a user's id: 1 to 255 characters, printable or a space within, and no `/`."""
     return (
         isinstance(user, str)

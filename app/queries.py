@@ -120,7 +120,7 @@ def _count_sql(asked: frozenset[str]) -> str:
 
 
 @cache
-def _update_sql(fields: frozenset[str], *, unchanged: bool = False) -> str:
+def _update_sql(fields: frozenset[str], *, unchanged: bool) -> str:
     """Write only these fields: a change that another client makes to the others meanwhile is kept."""
     moment = sa.cast(sa.literal_column("'1 microsecond'"), sa.Interval)
     values: dict[str, Any] = {name: sa.bindparam(name) for name in sorted(fields)}
