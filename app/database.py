@@ -10,6 +10,7 @@ holds the interpreter's lock while it waits for the server; with a frozen server
 """
 
 import asyncio
+import os
 import re
 import select
 import socket
@@ -121,8 +122,9 @@ class Connection:
         except BaseException:
             connection.close()
             raise
-        # the socket stays the same from now on: to ask the event loop anew for each statement would be dear
-        connection._watched = connection._raw.fileno()
+        # The socket stays the same from now on: to ask the event loop anew for each statement would be dear. libpq
+        # closes it as soon as the server is gone; a number of our own is nobody else's as long as the loop watches it.
+        connection._watched = os.dup(connection._raw.fileno())
         connection._poller.register(connection._watched, select.POLLIN)
         connection._loop.add_reader(connection._watched, connection._readable)
         return connection
@@ -170,8 +172,8 @@ class Connection:
     def close(self) -> None:
         """Close the socket at once, whatever is going on."""
         if self._watched is not None:
-            # once, and before the number is free for another socket
             self._loop.remove_reader(self._watched)
+            os.close(self._watched)
             self._watched = None
         self._raw.close()
 

@@ -3,14 +3,18 @@
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import uvloop
+from psycopg2 import OperationalError
+from psycopg2.extensions import parse_dsn
 from sqlalchemy import Engine, text
 
-from app.database import Pool, Query, start_clock, stop_clock
+from app.database import Connection, Pool, Query, start_clock, stop_clock
 from app.errors import DatabaseError
 from tests.support.cluster import Cluster
 
@@ -72,7 +76,7 @@ def test_two_hundred_wait_in_order_for_eight(cluster: Cluster, watcher: Callable
             served.append(place)
 
         waiting = [asyncio.create_task(wait(place)) for place in range(200)]
-        await asyncio.sleep(0.1)
+        await asyncio.gather(*waiting[:100])
         open_now = len(watcher())
         await asyncio.gather(*waiting)
         return served, open_now
@@ -203,6 +207,45 @@ def test_a_read_is_sent_again_only_once(cluster: Cluster, database: Engine) -> N
             tries = connection.execute(text("SELECT last_value, is_called FROM tries")).one()
             connection.execute(text("DROP SEQUENCE tries"))
     assert tries.last_value <= 2
+
+
+def test_a_dead_connection_lets_go_of_no_other_socket(cluster: Cluster, database: Engine) -> None:
+    """The driver closes its socket once the server is gone; the number may then be a client's, who waits for us."""
+
+    async def outlive(descriptor: int, connection: Connection) -> bytes:
+        pairs: list[tuple[socket.socket, socket.socket]] = []
+        while descriptor not in [end.fileno() for pair in pairs for end in pair]:
+            pairs.append(socket.socketpair())
+            assert len(pairs) < 100
+        [(ours, theirs)] = [
+            (one, other) for a, b in pairs for one, other in [(a, b), (b, a)] if one.fileno() == descriptor
+        ]
+        ours.setblocking(False)
+        waiting = asyncio.create_task(asyncio.get_running_loop().sock_recv(ours, 1))
+        await asyncio.sleep(0.1)
+        connection.close()
+        theirs.send(b"!")
+        try:
+            return await asyncio.wait_for(waiting, 2)
+        finally:
+            for pair in pairs:
+                pair[0].close()
+                pair[1].close()
+
+    async def work() -> bytes:
+        connection = await Connection.open(parse_dsn(cluster.url))
+        descriptor = connection._raw.fileno()
+        asking = asyncio.create_task(connection.fetch(sleep(30)))
+        await asyncio.sleep(0.2)
+        with database.connect() as other:
+            other.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'")
+            )
+        with pytest.raises(OperationalError):
+            await asking
+        return await outlive(descriptor, connection)
+
+    assert uvloop.run(work()) == b"!"
 
 
 def test_a_frozen_server_does_not_freeze_the_loop(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
