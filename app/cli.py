@@ -23,13 +23,13 @@ from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 
 from app import queries
-from app.auth import is_user_id
-from app.database import Pool, start_clock, unreachable
-from app.embedded import postgres
-from app.errors import DatabaseError
+from app.core.auth import is_user_id
+from app.core.database import Pool, start_clock, unreachable
+from app.core.embedded import postgres
+from app.core.errors import DatabaseError
+from app.core.protocol import Protocol
+from app.core.settings import Settings, SettingsError, load
 from app.main import create_app
-from app.protocol import Protocol
-from app.settings import Settings, SettingsError, load
 
 TOKEN_SECONDS = 24 * 3600
 DELETION_SECONDS = 3600

@@ -16,13 +16,14 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from app import health, observability, router
-from app.auth import Authentication, Verifier
-from app.database import Pool
-from app.documentation import document
-from app.errors import BadRequest, ErrorBoundary, envelope, handle
-from app.observability import Metrics, Observability, log_as_json
-from app.settings import Settings, SettingsError, load
+from app import router
+from app.core import health, observability
+from app.core.auth import Authentication, Verifier
+from app.core.database import Pool
+from app.core.errors import BadRequest, ErrorBoundary, envelope, handle
+from app.core.observability import Metrics, Observability, log_as_json
+from app.core.openapi import document
+from app.core.settings import Settings, SettingsError, load
 
 ABOUT = """Each person's tasks, and nobody else's. Sign in with Better Auth and send its JWT as a bearer token."""
 
@@ -56,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         log_as_json()
         if find_spec("opentelemetry.sdk"):
-            from app.tracing import scrub_spans  # noqa: PLC0415 - an optional extra
+            from app.core.tracing import scrub_spans  # noqa: PLC0415 - an optional extra
 
             scrub_spans()
         yield

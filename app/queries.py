@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, dialect, insert
 from sqlmodel import col, select
 
-from app.database import Query
+from app.core.database import Query
 from app.models import Task
 from app.schemas import TaskCreate, TaskResponse
 

@@ -11,11 +11,12 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from app import errors, queries
-from app.auth import CurrentUser
-from app.database import Pool, Query
+from app import queries
+from app.core import errors
+from app.core.auth import CurrentUser
+from app.core.database import Pool, Query
+from app.core.requests import StrictRoute, read_query
 from app.models import ID_MAX, KEY_MAX, TITLE_MAX, USER_ID_MAX
-from app.parsing import StrictRoute, read_query
 from app.schemas import TaskCreate, TaskListResponse, TaskPatch, TaskResponse, TaskUpdate
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 500

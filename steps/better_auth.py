@@ -12,8 +12,8 @@ import pytest
 from pytest_bdd import given, parsers, then, when
 from sqlalchemy import Engine
 
-from app import jwks
-from app.errors import KeysUnavailable
+from app.core import jwks
+from app.core.errors import KeysUnavailable
 from steps.answers import has_exactly, refused, shown, titles_of
 from steps.people import has
 from steps.vocabulary import said

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from app import queries
-from app.database import Query
+from app.core.database import Query
 from tests.support.cluster import Cluster
 from tests.support.processes import Run
 

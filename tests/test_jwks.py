@@ -10,8 +10,8 @@ import httpx
 import jwt
 import pytest
 
-from app import auth, jwks
-from app.errors import AuthInvalid
+from app.core import auth, jwks
+from app.core.errors import AuthInvalid
 from tests.support.cluster import Cluster
 from tests.support.home import Home, home, unavailable
 from tests.support.key_server import HABITS, Key

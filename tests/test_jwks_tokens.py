@@ -14,7 +14,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from app import jwks
+from app.core import jwks
 from tests.support.cluster import Cluster
 from tests.support.home import Home, home
 from tests.support.key_server import Key, base64url, key_server, part

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from sqlalchemy import Engine, text
 
-from app.protocol import HEAD_MAX, PIPELINE_MAX
+from app.core.protocol import HEAD_MAX, PIPELINE_MAX
 from tests.support import contract
 from tests.support.cluster import Cluster
 from tests.support.factories import rows

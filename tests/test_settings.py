@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.settings import Settings, SettingsError, load
+from app.core.settings import Settings, SettingsError, load
 
 SECRET = "Zk3vQp9xLr7tYw2uNs5mHd8cBf4gJa6e"
 PRODUCTION = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://db/x", "BETTER_AUTH_SECRET": SECRET}

@@ -14,8 +14,8 @@ from alembic.config import Config
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from app.database import unreachable
-from app.settings import SettingsError
+from app.core.database import unreachable
+from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
 from tests.support.processes import UVICORN, Process, environment, free_port, serving, todo_api

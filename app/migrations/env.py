@@ -6,7 +6,7 @@ from sqlalchemy.engine import make_url
 from sqlmodel import SQLModel
 
 from app import models
-from app.settings import load
+from app.core.settings import load
 
 METADATA = models.Task.metadata
 assert METADATA is SQLModel.metadata  # noqa: S101 - autogenerate compares against what the models fill

@@ -29,7 +29,7 @@ import psutil
 from sqlalchemy import Engine, text
 
 from app import queries
-from app.auth import VERIFIED_MAX
+from app.core.auth import VERIFIED_MAX
 from app.router import LIMIT_DEFAULT
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.service import SECRET

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from app.cli import upgrade
-from app.database import unreachable
-from app.settings import SettingsError
+from app.core.database import unreachable
+from app.core.settings import SettingsError
 from tests.support.processes import free_port, serving
 from tests.support.tokens import token
 

@@ -12,7 +12,7 @@ import psutil
 from sqlalchemy import Engine, create_engine, make_url, pool, text
 
 from app.cli import upgrade
-from app.embedded import server_at
+from app.core.embedded import server_at
 
 
 class Cluster:

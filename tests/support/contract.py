@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import httpx
 from pydantic import BaseModel
 
-from app.errors import KeysUnavailable
+from app.core.errors import KeysUnavailable
 from app.schemas import Error, TaskListResponse, TaskResponse
 
 FILE = Path(__file__).parents[2] / "docs" / "openapi.json"

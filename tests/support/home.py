@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from app.errors import KeysUnavailable
+from app.core.errors import KeysUnavailable
 from tests.support import contract
 from tests.support.cluster import Cluster
 from tests.support.key_server import Key, KeyServer, key_server

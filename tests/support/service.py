@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import uvicorn
 from fastapi import FastAPI
 
+from app.core.settings import Settings
 from app.main import create_app
-from app.settings import Settings
 from tests.acceptance.redaction import keep_secret
 
 SECRET = keep_secret("the-tests-own-shared-secret-0123456789")

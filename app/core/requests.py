@@ -14,8 +14,8 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 
-from app.database import stop_clock
-from app.errors import BadRequest, Invalid, PayloadTooLarge
+from app.core.database import stop_clock
+from app.core.errors import BadRequest, Invalid, PayloadTooLarge
 
 BODY_MAX = 64 * 1024
 """Bytes."""

@@ -4,7 +4,7 @@ from random import getrandbits
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from app.errors import BadRequest, envelope
+from app.core.errors import BadRequest, envelope
 
 HEAD_MAX = 64 * 1024
 """Bytes of a request's line and headers, and of trailers or a chunk's extension."""

@@ -17,9 +17,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.auth import Verifier
-from app.database import Pool, start_clock
-from app.settings import Settings
+from app.core.auth import Verifier
+from app.core.database import Pool, start_clock
+from app.core.settings import Settings
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 ANSWERING = 0.1

@@ -14,8 +14,8 @@ from contextlib import suppress
 import httpx
 from jwt import PyJWK
 
-from app.database import deadline
-from app.errors import KeysUnavailable
+from app.core.database import deadline
+from app.core.errors import KeysUnavailable
 
 ALGORITHMS = ("EdDSA", "ES256", "ES512", "RS256", "PS256")
 FETCH_WITHIN = 2.0

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from app.settings import SettingsError
+from app.core.settings import SettingsError
 
 
 @contextmanager

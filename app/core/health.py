@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Request
 
-from app.database import Pool, Query, start_clock
-from app.errors import DatabaseError, DatabaseUnavailable, headers, responses
+from app.core.database import Pool, Query, start_clock
+from app.core.errors import DatabaseError, DatabaseUnavailable, headers, responses
 from app.models import Task
 
 READY_WITHIN = 1.8

@@ -10,10 +10,10 @@ from fastapi.security import HTTPBearer
 from jwt.types import Options
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import AuthForbidden, AuthInvalid, AuthMissing, NotFound
-from app.jwks import ALGORITHMS, Keys
+from app.core.errors import AuthForbidden, AuthInvalid, AuthMissing, NotFound
+from app.core.jwks import ALGORITHMS, Keys
+from app.core.settings import Settings
 from app.models import USER_ID_MAX
-from app.settings import Settings
 
 TOKEN_MAX = 8 * 1024
 """Bytes; verifying a bad token takes the longer the more there is of it."""

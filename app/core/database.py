@@ -21,8 +21,8 @@ from typing import Any, NamedTuple, Self
 import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE, parse_dsn
 
-from app.errors import DatabaseError
-from app.settings import SettingsError
+from app.core.errors import DatabaseError
+from app.core.settings import SettingsError
 
 RECONNECT_PAUSE = 0.1
 """Seconds between attempts to connect to a database that refuses: it may be starting, or waking up."""
