@@ -24,7 +24,8 @@ from sqlalchemy.exc import DBAPIError
 
 from app import queries
 from app.core.auth import is_user_id
-from app.core.database import Pool, start_clock, unreachable
+from app.core.database import Pool, unreachable
+from app.core.deadline import start_clock
 from app.core.embedded import postgres
 from app.core.errors import DatabaseError
 from app.core.protocol import Protocol

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
@@ -10,37 +9,24 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
 
-from app import router
-from app.core import health, observability
+from app import queries, router
+from app.core import health
 from app.core.auth import Authentication, Verifier
 from app.core.database import Pool
-from app.core.errors import BadRequest, ErrorBoundary, envelope, handle
-from app.core.observability import Metrics, Observability, log_as_json
+from app.core.errors import handle
+from app.core.logs import log_as_json
+from app.core.metrics import Metrics
+from app.core.metrics import router as metrics_router
+from app.core.middleware import CORS, ErrorBoundary, Observability
 from app.core.openapi import document
 from app.core.settings import Settings, SettingsError, load
 
 ABOUT = """Each person's tasks, and nobody else's. Sign in with Better Auth and send its JWT as a bearer token."""
 
 REQUEST_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID"]
-
-
-class CORS(CORSMiddleware):
-    """Starlette's, but a refused preflight is told in the envelope."""
-
-    def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer a preflight."""
-        response = super().preflight_response(request_headers)
-        if response.status_code == HTTPStatus.OK:
-            return response
-        refusal = envelope(BadRequest(bytes(response.body).decode()))
-        refusal.headers.update({"Vary": response.headers["Vary"]})
-        return refusal
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -88,10 +74,11 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(Authentication, verifier=verifier, https_only=settings.production),
         ],
     )
-    app.state.database, app.state.probe, app.state.metrics, app.state.settings = pool, probe, metrics, settings
+    app.state.database, app.state.metrics, app.state.settings = pool, metrics, settings
+    app.state.probe, app.state.readiness = probe, queries.READY
     # first, since they are looked through in order; flat, where include_router would nest: the log and a 405's
     # Allow look routes up by their path
-    app.router.routes[:0] = [*router.router.routes, *health.router.routes, *observability.router.routes]
+    app.router.routes[:0] = [*router.router.routes, *health.router.routes, *metrics_router.routes]
     document(app)
     return app
 

@@ -5,7 +5,8 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Index, LargeBinary, Text, func, text
 from sqlmodel import Field, SQLModel
 
-USER_ID_MAX = 255
+from app.core.auth import USER_ID_MAX
+
 TITLE_MAX = 200
 DESCRIPTION_MAX = 1000
 KEY_MAX = 255

@@ -22,6 +22,9 @@ Tags = list[str] | None
 """Entity tags, of which the task must have one."""
 ANY_TAG = (None, ["*"])
 
+READY = Query(f"SELECT '{Task.__tablename__}'::regclass", {}, is_read=True)
+"""Fails where the database has no table of tasks."""
+
 OWNER = sa.bindparam("owner", type_=sa.Text)
 MINE = col(Task.user_id) == OWNER
 THIS_ONE = MINE & (col(Task.id) == sa.bindparam("task_id", type_=sa.BigInteger))

@@ -13,10 +13,10 @@ from pydantic_core import PydanticCustomError
 
 from app import queries
 from app.core import errors
-from app.core.auth import CurrentUser
+from app.core.auth import USER_ID_MAX, CurrentUser
 from app.core.database import Pool, Query
 from app.core.requests import StrictRoute, read_query
-from app.models import ID_MAX, KEY_MAX, TITLE_MAX, USER_ID_MAX
+from app.models import ID_MAX, KEY_MAX, TITLE_MAX
 from app.schemas import TaskCreate, TaskListResponse, TaskPatch, TaskResponse, TaskUpdate
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 500

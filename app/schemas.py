@@ -1,7 +1,6 @@
 """What goes in and out of the API (spec: Schemas); limits come from the models."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -90,32 +89,3 @@ class TaskListResponse(BaseModel):
 
     tasks: list[TaskResponse]
     count: int = Field(examples=[1], description="How many tasks match the filter in all, on this page or another.")
-
-
-class ErrorCode(StrEnum):
-    """What a program can tell errors apart by."""
-
-    AUTH_MISSING = "AUTH_MISSING"
-    AUTH_INVALID = "AUTH_INVALID"
-    AUTH_FORBIDDEN = "AUTH_FORBIDDEN"
-    VALIDATION_ERROR = "VALIDATION_ERROR"
-    NOT_FOUND = "NOT_FOUND"
-    DATABASE_ERROR = "DATABASE_ERROR"
-    INTERNAL_ERROR = "INTERNAL_ERROR"
-
-
-class FieldError(BaseModel):
-    """One thing that is wrong with a request."""
-
-    loc: list[str | int] = Field(description="Where: `body`, `query`, `path` or `header`, then the field.")
-    msg: str
-    type: str
-
-
-class Error(BaseModel):
-    """The one envelope of every error."""
-
-    detail: str = Field(description="One sentence that can be shown to a person as it is.")
-    error_code: ErrorCode
-    timestamp: datetime
-    errors: list[FieldError] | None = Field(None, description="Validation failures only.")

@@ -14,7 +14,8 @@ from psycopg2 import OperationalError
 from psycopg2.extensions import parse_dsn
 from sqlalchemy import Engine, text
 
-from app.core.database import Connection, Pool, Query, start_clock, stop_clock
+from app.core.database import Connection, Pool, Query
+from app.core.deadline import start_clock, stop_clock
 from app.core.errors import DatabaseError
 from tests.support.cluster import Cluster
 

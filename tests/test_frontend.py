@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from app.schemas import ErrorCode
+from app.core.errors import ErrorCode
 from steps.retries import mute, until
 from tests import guide
 from tests.support.better_auth import NODE, BetterAuth, running_better_auth

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from app import queries
-from app.core.database import Pool, Query, start_clock
+from app.core.database import Pool, Query
+from app.core.deadline import start_clock
 from app.core.errors import DatabaseError
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows

@@ -15,12 +15,12 @@ import re
 import select
 import socket
 from collections.abc import Mapping
-from contextvars import ContextVar
 from typing import Any, NamedTuple, Self
 
 import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE, parse_dsn
 
+from app.core.deadline import deadline
 from app.core.errors import DatabaseError
 from app.core.settings import SettingsError
 
@@ -44,23 +44,6 @@ WRONG = {
     "support SSL|certificate|channel binding": "the server does not agree to its sslmode or channel_binding",
 }
 """What libpq says where waiting won't help, and what we say: its own words may hold a part of the password."""
-
-_deadline: ContextVar[float] = ContextVar("deadline")
-
-
-def start_clock(seconds: float) -> None:
-    """Give every query of this task, from now on, `seconds` in all."""
-    _deadline.set(asyncio.get_running_loop().time() + seconds)
-
-
-def stop_clock(seconds: float) -> None:
-    """Leave out `seconds` that went by waiting for the caller, not for us."""
-    _deadline.set(_deadline.get() + seconds)
-
-
-def deadline() -> float:
-    """When this task's seconds are over, on the event loop's clock."""
-    return _deadline.get()
 
 
 def _dsn(url: str) -> dict[str, Any]:
@@ -200,7 +183,7 @@ class Pool:
         write has happened is then unknown, so a write is never sent twice.
         """
         try:
-            async with asyncio.timeout_at(_deadline.get()), self._places:
+            async with asyncio.timeout_at(deadline()), self._places:
                 self.in_use += 1
                 try:
                     return await self._run(query)

@@ -4,16 +4,16 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, ClassVar, Self
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from app.schemas import Error, ErrorCode
+from starlette.types import Scope
 
 MESSAGES = {
     "missing": "is required",
@@ -34,6 +34,35 @@ HEADERS = {
     "X-Request-ID": "What the log calls this request: the caller's own reference, or a new one.",
 }
 """The headers of answers that the documentation describes."""
+
+
+class ErrorCode(StrEnum):
+    """What a program can tell errors apart by."""
+
+    AUTH_MISSING = "AUTH_MISSING"
+    AUTH_INVALID = "AUTH_INVALID"
+    AUTH_FORBIDDEN = "AUTH_FORBIDDEN"
+    VALIDATION_ERROR = "VALIDATION_ERROR"
+    NOT_FOUND = "NOT_FOUND"
+    DATABASE_ERROR = "DATABASE_ERROR"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong with a request."""
+
+    loc: list[str | int] = Field(description="Where: `body`, `query`, `path` or `header`, then the field.")
+    msg: str
+    type: str
+
+
+class Error(BaseModel):
+    """The one envelope of every error."""
+
+    detail: str = Field(description="One sentence that can be shown to a person as it is.")
+    error_code: ErrorCode
+    timestamp: datetime
+    errors: list[FieldError] | None = Field(None, description="Validation failures only.")
 
 
 class ApiError(HTTPException):
@@ -210,22 +239,3 @@ def envelope(error: ApiError) -> Response:
 def _body(error: ApiError, timestamp: str) -> dict[str, Any]:
     body = {"detail": error.detail, "error_code": error.code, "timestamp": timestamp}
     return body | ({"errors": error.errors} if error.errors is not None else {})
-
-
-class ErrorBoundary:
-    """Turns what is raised further in, before and after routing, into the envelope.
-
-    It stands inside the layers that add headers, so that a 500, too, has its request id and can be
-    read across origins; Starlette's own last handler would stand outside of them.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application; once an answer has begun, the server refuses a second one and hangs up."""
-        try:
-            await self.app(scope, receive, send)
-        except Exception as exception:
-            response = await handle(Request(scope), exception)
-            await response(scope, receive, send)

@@ -2,16 +2,12 @@
 
 from fastapi import APIRouter, Request
 
-from app.core.database import Pool, Query, start_clock
+from app.core.database import Pool
+from app.core.deadline import start_clock
 from app.core.errors import DatabaseError, DatabaseUnavailable, headers, responses
-from app.models import Task
 
 READY_WITHIN = 1.8
 """Seconds; a balancer is answered within two."""
-PROBE = Query(f"SELECT '{Task.__tablename__}'::regclass", {}, is_read=True)
-"""Fails where the database has no such table."""
-
-
 OK = {"status": "ok"}
 WELL = headers() | {"content": {"application/json": {"example": OK}}}
 router = APIRouter(tags=["health"])
@@ -29,7 +25,7 @@ async def ready(request: Request) -> dict[str, str]:
     start_clock(READY_WITHIN)
     probe: Pool = request.app.state.probe
     try:
-        await probe.fetch(PROBE)
+        await probe.fetch(request.app.state.readiness)
     except DatabaseError as failure:
         raise DatabaseUnavailable from failure
     return OK

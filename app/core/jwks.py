@@ -14,7 +14,7 @@ from contextlib import suppress
 import httpx
 from jwt import PyJWK
 
-from app.core.database import deadline
+from app.core.deadline import deadline
 from app.core.errors import KeysUnavailable
 
 ALGORITHMS = ("EdDSA", "ES256", "ES512", "RS256", "PS256")

@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 
-from app.core.database import stop_clock
+from app.core.deadline import stop_clock
 from app.core.errors import BadRequest, Invalid, PayloadTooLarge
 
 BODY_MAX = 64 * 1024

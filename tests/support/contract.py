@@ -10,8 +10,8 @@ from urllib.parse import unquote
 import httpx
 from pydantic import BaseModel
 
-from app.core.errors import KeysUnavailable
-from app.schemas import Error, TaskListResponse, TaskResponse
+from app.core.errors import Error, KeysUnavailable
+from app.schemas import TaskListResponse, TaskResponse
 
 FILE = Path(__file__).parents[2] / "docs" / "openapi.json"
 DOCUMENT: dict[str, Any] = json.loads(FILE.read_text("utf-8"))

@@ -1,0 +1,60 @@
+"""The metrics, in Prometheus's text format, and where they are served."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from app.core.auth import Verifier
+from app.core.database import Pool
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Metrics:
+    """The application's metrics; labels stay few: a route's template, never a path or a user."""
+
+    def __init__(self, pool: Pool, verifier: Verifier) -> None:
+        self.registry = CollectorRegistry()
+        labels = ["method", "endpoint", "status"]
+        self._seconds = Histogram(
+            "http_request_duration_seconds", "Time to answer", labels, registry=self.registry, buckets=BUCKETS
+        )
+        self._requests = Counter("http_requests", "Requests", labels, registry=self.registry)
+        self._errors = Counter("http_errors", "Errors, by code", [*labels, "error_code"], registry=self.registry)
+        self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self._pool, self._verifier = pool, verifier
+        self.registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """Tell the figures that are read only when they are asked for."""
+        yield GaugeMetricFamily("database_pool_size", "Connections that the pool may have", self._pool.size)
+        yield GaugeMetricFamily("database_connections_idle", "Connections that nobody uses", self._pool.idle)
+        taken = "Places taken by a statement or by connecting"
+        yield GaugeMetricFamily("database_connections_in_use", taken, self._pool.in_use)
+        for name, cache in {"verified_token": self._verifier, "key": self._verifier.keys}.items():
+            if cache:
+                yield CounterMetricFamily(f"{name}_cache_hits", "Look-ups that found it", cache.hits)
+                yield CounterMetricFamily(f"{name}_cache_misses", "Look-ups that did not", cache.misses)
+
+    def count(self, method: str, endpoint: str, status: int, error_code: str | None, seconds: float) -> None:
+        """Count one request; finding a labelled child is dear, so each is found once."""
+        key = (method, endpoint, status)
+        if key not in self._children:
+            self._children[key] = (self._requests.labels(*key), self._seconds.labels(*key))
+        requests, duration = self._children[key]
+        requests.inc()
+        duration.observe(seconds)
+        if error_code:
+            self._errors.labels(*key, error_code).inc()
+
+
+router = APIRouter()
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """Tell the metrics in Prometheus's text format."""
+    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,132 @@
+"""The layers around the routes: request id, clock, log line and metrics; CORS; the boundary that catches errors."""
+
+import re
+import time
+from http import HTTPStatus
+from random import getrandbits
+from typing import Any
+
+from fastapi import Request, Response
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.deadline import start_clock
+from app.core.errors import BadRequest, envelope, handle
+from app.core.logs import trace, write_line
+from app.core.metrics import Metrics
+from app.core.settings import Settings
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+ANSWERING = 0.1
+"""The share of the request's time that is kept for the answer, after the database was given up."""
+HUNG_UP = 499
+"""The status in the log where the client did not wait for its answer (nginx's number; RFC 9110 has none)."""
+API_HEADERS = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]
+HSTS = (b"strict-transport-security", b"max-age=31536000")
+
+
+class Observability:
+    """The outermost layer: what it adds, every answer carries, and what it writes, every request leaves."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+        self.app = app
+        self._metrics = metrics
+        self._seconds = settings.request_timeout * (1 - ANSWERING)
+        self._always = [HSTS] if settings.production else []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Start the request's clock, run the application and note what came of it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        start_clock(self._seconds)
+        request_id = _request_id(scope)
+        headers = [(b"x-request-id", request_id), *self._always]
+        if scope["path"].startswith("/api/"):
+            headers += API_HEADERS
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = HUNG_UP if _hung_up(receive) else message["status"]
+                message["headers"] = [*message["headers"], *headers]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        finally:
+            seconds, state, endpoint = time.perf_counter() - began, scope["state"], _endpoint(scope)
+            error_code, exception = state.get("error_code"), state.get("exception")
+            self._metrics.count(scope["method"], endpoint or "none", status, error_code, seconds)
+            write_line(
+                request_id=request_id.decode(),
+                user_id=state.get("user_id"),
+                method=scope["method"],
+                endpoint=endpoint,
+                status=status,
+                duration_ms=round(seconds * 1000, 2),
+                **({"error_code": error_code} if error_code else {}),
+                **({"exception": trace(exception)} if exception else {}),
+            )
+
+
+def _hung_up(receive: Receive) -> bool:
+    """Whether the client is gone: then the server tells so at once, and else it would wait, which we don't."""
+    asking: Any = receive()
+    try:
+        asking.send(None)
+    except StopIteration as told:
+        return bool(told.value["type"] == "http.disconnect")
+    asking.close()
+    return False
+
+
+def _request_id(scope: Scope) -> bytes:
+    """The caller's own id where it can do no harm in a log, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return b"%032x" % getrandbits(128)
+
+
+def _endpoint(scope: Scope) -> str | None:
+    """The route's template; a request that was refused before routing is matched here."""
+    if "route" in scope:
+        return str(scope["route"].path)
+    return next((route.path for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE), None)
+
+
+class ErrorBoundary:
+    """Turns what is raised further in, before and after routing, into the envelope.
+
+    It stands inside the layers that add headers, so that a 500, too, has its request id and can be
+    read across origins; Starlette's own last handler would stand outside of them.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application; once an answer has begun, the server refuses a second one and hangs up."""
+        try:
+            await self.app(scope, receive, send)
+        except Exception as exception:
+            response = await handle(Request(scope), exception)
+            await response(scope, receive, send)
+
+
+class CORS(CORSMiddleware):
+    """Starlette's, but a refused preflight is told in the envelope."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Answer a preflight."""
+        response = super().preflight_response(request_headers)
+        if response.status_code == HTTPStatus.OK:
+            return response
+        refusal = envelope(BadRequest(bytes(response.body).decode()))
+        refusal.headers.update({"Vary": response.headers["Vary"]})
+        return refusal
