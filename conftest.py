@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
+from app.core.settings import Settings
 from app.main import create_app
 from tests.support import pooler
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.people import Cast
 from tests.support.pooler import Pooler
-from tests.support.processes import Run, postgres_of
-from tests.support.service import Service, running_service, settings_for
+from tests.support.processes import Run, postgres_of, service_process
+from tests.support.service import RunService, Service, running_service, service_in_process, settings_for
 
 pytest_plugins = [
     "pytester",
@@ -36,7 +37,8 @@ def pytest_acceptance_endpoints() -> list[tuple[str, str]]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the scenarios run on the kind of database that Neon's pooled endpoint is."""
+    """Let the scenarios meet the service, or its database, in another way."""
+    parser.addoption("--live", action="store_true", help="call a running `todo-api serve` over HTTP")
     parser.addoption("--through-pgbouncer", action="store_true", help="put PgBouncer before the service's database")
 
 
@@ -59,28 +61,44 @@ def through_pgbouncer(request: pytest.FixtureRequest, cluster: Cluster) -> Itera
 
 
 @pytest.fixture(scope="session")
-def service(cluster: Cluster, through_pgbouncer: Pooler | None) -> Iterator[Service]:
-    """The service, on that database."""
-    database = through_pgbouncer or cluster
-    with running_service(settings_for(database.url)) as service:
+def settings(cluster: Cluster, through_pgbouncer: Pooler | None) -> Settings:
+    """The service's settings, with that database."""
+    return settings_for((through_pgbouncer or cluster).url)
+
+
+@pytest.fixture(scope="session")
+def run_service(request: pytest.FixtureRequest) -> RunService:
+    """How the scenarios' service is run: in this process, or as `todo-api serve`."""
+    return service_process if request.config.getoption("live") else service_in_process
+
+
+@pytest.fixture(scope="session")
+def scenario_service(run_service: RunService, settings: Settings) -> Iterator[Service]:
+    """The service of the scenarios."""
+    with run_service(settings) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def service(settings: Settings) -> Iterator[Service]:
+    """The service behind a socket, for what needs one."""
+    with running_service(settings) as service:
         yield service
 
 
 @pytest.fixture
 def database(cluster: Cluster) -> Iterator[Engine]:
     """The database as a test sees it, without a task at first; a test that stops it leaves it to us to start again."""
-    engine = cluster.engine()
-    with engine.begin() as connection:
-        connection.execute(text("DELETE FROM task"))
-        connection.execute(text("DELETE FROM idempotency_key"))
-    yield engine
+    with cluster.engine.begin() as connection:
+        connection.execute(text("DELETE FROM task; DELETE FROM idempotency_key"))
+    yield cluster.engine
     cluster.start()
 
 
 @pytest.fixture
-def cast(service: Service, database: Engine) -> Cast:  # noqa: ARG001 - a scenario starts without tasks
+def cast(scenario_service: Service, database: Engine) -> Cast:  # noqa: ARG001 - a scenario starts without tasks
     """Everybody in the scenario."""
-    return Cast(service)
+    return Cast(scenario_service)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urljoin
 
 import httpx
 import jwt
@@ -214,8 +213,8 @@ def reading() -> dict[str, Any]:
 
 
 @when("a developer reads the documentation")
-def _(service: Service, pages: dict[str, httpx.Response]) -> None:
-    pages["contract"] = attach(httpx.get(service.url + "/openapi.json"))
+def _(scenario_service: Service, pages: dict[str, httpx.Response]) -> None:
+    pages["contract"] = attach(scenario_service.http.get("/openapi.json"))
 
 
 def operation(pages: dict[str, httpx.Response], action: str) -> Any:
@@ -269,20 +268,20 @@ def _(pages: dict[str, httpx.Response], action: str, ends: str) -> None:
 
 
 @when(said("a developer opens {page}"))
-def _(service: Service, pages: dict[str, httpx.Response], page: str) -> None:
-    pages["opened"] = attach(httpx.get(service.url + page))
+def _(scenario_service: Service, pages: dict[str, httpx.Response], page: str) -> None:
+    pages["opened"] = attach(scenario_service.http.get(page))
 
 
 @then("the page shows, and every part of it comes from the service itself")
-def _(pages: dict[str, httpx.Response]) -> None:
+def _(scenario_service: Service, pages: dict[str, httpx.Response]) -> None:
     opened = pages["opened"]
     assert opened.status_code == 200
     parts = re.findall(r'(?:src|href)="([^"]+)"', opened.text)
     assert len(parts) >= 2
     for part in parts:
-        place = urljoin(str(opened.url), part)
-        assert httpx.URL(place).host == opened.url.host
-        assert attach(httpx.get(place)).status_code == 200
+        place = opened.url.join(part)
+        assert place.host == opened.url.host
+        assert attach(scenario_service.http.get(place)).status_code == 200
     assert "/openapi.json" in opened.text
     policy = dict(one.split(maxsplit=1) for one in opened.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
@@ -292,11 +291,11 @@ def _(pages: dict[str, httpx.Response]) -> None:
 
 
 @when("a developer reads both pages where nothing else can be reached, and creates and lists tasks there as Alice")
-def _(cast: Cast, reading: dict[str, Any]) -> None:
+def _(cast: Cast, service: Service, reading: dict[str, Any]) -> None:
     alice = cast("Alice")
     assert alice.token
     script, folder = NODE / "read-documentation.mjs", NODE.parents[1] / "build" / "pictures"
-    command = ["node", str(script), alice.service.url, alice.user_id, str(folder)]
+    command = ["node", str(script), service.url, alice.user_id, str(folder)]
     run = subprocess.run(command, input=alice.token, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - our own
     assert (run.returncode, run.stderr) == (0, "")
     reading.update(json.loads(run.stdout))
@@ -388,7 +387,7 @@ def _(cast: Cast, count: int) -> None:
 def create(service: Service, bearer: str | None, title: str) -> httpx.Response:
     """Create a task for Alice apart from what she remembers, since many do it at once."""
     headers = {"authorization": f"Bearer {bearer}"}
-    answer = attach(httpx.post(f"{service.url}/api/alice/tasks", json={"title": title}, headers=headers, timeout=30))
+    answer = attach(service.http.post("/api/alice/tasks", json={"title": title}, headers=headers))
     contract.hold(answer)
     return answer
 
@@ -409,13 +408,13 @@ def _(database: Engine, count: int) -> None:
 def _(cast: Cast, database: Engine) -> None:
     alice = cast("Alice")
     (task,) = alice.tasks.values()
-    url = alice.service.url + alice.tasks_path(task)
+    path = alice.tasks_path(task)
     headers = {"authorization": f"Bearer {alice.token}"}
     changes = [{"title": "Buy oat milk"}, {"complete": True}]
     with database.connect() as lock, ThreadPoolExecutor(2) as devices:
         # both are under way before either can be written
         lock.execute(text("SELECT 1 FROM task WHERE id = :id FOR UPDATE"), {"id": task["id"]})
-        sent = [devices.submit(httpx.patch, url, json=change, headers=headers, timeout=30) for change in changes]
+        sent = [devices.submit(alice.service.http.patch, path, json=change, headers=headers) for change in changes]
         time.sleep(0.3)
         assert not any(answer.done() for answer in sent)
         lock.rollback()

@@ -18,7 +18,7 @@ from tests.support import contract
 from tests.support.cluster import Cluster
 from tests.support.factories import rows
 from tests.support.people import Cast, Person, path_to
-from tests.support.service import running_service
+from tests.support.service import RunService
 
 KEY = "Idempotency-Key"
 MARKS: dict[str, list[tuple[str, str | bytes]]] = {
@@ -51,7 +51,7 @@ def send(person: Person, title: str, mark: str) -> httpx.Response:
 def apart(person: Person, method: str, path: str, headers: dict[str, str], body: Any) -> httpx.Response:
     """Ask apart from what the person remembers, since many do it at once."""
     signed_in = {"authorization": f"Bearer {person.token}"}
-    answer = httpx.request(method, person.service.url + path, json=body, headers=signed_in | headers, timeout=30)
+    answer = person.service.http.request(method, path, json=body, headers=signed_in | headers)
     contract.hold(answer)
     return answer
 
@@ -129,9 +129,9 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 @given("the service has been restarted")
-def _(cast: Cast, stack: ExitStack) -> None:
+def _(cast: Cast, stack: ExitStack, run_service: RunService) -> None:
     alice = cast("Alice")
-    alice.service = stack.enter_context(running_service(alice.service.settings))
+    alice.service = stack.enter_context(run_service(alice.service.settings))
 
 
 @given("a day has passed")

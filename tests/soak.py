@@ -158,7 +158,7 @@ class Soak:
 
     def _kill(self) -> None:
         theirs = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'todo-api'"
-        with self._cluster.engine().connect() as connection:
+        with self._cluster.engine.connect() as connection:
             connection.execute(text(theirs))
 
 

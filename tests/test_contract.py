@@ -95,6 +95,7 @@ def test_every_documented_answer_is_really_given(  # noqa: PLR0913, PLR0917 - an
     if name == UNREACHABLE:
         cluster.stop()
     if name == UNEXPECTED:
+        assert open_to_both.app
         monkeypatch.setitem(open_to_both.app.state._state, "database", None)
     answer = httpx.request(method, url, timeout=30, **request)
     contract.hold(answer)

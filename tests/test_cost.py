@@ -19,7 +19,7 @@ from tests.support.processes import Run
 @pytest.fixture(scope="module")
 def crowded(cluster: Cluster) -> Iterator[Engine]:
     """A table of a hundred thousand tasks of a thousand users."""
-    engine = cluster.engine()
+    engine = cluster.engine
     fill = (
         "INSERT INTO task (user_id, title) SELECT 'user' || u, 'Task ' || t"
         " FROM generate_series(1, 100) t, generate_series(1, 1000) u"

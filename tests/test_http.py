@@ -310,6 +310,7 @@ def test_an_unexpected_failure_is_generic_readable_and_traced(
         async def fail() -> None:
             raise RuntimeError("hunter" + str(1 + 1))
 
+        assert broken.app
         broken.app.add_api_route("/broken", fail)
 
         answer = httpx.get(broken.url + "/broken", headers={"origin": ORIGIN, "x-request-id": "find-me"})

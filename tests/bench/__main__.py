@@ -291,7 +291,7 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {placed}, {platform.machine()}")
     with ExitStack() as stack:
         cluster = stack.enter_context(running_cluster())
-        engine = cluster.engine()
+        engine = cluster.engine
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for prefix in ("user", "writer"):
             fill(engine, USERS, TASKS, prefix)

@@ -9,22 +9,36 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import Engine, create_engine, make_url, pool, text
+from sqlalchemy import URL, create_engine, make_url, text
 
 from app.cli import upgrade
 from app.core.embedded import server_at
 
 
 class Cluster:
-    """A running server with the service's tables."""
+    """A running server with the service's tables.
+
+    It does not wait for the disk: a killed process loses nothing that it has handed to the kernel, and what a power
+    cut loses can't be shown here either way.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._server: Any = server_at(folder)
+        self._server.ensure_pgdata_inited()
+        with (folder / "postgresql.conf").open("a") as configuration:
+            configuration.write("fsync = off\nfull_page_writes = off\n")
         self._server.start()
+        self._disturbed = False
         self.url: str = self._server.get_uri()
         self.noticed: Callable[[], None] = lambda: None
         """Waits until whoever stands before the server has noticed that it is back."""
         upgrade(self.url)
+        self.engine = create_engine(self._driver_url, pool_pre_ping=True)
+        """How a test connects: with SQLAlchemy, apart from the service."""
+
+    @property
+    def _driver_url(self) -> URL:
+        return make_url(self.url).set(drivername="postgresql+psycopg2")
 
     @property
     def bin(self) -> Path:
@@ -41,20 +55,19 @@ class Cluster:
         """The postmaster's process id."""
         return int(self._server.get_pid())
 
-    def engine(self) -> Engine:
-        """Connect as a test does: with SQLAlchemy, apart from the service, and anew each time."""
-        return create_engine(make_url(self.url).set(drivername="postgresql+psycopg2"), poolclass=pool.NullPool)
-
     def stop(self) -> None:
         """Shut the server down in order."""
         self.thaw()
+        self._disturbed = True
         self._server.stop()
 
     def start(self) -> None:
         """Start it again, on the same data, or let a frozen one go on; a running one is left alone."""
-        self.thaw()
-        self._server.start()
-        self.noticed()
+        if self._disturbed:
+            self.thaw()
+            self._server.start()
+            self.noticed()
+            self._disturbed = False
 
     def crash(self) -> None:
         """Kill every process of the server, as a power cut does."""
@@ -71,6 +84,7 @@ class Cluster:
 
     def _signal(self, number: signal.Signals) -> list[psutil.Process]:
         """Send a signal to the postmaster, so that it starts nothing new, and then to its children."""
+        self._disturbed = True
         with suppress(psutil.NoSuchProcess):
             postmaster = psutil.Process(self.pid)
             postmaster.send_signal(number)
@@ -88,7 +102,7 @@ class Cluster:
 
     def log_statements(self) -> None:
         """From now on write down each statement, after the name of the application that sent it."""
-        with self.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("ALTER SYSTEM SET log_statement = 'all'"))
             connection.execute(text("ALTER SYSTEM SET log_line_prefix = '%a|'"))
             connection.execute(text("SELECT pg_reload_conf()"))
@@ -103,5 +117,6 @@ def running_cluster() -> Iterator[Cluster]:
     try:
         yield cluster
     finally:
+        cluster.engine.dispose()
         cluster.stop()
         shutil.rmtree(folder)

@@ -42,7 +42,7 @@ class Person:
         """Send a request, hold the answer against the contract and remember it."""
         signed_in = [("authorization", f"Bearer {self.token}")] if self.token else []
         sent = [*signed_in, *(headers.items() if isinstance(headers, dict) else headers or [])]
-        self._answer = attach(httpx.request(method, self.service.url + path, headers=sent, timeout=30, **request))
+        self._answer = attach(self.service.http.request(method, path, headers=sent, **request))
         contract.hold(self._answer)
         return self._answer
 

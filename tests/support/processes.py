@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.support.service import SECRET
+from app.core.settings import Settings
+from tests.support.service import SECRET, Service
 
 TODO_API = [str(Path(sys.executable).parent / "todo-api")]
 UVICORN = [str(Path(sys.executable).parent / "uvicorn"), "app.main:app"]
@@ -130,6 +132,18 @@ def serving(folder: Path, database_url: str, **settings: str) -> Iterator[Proces
         assert process.wait() == 0, process.log.read_text()
     finally:
         process.kill()
+
+
+@contextmanager
+def service_process(settings: Settings) -> Iterator[Service]:
+    """The service on a database of its caller's, in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="todo-api-") as name:
+        timeout = f"{settings.request_timeout:g}"
+        with (
+            serving(Path(name), settings.url, REQUEST_TIMEOUT=timeout) as process,
+            httpx.Client(base_url=process.url, timeout=30) as client,
+        ):
+            yield Service(client, settings, log=process.log)
 
 
 def postgres_of(folder: Path) -> list[psutil.Process]:

@@ -1,15 +1,19 @@
-"""The service as people meet it: uvicorn, a socket, HTTP."""
+"""The service as the tests meet it: in this process, or behind a socket as `todo-api serve` runs it."""
 
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+import httpx
 import uvicorn
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
+from app.core.protocol import Protocol
 from app.core.settings import Settings
 from app.main import create_app
 from tests.acceptance.redaction import keep_secret
@@ -22,9 +26,18 @@ ORIGIN = "http://localhost:3000"
 class Service:
     """A running service."""
 
-    url: str
+    http: httpx.Client
+    """Calls it; of paths, the service's address comes before them."""
     settings: Settings
-    app: FastAPI
+    app: FastAPI | None = None
+    """The application, where it runs in this process."""
+    log: Path | None = None
+    """Where it writes its log, where it is a process of its own."""
+
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at the end."""
+        return str(self.http.base_url).rstrip("/")
 
 
 def settings_for(database_url: str, **others: object) -> Settings:
@@ -33,12 +46,26 @@ def settings_for(database_url: str, **others: object) -> Settings:
     return Settings(_env_file=None, **chosen)  # type: ignore[arg-type]  # one dict for fields of many types
 
 
+RunService = Callable[[Settings], AbstractContextManager[Service]]
+"""A way to run the service: in this process, or in one of its own."""
+
+
+@contextmanager
+def service_in_process(settings: Settings) -> Iterator[Service]:
+    """Call the application through FastAPI's TestClient, without a socket."""
+    app = create_app(settings)
+    # what the application raises is answered with a 500, as by a server
+    client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+    with client:
+        yield Service(client, settings, app)
+
+
 @contextmanager
 def running_service(settings: Settings) -> Iterator[Service]:
-    """Serve on a free port of this machine."""
+    """Serve on a free port of this machine, as `todo-api serve` does."""
     listener = socket.create_server(("127.0.0.1", 0))
     app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app, http=Protocol, access_log=False, log_level="warning"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     while not server.started:
@@ -46,7 +73,8 @@ def running_service(settings: Settings) -> Iterator[Service]:
             raise RuntimeError("the service did not start")
         time.sleep(0.01)
     try:
-        yield Service(f"http://127.0.0.1:{listener.getsockname()[1]}", settings, app)
+        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30) as client:
+            yield Service(client, settings, app)
     finally:
         server.should_exit = True
         thread.join(timeout=15)
