@@ -1,7 +1,6 @@
 """The steps about what a request leaves in the log."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from pytest_bdd import then, when
@@ -9,8 +8,9 @@ from pytest_bdd import then, when
 from steps.inputs import SECRET
 from steps.promises import ENDS
 from steps.vocabulary import said
-from tests.support.log import logged
+from tests.support.log import Log
 from tests.support.people import Cast
+from tests.support.service import Service
 from tests.support.tokens import token
 
 TASKS, ONE_TASK = "/api/{user_id}/tasks", "/api/{user_id}/tasks/{task_id}"
@@ -28,28 +28,31 @@ FORGED = token("alice", secret="mallory-" * 8)
 
 
 @pytest.fixture
-def traces(capsys: pytest.CaptureFixture[str]) -> Iterator[dict[str, str]]:
+def log(scenario_service: Service, capsys: pytest.CaptureFixture[str]) -> Log:
+    """The service's log, from the scenario's start."""
+    return Log(capsys, scenario_service.log)
+
+
+@pytest.fixture
+def traces() -> dict[str, str]:
     """What the request was, and what the log has since."""
-    yield {"endpoint": TASKS}
-    capsys.readouterr()
+    return {"endpoint": TASKS}
 
 
 @when(said("{who:Person} asks for {what} with a secret in all that she sends"))
-def _(cast: Cast, traces: dict[str, str], capsys: pytest.CaptureFixture[str], who: str, what: str) -> None:
+def _(cast: Cast, log: Log, traces: dict[str, str], who: str, what: str) -> None:
     method, path, body, traces["endpoint"] = ASKED[what]
-    capsys.readouterr()
     headers = {"content-type": "application/json", "user-agent": SECRET, "x-request-id": f"{SECRET}/x"}
     cast(who).ask(method, path, content=body, headers=headers)
-    traces["log"] = logged(capsys)
+    traces["log"] = log.read()
 
 
 @when("Mallory asks for Alice's list with a forged token")
-def _(cast: Cast, traces: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def _(cast: Cast, log: Log, traces: dict[str, str]) -> None:
     mallory = cast("Mallory")
     mallory.token = FORGED
-    capsys.readouterr()
     mallory.ask("GET", cast("Alice").tasks_path())
-    traces["log"] = logged(capsys)
+    traces["log"] = log.read()
 
 
 @then(said("exactly one line in the log tells of it: that it was {whom}, what it was and that it ended in {end}"))

@@ -1,6 +1,7 @@
 """The service's log, as a test reads it."""
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -8,10 +9,33 @@ PATIENCE = 5
 """Seconds."""
 
 
+class Log:
+    """What the service writes from now on: to this process's stdout, or to a file of its own."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], file: Path | None = None) -> None:
+        self._capsys, self._file = capsys, file
+        self._position = 0
+        self._new()
+
+    def _new(self) -> str:
+        if self._file is None:
+            return self._capsys.readouterr().out
+        with self._file.open() as log:
+            log.seek(self._position)
+            text = log.read()
+            self._position = log.tell()
+        return text
+
+    def read(self, lines: int = 1) -> str:
+        """Return what is new, once it has so many lines: each is written just after its answer was sent."""
+        text, end = "", time.monotonic() + PATIENCE
+        while (text := text + self._new()).count("\n") < lines and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.05)  # one line too many would come by now
+        return text + self._new()
+
+
 def logged(capsys: pytest.CaptureFixture[str], lines: int = 1) -> str:
-    """Read what was logged since, once it has so many lines: each is written just after its answer was sent."""
-    text, end = "", time.monotonic() + PATIENCE
-    while (text := text + capsys.readouterr().out).count("\n") < lines and time.monotonic() < end:
-        time.sleep(0.01)
-    time.sleep(0.05)  # one line too many would come by now
-    return text + capsys.readouterr().out
+    """Return what was logged in this process since its output was last read, once it has so many lines."""
+    before = capsys.readouterr().out
+    return before + Log(capsys).read(max(0, lines - before.count("\n")))
