@@ -1,12 +1,16 @@
 # make run and make test do everything on a fresh machine; they need Python 3.11 or newer and make.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # `everywhere` lets no scenario off whose tool is missing
 ACCEPTANCE ?= here
+# more than cores, since some tests wait; one PostgreSQL for each
+WORKERS ?= 3
+PARALLEL = -n $(WORKERS) --dist loadgroup
 PAGE := build/living-documentation.html
 
-.PHONY: run install node test docs look lint contract lines lock bench faults pooled mutants fuzz soak
+.PHONY: run install install-check node test check docs lint contract lines lock bench faults live pooled mutants fuzz soak
 
 run: install
 	@exec $(BIN)/todo-api serve
@@ -16,8 +20,15 @@ install: .venv/installed
 .venv/installed: requirements-dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes -r requirements-dev.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# what the later tiers need beside that: the fuzzer and the mutants' tool
+install-check: .venv/installed-check
+
+.venv/installed-check: .venv/installed requirements-check.txt
+	$(PIP) --require-hashes -r requirements-check.txt
 	@touch $@
 
 # what some scenarios and the documentation's page take from npm; without it they say what is missing
@@ -27,37 +38,45 @@ tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
 	npm ci --prefix tests/node --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# every scenario, and what proves the app: two minutes on two cores
 test: install lint
-	$(BIN)/pytest --cov --acceptance=$(ACCEPTANCE) $(PYTEST)
+	$(BIN)/pytest $(PARALLEL) --cov --acceptance=$(ACCEPTANCE) $(PYTEST)
+
+# what CI runs: nothing let off, the page in a browser, the gate's own tests, and every scenario over HTTP and PgBouncer
+check: install-check node
+	$(MAKE) --no-print-directory test ACCEPTANCE=everywhere PYTEST=--living-documentation=$(PAGE)
+	node tests/node/look-at-page.mjs $(PAGE) build/pictures
+	$(BIN)/pytest $(PARALLEL) tests/check tests/acceptance/tests
+	$(MAKE) --no-print-directory live pooled faults
 
 # the living documentation, and the Cucumber Messages beside it
 docs: install
 	-@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node; fi
-	$(BIN)/pytest --cov --cov-report= --acceptance=$(ACCEPTANCE) --living-documentation=$(PAGE)
+	$(BIN)/pytest $(PARALLEL) --cov --cov-report= --acceptance=$(ACCEPTANCE) --living-documentation=$(PAGE)
 
-# opens it in Chromium as a stakeholder does, at two widths, without a network; pictures go to build/pictures
-look:
-	node tests/node/look-at-page.mjs $(PAGE) build/pictures
-
-# what takes minutes: the database stopped, frozen, killed, half-open, asleep, and 200 clients for a minute
-faults: install
-	$(BIN)/pytest tests/faults/database.py tests/faults/neon.py tests/faults/load.py
+# every scenario again, by a running `todo-api serve` over HTTP
+live: install
+	$(BIN)/pytest $(PARALLEL) --live tests/test_features.py
 
 # every scenario again with PgBouncer between the service and its database, and what can be told from that
 pooled: install
 	$(BIN)/pytest --through-pgbouncer tests/test_features.py tests/faults/after_the_scenarios.py
 
+# what takes minutes: the database stopped, frozen, killed, half-open, asleep, and 200 clients for a minute
+faults: install
+	$(BIN)/pytest tests/faults/database.py tests/faults/neon.py tests/faults/load.py
+
 # which mutants of auth, errors, queries and schemas the tests let live: a sample, half an hour
 MUTANTS ?= 150
 SEED ?= 4711
-mutants: install
+mutants: install-check
 	$(BIN)/python -m tests.mutants $(MUTANTS) $(SEED)
 
-# many more requests by Schemathesis than make test has time for: ten minutes (EXAMPLES per operation and phase)
+# many more requests by Schemathesis than make check has time for: ten minutes (EXAMPLES per operation and phase)
 fuzz: export EXAMPLES ?= 1000
 fuzz: export SEED ?= 4711
-fuzz: install
-	$(BIN)/pytest tests/test_fuzzing.py
+fuzz: install-check
+	$(BIN)/pytest tests/check/test_fuzzing.py
 
 # half an hour of mixed load and faults, and what the service holds afterwards (MINUTES=4 for a short form)
 MINUTES ?= 30
@@ -82,6 +101,8 @@ lines: install
 	@$(BIN)/python tests/count_lines.py
 
 # needs uv; the locks record hashes and no addresses
+LOCK = uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header
 lock:
-	uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header pyproject.toml -o requirements.txt
-	uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header --all-extras -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(LOCK) pyproject.toml -o requirements.txt
+	$(LOCK) --extra=embedded --extra=telemetry --extra=dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(LOCK) --all-extras -c requirements-dev.txt pyproject.toml -o requirements-check.txt

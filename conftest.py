@@ -18,7 +18,7 @@ from tests.support.service import RunService, Service, running_service, service_
 
 pytest_plugins = [
     "pytester",
-    "tests.support.suite",
+    "tests.acceptance.tests.suite",
     "tests.acceptance.plugin",
     "steps.people",
     "steps.tasks",

@@ -20,6 +20,8 @@ from tests.support.factories import rows
 from tests.support.processes import Process, serving
 from tests.support.tokens import token
 
+pytestmark = pytest.mark.xdist_group("raw HTTP")  # one service for all of them
+
 DESCRIPTORS, POOL = 256, 5
 """What the process may have open, and how much of that may be connections to the database."""
 MEBIBYTE = 2**20

@@ -185,8 +185,8 @@ def test_a_duplicate_waits_for_the_first_one(alice: Person, database: Engine) ->
             {"body": b'{"title":"Buy milk"}', "answer": '{"updated_at": "then"}'},
         )
         waiting = phone.submit(
-            httpx.post,
-            alice.service.url + alice.tasks_path(),
+            alice.service.http.post,
+            alice.tasks_path(),
             json={"title": "Buy milk"},
             headers={KEY: "one", "authorization": f"Bearer {alice.token}"},
         )
@@ -317,7 +317,7 @@ def test_pages_of_the_frontend_may_use_the_headers(alice: Person) -> None:
         "access-control-request-method": "PATCH",
         "access-control-request-headers": "idempotency-key, if-match, if-none-match",
     }
-    allowed = httpx.options(alice.service.url + alice.tasks_path(1), headers=asked)
+    allowed = alice.service.http.options(alice.tasks_path(1), headers=asked)
     assert allowed.status_code == 200
     exposed = alice.ask("GET", alice.tasks_path(), headers={"origin": ORIGIN}).headers["access-control-expose-headers"]
     assert "ETag" in exposed.split(", ")

@@ -18,7 +18,7 @@ from app.core.database import unreachable
 from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
-from tests.support.processes import UVICORN, Process, environment, free_port, serving, todo_api
+from tests.support.processes import TODO_API, UVICORN, Process, Run, environment, free_port, serving, todo_api
 from tests.support.service import SECRET
 from tests.support.tokens import token
 
@@ -219,11 +219,11 @@ def empty(cluster: Cluster, database: Engine) -> Iterator[str]:
         connection.execute(text("DROP DATABASE second WITH (FORCE)"))
 
 
-def test_migrations_that_start_together_take_turns(empty: str, tmp_path: Path) -> None:
+def test_migrations_that_start_together_take_turns(empty: str, tmp_path: Path, serve: Callable[..., Run]) -> None:
     """Each of four processes ends well, and the tables are there once."""
-    with ThreadPoolExecutor(4) as threads:
-        ended = list(threads.map(lambda _: todo_api(tmp_path, "migrate", DATABASE_URL=empty), range(4)))
-    assert [(one.returncode, one.stderr) for one in ended] == [(0, "")] * 4
+    runs = [serve(tmp_path, [*TODO_API, "migrate"], DATABASE_URL=empty) for _ in range(4)]
+    ended = [(run.process.communicate(timeout=30)[1], run.process.returncode) for run in runs]
+    assert ended == [("", 0)] * 4
     with serving(tmp_path, empty) as service:
         assert httpx.get(service.url + "/health/ready").status_code == 200
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.acceptance.definitions import definitions, key_of
-from tests.support.suite import FEATURE, STEPS, Suite
+from tests.acceptance.tests.suite import FEATURE, STEPS, Suite
 
 PASSED = pytest.ExitCode.OK
 FAILED = pytest.ExitCode.TESTS_FAILED

@@ -6,7 +6,7 @@ import pytest
 
 from tests.acceptance.catalogue import Bar
 from tests.acceptance.coverage import judge
-from tests.support.suite import Suite
+from tests.acceptance.tests.suite import Suite
 
 BAR = Bar(least=80, whole=("house/door.py",))
 ENDPOINTS = [("GET", "/houses/{house}"), ("GET", "/houses"), ("POST", "/houses")]

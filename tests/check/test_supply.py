@@ -11,10 +11,15 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DEPTRY = [str(Path(sys.executable).parent / "deptry"), "--no-ansi"]
-LOCKS = {"requirements.txt": (), "requirements-dev.txt": tuple(PROJECT["optional-dependencies"])}
+EXTRAS = tuple(PROJECT["optional-dependencies"])
+LOCKS = {
+    "requirements.txt": (),
+    "requirements-dev.txt": tuple(extra for extra in EXTRAS if extra != "check"),
+    "requirements-check.txt": EXTRAS,
+}
 """Which extras each lock is for."""
 
 
@@ -62,14 +67,15 @@ def test_a_lock_is_hashed_complete_and_minimal(name: str) -> None:
 
 
 def test_tests_run_on_what_is_shipped() -> None:
-    """The same versions in both locks, and no address in either."""
-    shipped, tested = (locked(name) for name in LOCKS)
-    assert {name: str(tested.get(name)) for name in shipped} == {name: str(pin) for name, pin in shipped.items()}
+    """The same versions in each lock, and no address in any."""
+    shipped, *others = (locked(name) for name in LOCKS)
+    for tested in others:
+        assert {name: str(tested.get(name)) for name in shipped} == {name: str(pin) for name, pin in shipped.items()}
     for name in LOCKS:
         assert "://" not in (ROOT / name).read_text()
 
 
-@pytest.mark.parametrize("scope", [["."], ["app", "--optional-dependencies-dev-groups", "dev"]])
+@pytest.mark.parametrize("scope", [["."], ["app", "--optional-dependencies-dev-groups", "dev,check"]])
 def test_no_dependency_is_unused_missing_or_out_of_place(scope: list[str]) -> None:
     """All that is declared is imported somewhere, what the app imports is no tool of development's: deptry decides."""
     ended = subprocess.run([*DEPTRY, *scope], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own

@@ -20,7 +20,7 @@ from tests.support.frontend import SOURCES, build
 from tests.support.processes import free_port
 from tests.support.service import ORIGIN, running_service, settings_for
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONTRACT = ROOT / "docs/openapi.json"
 PICTURES = ROOT / "build/pictures"
 ROUTE = "/api/{user_id}/tasks"

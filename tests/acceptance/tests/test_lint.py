@@ -7,7 +7,7 @@ import pytest
 from tests.acceptance.catalogue import Catalogue
 from tests.acceptance.lint import lint
 from tests.acceptance.specification import Specification
-from tests.support.suite import FEATURE, ROOT, Suite
+from tests.acceptance.tests.suite import FEATURE, ROOT, Suite
 
 FILE = "features/greeting_guests.feature"
 SCENARIO = FEATURE[FEATURE.index("    Scenario: A guest") : FEATURE.index("\n    @AC-001\n    Scenario Outline")]

@@ -14,7 +14,7 @@ from tests.support.fuzzing import USER
 from tests.support.processes import serving
 from tests.support.tokens import token
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCHEMATHESIS = str(Path(sys.executable).parent / "schemathesis")
 EXAMPLES, SEED = os.environ.get("EXAMPLES", "10"), os.environ.get("SEED", "4711")
 """How many requests for each operation and phase (`make fuzz` wants more), and which."""

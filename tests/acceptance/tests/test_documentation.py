@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.acceptance.tests.suite import FEATURE, ROOT, STEPS, Suite
 from tests.support.service import SECRET, Service
-from tests.support.suite import FEATURE, ROOT, STEPS, Suite
 
 NODE = ROOT / "tests" / "node"
 SCHEMA = NODE / "node_modules" / "@cucumber" / "messages" / "messages.schema.json"
