@@ -1,450 +1,420 @@
-"""The key cache: fetched when needed, never hammered, and known keys go on whatever the auth server does."""
+"""The key cache: fetched when needed, never hammered, and known keys go on whatever the auth server does.
+
+Tokens are judged by the application's verifier against a real key server. What a caller is told over HTTP is the
+same for all of them, and stands at the end.
+"""
 
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
 import jwt
 import pytest
 
 from app.core import auth, jwks
-from app.core.errors import AuthInvalid
+from app.core.errors import AuthInvalid, KeysUnavailable
+from tests.support import contract
 from tests.support.cluster import Cluster
-from tests.support.home import Home, home, unavailable
-from tests.support.key_server import HABITS, Key
-from tests.support.service import Service, settings_for
+from tests.support.home import Home, Verdict, home
+from tests.support.key_server import HABITS, Key, key_server
+from tests.support.service import service_in_process, settings_for
 from tests.support.tokens import token
 
+FIRST, SECOND, MALLORYS = Key("first"), Key("second"), Key("bogus")
 BAD_HABITS = sorted(HABITS.keys() - {"serve", "serve slowly"})
-QUICK = 0.9
-"""Seconds within which an answer has not waited for any fetch that hangs, nor out the pause of a second."""
+LONGEST_REFUSAL = jwks.PAUSE_MAX
+"""Seconds for which bogus key ids can keep a rotated key out."""
+STALE_MAX = jwks.REFRESH + jwks.FETCH_WITHIN
+"""Seconds for which a withdrawn key may go on."""
 
 
-@pytest.fixture(scope="module")
-def first() -> Key:
-    """The key that is known from the start."""
-    return Key("first")
-
-
-@pytest.fixture(scope="module")
-def second() -> Key:
-    """The key that comes by rotation."""
-    return Key("second")
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All pauses between fetches are a tenth of what they are in production, in the same proportion."""
+    for name in ("PAUSE_MIN", "PAUSE_MAX", "WAIT_MAX"):
+        monkeypatch.setattr(jwks, name, getattr(jwks, name) / 10)
 
 
 @pytest.fixture
-def at_home(cluster: Cluster, first: Key) -> Iterator[Home]:
-    """Both, with the first key served."""
-    with home(cluster, first) as here:
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unknown key ids are looked for one after another."""
+    monkeypatch.setattr(jwks, "PAUSE_MIN", 0.001)
+    monkeypatch.setattr(jwks, "PAUSE_MAX", 0.001)
+
+
+@pytest.fixture
+def at_home() -> Iterator[Home]:
+    """A verifier and a server of the first key."""
+    with home(FIRST) as here:
         yield here
 
 
 @pytest.fixture
-def known(at_home: Home, first: Key) -> Home:
+def known(at_home: Home) -> Home:
     """The same, and the first key has been fetched."""
-    assert at_home.status(first) == 200
+    assert at_home.judge_new(FIRST) == "alice"
     return at_home
 
 
-def bogus(here: Home, count: int, *, clients: int) -> list[httpx.Response]:
-    """Send tokens of Mallory's, each with another key id, and return the answers."""
-    mallory = Key("bogus")
-    tokens = [here.token(mallory, headers={"kid": f"bogus-{place}"}) for place in range(count)]
+def bogus(here: Home, count: int) -> list[str]:
+    """Tokens of Mallory's, each with another key id."""
+    return [here.token(MALLORYS, headers={"kid": f"bogus-{place}"}) for place in range(count)]
 
-    def send(some: list[str]) -> list[httpx.Response]:
-        return [here.ask(one) for one in some]
 
-    with ThreadPoolExecutor(clients) as pool:
-        return [
-            answer for answers in pool.map(send, [tokens[n::clients] for n in range(clients)]) for answer in answers
-        ]
+def wait_for(here: Home, happened: Callable[[], bool], seconds: float = 5) -> None:
+    """Let time pass until it has happened."""
+    until = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < until
+        here.sleep(0.01)
 
 
 # Which keys
 
-
-@pytest.mark.parametrize("algorithm", jwks.ALGORITHMS)
-def test_a_token_under_each_of_better_auths_algorithms_is_good(cluster: Cluster, algorithm: str) -> None:
-    """EdDSA, ES256, ES512, RS256 and PS256."""
-    key = Key("key", algorithm)
-    with home(cluster, key) as here:
-        assert here.status(key) == 200
-
-
-def test_eddsa_may_be_on_the_other_curve(cluster: Cluster) -> None:
-    """Better Auth offers Ed448 too."""
-    key = Key("key", "EdDSA", "Ed448")
-    with home(cluster, key) as here:
-        assert here.status(key) == 200
-
-
-def test_a_served_key_that_is_too_short_is_not_used(cluster: Cluster, first: Key) -> None:
-    """RFC 7518, section 3.3: 2,048 bits at least."""
-    key = Key("key", "RS256", "RSA of 1,024 bits")
-    with home(cluster, first, key) as here:
-        assert here.status(first) == 200
-        assert here.status(key) == 401
+USED = [*(Key(name, name) for name in jwks.ALGORITHMS), Key("Ed448", "EdDSA", "Ed448")]
+NOT_USED = [
+    Key("too short", "RS256", "RSA of 1,024 bits"),  # RFC 7518, section 3.3: 2,048 at least
+    *(Key(name, name) for name in ("ES384", "ES256K", "RS512", "PS512")),
+]
+ODD: list[Any] = [
+    {"alg": "none", "kty": "OKP"},
+    {"alg": ["EdDSA"], "kty": "OKP"},
+    {"alg": "EdDSA", "kty": "OKP", "crv": "Ed25519", "x": 5},
+    {"alg": "EdDSA", "kty": "OKP", "crv": "Ed25519", "x": "AAAA"},
+    {"alg": "RS256", "kty": "RSA", "n": "", "e": ""},
+    {"kty": "oct", "alg": "HS256", "k": "c2VjcmV0"},
+]
 
 
-@pytest.mark.parametrize("algorithm", ["ES384", "ES256K", "RS512", "PS512"])
-def test_a_served_key_of_another_algorithm_is_not_used(cluster: Cluster, algorithm: str, first: Key) -> None:
-    """Not even where Better Auth would serve it."""
-    key = Key("key", algorithm)
-    with home(cluster, first, key) as here:
-        assert here.status(first) == 200
-        assert here.status(key) == 401
-        # nor as what it says it is not
-        here.server.keys[1]["alg"] = "EdDSA"
-        assert here.status(key) == 401
+@pytest.mark.usefixtures("no_pauses")
+def test_of_a_set_of_all_kinds_better_auths_own_are_used() -> None:
+    """A key that can't be read, may not be used or says what it is not is left out, and costs no other."""
+    odd = [entry | {"kid": f"odd {place}"} for place, entry in enumerate(ODD)]
+    mislabelled = [key.public | {"alg": "EdDSA", "kid": f"mislabelled {key.key_id}"} for key in NOT_USED]
+    with home() as here:
+        here.server.keys = [None, *odd, *(key.public for key in NOT_USED), *mislabelled, *(key.public for key in USED)]
+        assert [here.judge_new(key) for key in USED] == ["alice"] * len(USED)
+        for key in NOT_USED:
+            assert here.judge_new(key) is AuthInvalid, key
+            assert here.judge_new(key, headers={"kid": f"mislabelled {key.key_id}"}) is AuthInvalid, key
+        for entry in odd:
+            assert here.judge_new(FIRST, headers={"kid": entry["kid"]}) is AuthInvalid, entry
 
 
-def test_a_weak_key_is_not_used(cluster: Cluster, first: Key) -> None:
-    """A 1,024-bit RSA key."""
-    key = Key("weak", "RS256", "weak")
-    with home(cluster, first, key) as here:
-        assert here.status(key) == 401
-
-
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {"alg": "none", "kty": "OKP"},
-        {"alg": ["EdDSA"], "kty": "OKP"},
-        {"alg": "EdDSA", "kty": "OKP", "crv": "Ed25519", "x": 5},
-        {"alg": "EdDSA", "kty": "OKP", "crv": "Ed25519", "x": "AAAA"},
-        {"alg": "RS256", "kty": "RSA", "n": "", "e": ""},
-        {"kty": "oct", "alg": "HS256", "k": "c2VjcmV0"},
-        None,
-    ],
-)
-def test_an_odd_key_does_not_cost_the_others(cluster: Cluster, first: Key, odd: Any) -> None:
-    """One that can't be read, or may not be used, is left out."""
-    with home(cluster, first) as here:
-        here.server.keys.insert(0, odd and odd | {"kid": "odd"})
-        assert here.status(first) == 200
-        assert here.status(first, headers={"kid": "odd"}) == 401
-
-
-@pytest.mark.parametrize("key_id", [None, 5, ["first"]])
-def test_a_key_without_a_proper_id_is_not_used(cluster: Cluster, first: Key, key_id: Any) -> None:
+@pytest.mark.usefixtures("no_pauses")
+def test_a_key_without_a_proper_id_is_not_used() -> None:
     """A token names its key by a text."""
-    with home(cluster) as here:
-        here.server.keys = [first.public | {"kid": key_id}, Key("other").public]
-        assert here.status(first) == 401
-        assert here.status(first, headers={"kid": None}) == 401
+    with home(SECOND) as here:
+        here.server.keys += [FIRST.public | {"kid": key_id} for key_id in (None, 5, ["first"], "")]
+        for key_id in ("first", None, "None", "5", ""):
+            assert here.judge_new(FIRST, headers={"kid": key_id}) is AuthInvalid, key_id
 
 
 # Which tokens
 
 
-def test_each_token_is_judged_by_one_mode(cluster: Cluster, first: Key) -> None:
+def test_each_token_is_judged_by_one_mode(at_home: Home) -> None:
     """Both are configured, and the algorithm chooses; the secret's tokens name no origin, and cause no fetch."""
-    with home(cluster, first) as here:
-        assert here.ask(token("alice")).status_code == 200
-        assert here.ask(token("alice", headers={"kid": "first"})).status_code == 200
+    assert at_home.judge(token("alice")) == "alice"
+    assert at_home.judge(token("alice", headers={"kid": "first"})) == "alice"
+    assert at_home.server.fetches == 0
+    assert at_home.judge_new(FIRST) == "alice"
+
+
+def test_without_a_mode_its_tokens_are_not_good() -> None:
+    """A token of one mode is nothing where only the other is configured; an empty secret is never the key."""
+    with home(FIRST, better_auth_secret=None) as here:
+        assert here.judge(token("alice")) is AuthInvalid
         assert here.server.fetches == 0
-        assert here.status(first) == 200
+        assert here.judge_new(FIRST) == "alice"
+    with home(FIRST, better_auth_url=None) as here:
+        assert here.judge_new(FIRST) is AuthInvalid
+        assert here.judge(token("alice")) == "alice"
+    with home(FIRST, better_auth_url=None, better_auth_secret=None) as here:
+        assert here.judge_new(FIRST) is here.judge(token("alice")) is AuthInvalid
 
 
-def test_without_a_mode_its_tokens_are_not_good(cluster: Cluster, service: Service, first: Key) -> None:
-    """A token of one mode is nothing where only the other is configured."""
-    with home(cluster, first, better_auth_secret=None) as here:
-        assert here.ask(token("alice")).status_code == 401
-        assert here.server.fetches == 0
-        assert here.status(first) == 200
-        here.service = service
-        assert here.status(first) == 401
-
-
-def test_issuer_and_audience_are_the_urls_origin(cluster: Cluster, first: Key) -> None:
+def test_issuer_and_audience_are_the_urls_origin() -> None:
     """The URL may have a path; the tokens don't, and the keys are behind it."""
-    with home(cluster, first, path="/app/") as here:
-        assert here.status(first) == 200
+    with home(FIRST, path="/app/") as here:
+        assert here.judge_new(FIRST) == "alice"
         assert here.server.paths == ["/app/api/auth/jwks"]
-        assert here.status(first, aud=["x", here.server.url]) == 200
+        assert here.judge_new(FIRST, aud=["x", here.server.url]) == "alice"
         for other in (None, "https://evil.example", here.server.url + "/", here.server.url + "/app", ""):
-            assert here.status(first, iss=other) == 401, other
-            assert here.status(first, aud=other) == 401, other
+            assert here.judge_new(FIRST, iss=other) is AuthInvalid, other
+            assert here.judge_new(FIRST, aud=other) is AuthInvalid, other
 
 
-def test_issuer_and_audience_may_be_configured(cluster: Cluster, first: Key) -> None:
-    """Then the origin is nothing any more."""
-    with home(cluster, first, jwt_issuer="todo", jwt_audience="api") as here:
-        assert here.status(first, iss="todo", aud="api") == 200
-        assert here.status(first) == here.status(first, iss="todo") == here.status(first, aud="api") == 401
-        assert here.ask(token("alice", iss="todo", aud="api")).status_code == 200
-        assert here.ask(token("alice")).status_code == 401
+def test_issuer_and_audience_may_be_configured() -> None:
+    """Then the origin is nothing any more, and the secret's tokens must name them too."""
+    ours: dict[str, Any] = {"iss": "todo", "aud": "api"}
+    elsewhere: list[dict[str, Any]] = [{}, {"iss": "todo"}, {"aud": "api"}, ours | {"iss": "x"}, ours | {"aud": "x"}]
+    with home(FIRST, jwt_issuer="todo", jwt_audience="api") as here:
+        assert here.judge_new(FIRST, **ours) == here.judge(token("alice", **ours)) == "alice"
+        assert here.judge(token("alice", iss="todo", aud=["x", "api"])) == "alice"
+        for other in elsewhere:
+            assert here.judge_new(FIRST, **other) is here.judge(token("alice", **other)) is AuthInvalid, other
 
 
 # Rotation
 
 
-def test_a_rotated_key_is_good_at_its_first_use(known: Home, first: Key, second: Key) -> None:
+def test_a_rotated_key_is_good_at_its_first_use(known: Home) -> None:
     """And the old one, still served, too."""
-    known.server.serve(first, second)
-    assert known.status(second) == known.status(first) == 200
+    known.server.serve(FIRST, SECOND)
+    assert known.judge_new(SECOND) == known.judge_new(FIRST) == "alice"
     third = Key("third")
-    known.server.serve(second, third)
-    assert known.status(third) == 200
+    known.server.serve(SECOND, third)
+    assert known.judge_new(third) == "alice"
     assert known.server.fetches == 3
 
 
-def test_many_who_need_a_key_cause_one_fetch(known: Home, second: Key) -> None:
+def test_many_who_need_a_key_cause_one_fetch(known: Home) -> None:
     """It is awaited by all."""
-    known.server.serve(second)
+    known.server.serve(SECOND)
     known.server.habit = "serve slowly"
-    tokens = [known.token(second, number=number) for number in range(40)]
-    with ThreadPoolExecutor(len(tokens)) as pool:
-        assert {answer.status_code for answer in pool.map(known.ask, tokens)} == {200}
+    tokens = [known.token(SECOND, number=number) for number in range(40)]
+    assert known.judge_all(tokens) == ["alice"] * 40
     assert known.server.fetches == 2
 
 
-def test_a_fetch_under_way_does_not_condemn_a_key_that_came_after_it(known: Home, first: Key, second: Key) -> None:
+def test_a_fetch_under_way_does_not_condemn_a_key_that_came_after_it(known: Home) -> None:
     """What was served before the question doesn't answer it."""
     known.server.habit = "serve slowly"
-    with ThreadPoolExecutor(2) as pool:
-        mallory = pool.submit(bogus, known, 1, clients=1)
-        while known.server.fetches < 2:
-            time.sleep(0.01)
-        time.sleep(0.2)
-        known.server.keys = [first.public, second.public]
-        assert known.status(second) == 200
-        assert [answer.status_code for answer in mallory.result()] == [401]
+    mallory = known.start(bogus(known, 1))
+    wait_for(known, lambda: known.server.fetches == 2)
+    known.server.serve(FIRST, SECOND)
+    assert known.judge_new(SECOND) == "alice"
+    assert [known.run(one) for one in mallory] == [AuthInvalid]
 
 
-def test_a_withdrawn_key_is_refused(known: Home, first: Key, second: Key) -> None:
-    """By the next fetch, and with it the tokens that were verified before; nobody needs to ask for that."""
-    good = known.token(first)
-    assert known.ask(good).status_code == 200
-    known.server.serve(second)
-    assert known.ask(good).status_code == 200
-    assert known.status(second) == 200  # this fetches
-    assert known.ask(good).status_code == 401
+def test_a_withdrawn_key_is_refused(known: Home) -> None:
+    """By the next fetch, and with it the tokens that were verified before."""
+    good = known.token(FIRST)
+    assert known.judge(good) == "alice"
+    known.server.serve(SECOND)
+    assert known.judge(good) == "alice"
+    assert known.judge_new(SECOND) == "alice"  # this fetches
+    assert known.judge(good) is AuthInvalid
 
 
-def test_keys_are_fetched_again_without_being_asked_for(
-    cluster: Cluster, first: Key, second: Key, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """So a withdrawn key is refused after half a minute at most, here a part of a second."""
-    assert jwks.REFRESH + jwks.FETCH_WITHIN <= 30
-    monkeypatch.setattr(jwks, "REFRESH", 0.3)
-    monkeypatch.setattr(jwks, "PAUSE_MAX", 0.2)
-    with home(cluster, first) as here:
-        good = here.token(first)
-        assert here.ask(good).status_code == 200
-        here.server.serve(second)
-        wait_for(lambda: here.server.fetches >= 3)
-        assert here.ask(good).status_code == here.status(first) == 401
+@pytest.mark.usefixtures("no_pauses")
+def test_keys_are_fetched_again_without_being_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a withdrawn key is refused after half a minute at most, though nobody comes with a new one."""
+    assert STALE_MAX <= 30
+    monkeypatch.setattr(jwks, "REFRESH", 0.05)
+    with home(FIRST) as here:
+        good = here.token(FIRST)
+        assert here.judge(good) == "alice"
+        here.server.habit = "a 500"
+        wait_for(here, lambda: here.server.fetches >= 3)
+        assert here.judge(good) == "alice"
+        here.server.serve(SECOND)
+        seen = here.server.fetches
+        wait_for(here, lambda: here.server.fetches >= seen + 2)
+        assert here.judge(good) is AuthInvalid
 
 
-def test_another_key_under_the_same_id_ends_the_old_ones_tokens(known: Home, first: Key, second: Key) -> None:
+def test_another_key_under_the_same_id_ends_the_old_ones_tokens(known: Home) -> None:
     """Also those that were verified before."""
-    good = known.token(first)
-    assert known.ask(good).status_code == 200
+    good = known.token(FIRST)
+    assert known.judge(good) == "alice"
     other = Key("first")
-    known.server.serve(other, second)
-    assert known.status(second) == 200
-    assert known.ask(good).status_code == 401
-    assert known.status(other) == 200
+    known.server.serve(other, SECOND)
+    assert known.judge_new(SECOND) == "alice"
+    assert known.judge(good) is AuthInvalid
+    assert known.judge_new(other) == "alice"
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_token_before_its_key_is_not_remembered_as_bad(known: Home) -> None:
+    """Nor is anything else that was refused."""
+    early = known.token(SECOND)
+    assert known.judge(early) is AuthInvalid
+    known.server.serve(FIRST, SECOND)
+    assert known.judge(early) == "alice"
 
 
 # Bogus key ids
 
 
-def test_a_thousand_bogus_key_ids_cause_a_handful_of_fetches(known: Home, first: Key, second: Key) -> None:
-    """And keep a rotated key out for three seconds at most, while known keys go on."""
-    answers = bogus(known, 1000, clients=16)
-    assert {answer.status_code for answer in answers} <= {401, 500}
-    assert all(unavailable(answer) for answer in answers if answer.status_code == 500)
-    assert known.server.fetches - 1 <= 6
-    assert known.ask(known.token(first, number=1)).elapsed.total_seconds() < QUICK
-    known.server.serve(first, second)
+def test_a_thousand_bogus_key_ids_cause_a_handful_of_fetches(known: Home) -> None:
+    """And keep a rotated key out for three seconds at most, here a tenth of that, while known keys go on."""
+    assert LONGEST_REFUSAL < 3
+    began, tokens = time.monotonic(), bogus(known, 1000)
+
+    async def client(some: list[str]) -> list[Verdict]:
+        return [await one for token in some for one in known.start([token])]
+
+    async def sixteen_clients() -> list[Verdict]:
+        answers = await asyncio.gather(*(client(tokens[place::16]) for place in range(16)))
+        return [verdict for some in answers for verdict in some]
+
+    assert set(known.run(sixteen_clients())) == {AuthInvalid, KeysUnavailable}
+    assert known.server.fetches - 1 <= 5 + (time.monotonic() - began) / jwks.PAUSE_MAX
+    fetches = known.server.fetches
+    assert known.judge_new(FIRST, number=1) == "alice"
+    assert known.server.fetches == fetches
+    known.server.serve(FIRST, SECOND)
     began = time.monotonic()
-    while unavailable(answer := known.ask(known.token(second))):
-        time.sleep(0.1)
-    assert answer.status_code == 200
-    assert time.monotonic() - began < 3
+    wait_for(known, lambda: known.judge_new(SECOND) is not KeysUnavailable)
+    assert known.judge_new(SECOND) == "alice"
+    assert time.monotonic() - began < 4 * jwks.PAUSE_MAX
 
 
 def test_bogus_key_ids_one_after_another_are_each_judged(known: Home) -> None:
-    """The first few within a second, each by a fetch after a pause."""
+    """The first few within a second, each by a fetch after a pause that is twice the one before."""
     began = time.monotonic()
-    assert [answer.status_code for answer in bogus(known, 3, clients=1)] == [401] * 3
-    assert time.monotonic() - began > 0.25 + 0.5
+    assert [known.judge(one) for one in bogus(known, 3)] == [AuthInvalid] * 3
+    assert time.monotonic() - began > (2 + 4) * jwks.PAUSE_MIN
     assert known.server.fetches == 4
 
 
-def test_a_hundred_wait_for_a_pause_and_the_next_one_does_not(
-    cluster: Cluster, first: Key, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is told to come again; here ten may wait."""
+def test_the_pause_between_fetches_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many key ids were bogus before, the next one is looked for after PAUSE_MAX."""
+    for name, seconds in {"PAUSE_MIN": 0.01, "PAUSE_MAX": 0.04, "WAIT_MAX": 10}.items():
+        monkeypatch.setattr(jwks, name, seconds)
+    with home(FIRST) as here:
+        began = time.monotonic()
+        assert [here.judge(one) for one in bogus(here, 8)] == [AuthInvalid] * 8
+        assert time.monotonic() - began < 1  # doubled each time, the pauses would take more than two seconds
+
+
+def test_a_hundred_wait_for_a_pause_and_the_next_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told at once to come again; here ten may wait."""
     assert jwks.WAITERS_MAX == 100
-    monkeypatch.setattr(jwks, "WAITERS_MAX", 10)
-    monkeypatch.setattr(jwks, "PAUSE_MIN", 0.9)
-    with home(cluster, first) as here:
-        assert here.status(first) == 200
-        answers = bogus(here, 25, clients=25)
-        judged = [answer for answer in answers if not unavailable(answer)]
-        assert [answer.status_code for answer in judged] == [401] * 10
-        assert all(answer.elapsed.total_seconds() < 0.7 for answer in answers if unavailable(answer))
+    for name, value in {"WAITERS_MAX": 10, "PAUSE_MIN": 0.3, "WAIT_MAX": 1}.items():
+        monkeypatch.setattr(jwks, name, value)
+    with home(FIRST) as here:
+        assert here.judge_new(FIRST) == "alice"
+        asked = here.start(bogus(here, 25))
+        here.sleep(0)
+        told = [one for one in asked if one.done()]
+        assert [here.run(one) for one in told] == [KeysUnavailable] * 15
+        assert [here.run(one) for one in asked if one not in told] == [AuthInvalid] * 10
         assert here.server.fetches == 2
 
 
-def test_who_would_wait_too_long_is_told_at_once(cluster: Cluster, first: Key, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than a second is too long."""
-    monkeypatch.setattr(jwks, "PAUSE_MIN", 1.5)
-    with home(cluster, first) as here:
-        assert here.status(first) == 200
-        (answer,) = bogus(here, 1, clients=1)
-        assert unavailable(answer)
-        assert answer.elapsed.total_seconds() < QUICK
-        time.sleep(0.6)
-        assert [answer.status_code for answer in bogus(here, 1, clients=1)] == [401]
+def test_who_would_wait_too_long_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a second is too long, here three tenths."""
+    monkeypatch.setattr(jwks, "PAUSE_MIN", 0.6)
+    monkeypatch.setattr(jwks, "WAIT_MAX", 0.3)
+    with home(FIRST) as here:
+        assert here.judge_new(FIRST) == "alice"
+        (asked,) = here.start(bogus(here, 1))
+        here.sleep(0)
+        assert asked.done()
+        assert here.run(asked) is KeysUnavailable
+        here.sleep(0.35)
+        assert here.judge(here.token(MALLORYS)) is AuthInvalid
 
 
-def test_after_a_quiet_time_the_pause_is_short_again(
-    cluster: Cluster, first: Key, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_a_quiet_time_the_pause_is_short_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever Mallory did before."""
-    for name, seconds in {"PAUSE_MIN": 0.1, "PAUSE_MAX": 0.6, "WAIT_MAX": 0.3}.items():
+    for name, seconds in {"PAUSE_MIN": 0.05, "PAUSE_MAX": 0.3, "WAIT_MAX": 0.15}.items():
         monkeypatch.setattr(jwks, name, seconds)
-    with home(cluster, first) as here:
-        assert here.status(first) == 200
-        assert unavailable(bogus(here, 5, clients=1)[-1])
-        time.sleep(1.4)
-        assert [answer.status_code for answer in bogus(here, 2, clients=1)] == [401, 401]
+    with home(FIRST) as here:
+        assert here.judge_new(FIRST) == "alice"
+        assert [here.judge(one) for one in bogus(here, 5)][-1] is KeysUnavailable
+        here.sleep(2 * jwks.PAUSE_MAX)
+        assert [here.judge(one) for one in bogus(here, 2)] == [AuthInvalid, AuthInvalid]
 
 
 # A server that misbehaves
 
 
 @pytest.mark.parametrize("habit", BAD_HABITS)
-def test_while_keys_cant_be_had_nobody_is_signed_out(
-    cluster: Cluster, first: Key, second: Key, habit: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Known keys go on, unknown ones can't be judged, and after it all is well without a restart."""
-    monkeypatch.setattr(jwks, "REFRESH", 0.2)
-    monkeypatch.setattr(jwks, "PAUSE_MAX", 0.3)
-    monkeypatch.setattr(jwks, "FETCH_WITHIN", 0.5)
-    with home(cluster, first) as here:
-        here.server.habit = habit
-        assert unavailable(here.ask(here.token(first)))
-        here.server.habit = "serve"
-        wait_for(lambda: here.status(first) == 200)
-        here.server.serve(second)
-        here.server.habit = habit
-        fetches = here.server.fetches
-        wait_for(lambda: here.server.fetches > fetches)
-        time.sleep(0.1)
-        assert here.status(first, number=2) == 200
-        assert unavailable(here.ask(here.token(second)))
-        here.server.serve(first, second)
-        wait_for(lambda: here.status(second) == 200)
-
-
-def wait_for(happened: Callable[[], bool], seconds: float = 3) -> None:
-    """Fail unless it has happened within three seconds."""
-    until = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < until
-        time.sleep(0.05)
-
-
-def test_a_redirect_is_not_followed(at_home: Home, first: Key) -> None:
-    """Keys come from where the configuration says."""
-    at_home.server.habit = "a redirect"
-    assert unavailable(at_home.ask(at_home.token(first)))
+def test_while_keys_cant_be_had_known_ones_go_on(at_home: Home, habit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unknown ones can't be judged, one fetch is enough to say so, and after it all is well without a restart."""
+    monkeypatch.setattr(jwks, "FETCH_WITHIN", 0.3)
+    at_home.server.habit = habit
+    assert at_home.judge_new(FIRST) is KeysUnavailable
+    assert at_home.server.fetches == 1
+    at_home.server.habit = "serve"
+    assert at_home.judge_new(FIRST) == "alice"
+    at_home.server.serve(SECOND)
+    at_home.server.habit = habit
+    assert at_home.judge_new(SECOND) is KeysUnavailable
+    assert at_home.server.fetches == 3
+    assert at_home.judge_new(FIRST, number=1) == "alice"
+    at_home.server.serve(FIRST, SECOND)
+    assert at_home.judge_new(SECOND) == "alice"
+    # a redirect is not followed, and a huge body is not read to its end: the machine's buffers have taken some of it
     assert set(at_home.server.paths) == {"/api/auth/jwks"}
+    assert at_home.server.sent < 50 * jwks.SET_MAX
 
 
-def test_a_huge_body_is_not_read_to_its_end(at_home: Home, first: Key) -> None:
-    """Nor held in memory."""
-    at_home.server.habit = "a huge body"
-    assert unavailable(at_home.ask(at_home.token(first)))
-    assert at_home.server.sent < 50 * jwks.SET_MAX  # the machine's buffers have taken some of it
-
-
-def test_while_nothing_listens_known_keys_go_on(known: Home, first: Key, second: Key) -> None:
+def test_while_nothing_listens_known_keys_go_on(known: Home) -> None:
     """The auth server is stopped."""
     known.server.close()
-    assert known.status(first, number=1) == 200
-    assert unavailable(known.ask(known.token(second)))
+    assert known.judge_new(FIRST, number=1) == "alice"
+    assert known.judge_new(SECOND) is KeysUnavailable
 
 
-def test_a_hanging_server_delays_nobody_whose_key_is_known(
-    cluster: Cluster, first: Key, second: Key, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hanging_server_delays_nobody_whose_key_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """While others wait for it and it is asked again and again; verified before or not."""
-    monkeypatch.setattr(jwks, "REFRESH", 0.2)
-    with home(cluster, first, request_timeout=5) as here, ThreadPoolExecutor(20) as pool:
-        assert here.status(first) == 200
+    monkeypatch.setattr(jwks, "REFRESH", 0.05)
+    with home(FIRST) as here:
+        assert here.judge_new(FIRST) == "alice"
         here.server.habit = "hang"
-        waiting = [pool.submit(here.ask, here.token(second, number=number)) for number in range(20)]
-        until = time.monotonic() + 1.5
-        number = 0
-        while time.monotonic() < until:
-            number += 1
-            answer = here.ask(here.token(first, number=number))
-            assert answer.status_code == 200
-            assert answer.elapsed.total_seconds() < QUICK
+        waiting = here.start(here.token(SECOND, number=number) for number in range(20))
+        wait_for(here, lambda: here.server.fetches == 2)
+        for number in range(20):
+            (known,) = here.start([here.token(FIRST, number=number)])
+            here.sleep(0)
+            assert known.done()
+            assert here.run(known) == "alice"
+            here.sleep(0.01)
         assert not any(one.done() for one in waiting)
-        assert all(unavailable(one.result()) for one in waiting)
-        assert all(one.result().elapsed.total_seconds() < jwks.DECIDED_WITHIN + QUICK for one in waiting)
+        here.server.released.set()
+        assert {here.run(one) for one in waiting} == {KeysUnavailable}
 
 
-def test_the_wait_for_keys_is_part_of_the_requests_time(cluster: Cluster, first: Key) -> None:
-    """REQUEST_TIMEOUT, here one second."""
-    with home(cluster, first, request_timeout=1) as here:
-        here.server.habit = "hang"
-        answer = here.ask(here.token(first))
-        assert unavailable(answer)
-        assert answer.elapsed.total_seconds() < 1
+@pytest.mark.parametrize(("seconds", "decided_within"), [(0.2, 30.0), (30.0, 0.2)])
+def test_the_wait_for_keys_has_an_end(
+    at_home: Home, monkeypatch: pytest.MonkeyPatch, seconds: float, decided_within: float
+) -> None:
+    """The request's time, or three seconds, here a part of one, whichever is over first."""
+    assert jwks.DECIDED_WITHIN == 3
+    monkeypatch.setattr(jwks, "DECIDED_WITHIN", decided_within)
+    at_home.server.habit = "hang"
+    began = time.monotonic()
+    assert at_home.judge(at_home.token(FIRST), seconds) is KeysUnavailable
+    assert 0.15 < time.monotonic() - began < jwks.FETCH_WITHIN
 
 
-def test_the_wait_for_keys_has_an_end_of_its_own(cluster: Cluster, first: Key, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three seconds, here half a one."""
-    monkeypatch.setattr(jwks, "DECIDED_WITHIN", 0.5)
-    with home(cluster, first, request_timeout=30) as here:
-        here.server.habit = "hang"
-        answer = here.ask(here.token(first))
-        assert unavailable(answer)
-        assert 0.4 < answer.elapsed.total_seconds() < 0.5 + QUICK
-
-
-def test_one_who_gives_up_does_not_end_the_fetch_of_the_others(cluster: Cluster, first: Key) -> None:
-    """It goes on, and brings the key."""
-    with home(cluster, first, request_timeout=1) as here, ThreadPoolExecutor(2) as pool:
-        here.server.habit = "serve slowly"
-        # the first has used up much of its second on the server's side by the time the key is there
-        both = [pool.submit(here.status, first, number=number) for number in range(2)]
-        assert [one.result() for one in both] == [200, 200]
-        assert here.server.fetches == 1
+def test_one_who_gives_up_does_not_end_the_fetch_of_the_others(at_home: Home) -> None:
+    """It goes on, and brings the key; whether a caller's time is over, or the caller is gone."""
+    at_home.server.habit, at_home.server.delay = "serve slowly", 0.4
+    (gone,), (hasty,), (patient,) = (at_home.start([at_home.token(FIRST)], seconds) for seconds in (10, 0.1, 10))
+    at_home.sleep(0.05)
+    gone.cancel()
+    assert at_home.run(hasty) is KeysUnavailable
+    assert at_home.run(patient) == "alice"
+    assert at_home.server.fetches == 1
 
 
 # The tokens that were verified
 
 
-def test_a_verified_token_ends_when_it_expires(known: Home, first: Key) -> None:
+def test_a_verified_token_ends_when_it_expires(known: Home) -> None:
     """Though it was good a moment ago; with both modes."""
-    soon = int(time.time()) - auth.LEEWAY + 2
-    tokens = [known.token(first, exp=soon), token("alice", exp=soon)]
-    assert [known.ask(one).status_code for one in tokens] == [200, 200]
-    time.sleep(2.1)
-    assert [known.ask(one).status_code for one in tokens] == [401, 401]
+    end = int(time.time() + 0.5) + 1
+    tokens = [known.token(FIRST, exp=end - auth.LEEWAY), token("alice", exp=end - auth.LEEWAY)]
+    assert [known.judge(one) for one in tokens] == ["alice", "alice"]
+    known.sleep(end + 0.01 - time.time())
+    assert [known.judge(one) for one in tokens] == [AuthInvalid, AuthInvalid]
 
 
-def test_a_verified_token_opens_its_users_list_alone(known: Home, first: Key) -> None:
+def test_a_verified_token_is_its_users_alone(known: Home) -> None:
     """What is remembered is whose it is."""
-    for user in ("alice", "bob"):
-        theirs = known.token(first, user)
-        assert known.ask(theirs, user=user).status_code == 200
-        assert [known.ask(theirs, user=other).status_code for other in ("alice", "bob") if other != user] == [403]
+    tokens = {user: known.token(FIRST, user) for user in ("alice", "bob")}
+    for user in ("alice", "bob", "alice", "bob"):
+        assert known.judge(tokens[user]) == user
 
 
-def test_a_token_is_verified_once(known: Home, first: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_verified_once(known: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """A good one; a bad one each time."""
     verified = []
     decode = jwt.decode
@@ -454,24 +424,54 @@ def test_a_token_is_verified_once(known: Home, first: Key, monkeypatch: pytest.M
         return decode(token, *key, **rules)
 
     monkeypatch.setattr(jwt, "decode", counted)
-    good, bad = known.token(first, number=1), known.token(first, iss="x")
+    good, bad = known.token(FIRST, number=1), known.token(FIRST, iss="x")
     for _ in range(3):
-        assert (known.ask(good).status_code, known.ask(bad).status_code) == (200, 401)
+        assert (known.judge(good), known.judge(bad)) == ("alice", AuthInvalid)
     assert verified.count(good) == 1
     assert verified.count(bad) == 3
 
 
-def test_only_so_many_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_tokens_are_remembered(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes first, and bad ones take no place."""
     monkeypatch.setattr(auth, "VERIFIED_MAX", 3)
-    verifier = auth.Verifier(settings_for("postgresql://nowhere"))
-    tokens = [token("alice", number=number) for number in range(5)]
+    verifier, tokens = at_home.verifier, [token("alice", number=number) for number in range(5)]
+    for one in tokens:
+        assert (at_home.judge(one), at_home.judge(one + "A")) == ("alice", AuthInvalid)
+    assert verifier.hits == 0
+    for one in tokens[2:]:
+        assert at_home.judge(one) == "alice"
+    assert verifier.hits == 3
+    assert at_home.judge(tokens[0]) == "alice"
+    assert verifier.hits == 3
 
-    async def verify() -> None:
-        for one in tokens:
-            assert await verifier.user(one) == "alice"
-            with pytest.raises(AuthInvalid):
-                await verifier.user(one + "A")
 
-    asyncio.run(verify())
-    assert list(verifier._verified) == tokens[2:]
+# What a caller is told
+
+
+def test_who_cant_be_judged_is_told_to_try_again_and_not_signed_out(cluster: Cluster) -> None:
+    """A 500 with Retry-After within the request's time, not a 401; then 200 and 401 as ever."""
+    with key_server(FIRST) as server:
+        settings = settings_for(cluster.url, better_auth_url=server.url, request_timeout=1)
+        with service_in_process(settings) as service:
+
+            def ask(key: Key) -> tuple[int, str]:
+                headers = {"authorization": f"Bearer {key.token(server.url)}"}
+                answer = service.http.get("/api/alice/tasks", headers=headers)
+                contract.hold(answer)
+                return answer.status_code, answer.json().get("detail")
+
+            cant_be_judged = (500, KeysUnavailable.sentence)
+            server.habit = "hang"
+            began = time.monotonic()
+            assert ask(FIRST) == cant_be_judged
+            assert time.monotonic() - began < jwks.FETCH_WITHIN
+            server.released.set()
+            server.habit = "serve"
+            wait_for_key = time.monotonic() + 5
+            while ask(FIRST) == cant_be_judged and time.monotonic() < wait_for_key:
+                time.sleep(0.05)
+            assert ask(FIRST)[0] == 200
+            assert ask(SECOND) == (401, AuthInvalid.sentence)
+            server.close()
+            assert ask(FIRST)[0] == 200
+            assert ask(SECOND) == cant_be_judged

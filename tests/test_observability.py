@@ -19,11 +19,10 @@ from sqlalchemy import Engine, text
 
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task
-from tests.support.home import home
-from tests.support.key_server import Key
+from tests.support.key_server import Key, key_server
 from tests.support.log import logged
 from tests.support.processes import Run
-from tests.support.service import Service, running_service
+from tests.support.service import Service, running_service, settings_for
 from tests.support.tokens import token
 
 ALICE = {"authorization": f"Bearer {token('alice')}"}
@@ -121,11 +120,12 @@ def test_the_pool_can_be_watched(service: Service, database: Engine) -> None:
 def test_the_caches_can_be_watched(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - running
     """How often a token was known to be good, and how often its key was there."""
     key = Key("first")
-    with home(cluster, key) as at_home:
-        first, second = at_home.token(key), at_home.token(key, user="bob")
+    with key_server(key) as server, running_service(settings_for(cluster.url, better_auth_url=server.url)) as trusting:
+        first, second = key.token(server.url), key.token(server.url, "bob")
         for bearer, user in [(first, "alice"), (first, "alice"), (first, "alice"), (second, "bob")]:
-            assert at_home.ask(bearer, user).status_code == 200
-        now = scrape(at_home.service)
+            headers = {"authorization": f"Bearer {bearer}"}
+            assert trusting.http.get(f"/api/{user}/tasks", headers=headers).status_code == 200
+        now = scrape(trusting)
     told = {
         name: now[labelled(f"{name}_total")]
         for cache in ("verified_token", "key")

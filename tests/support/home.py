@@ -1,53 +1,80 @@
-"""A key server, and a service that trusts it."""
+"""A key server, and the application's verifier that trusts it, on an event loop of its own."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
-from app.core.errors import KeysUnavailable
-from tests.support import contract
-from tests.support.cluster import Cluster
+from app.core.auth import Verifier
+from app.core.deadline import start_clock
+from app.core.errors import AuthInvalid, KeysUnavailable
 from tests.support.key_server import Key, KeyServer, key_server
-from tests.support.service import Service, running_service, settings_for
+from tests.support.service import settings_for
+
+Verdict = str | type[AuthInvalid] | type[KeysUnavailable]
+"""A good token's user, or why there is none."""
+REQUEST_TIMEOUT = 10.0
+"""Seconds; more than any wait for a key."""
 
 
 @dataclass
 class Home:
-    """A key server, and a service that trusts it."""
+    """A key server, and a verifier that trusts it; the verifier's loop runs while something is asked of it."""
 
     server: KeyServer
-    service: Service
-    client: httpx.Client
+    verifier: Verifier
+    _runner: asyncio.Runner = field(repr=False)
 
-    def ask(self, bearer: str, user: str = "alice") -> httpx.Response:
-        """List a user's tasks."""
-        headers = [(b"authorization", f"Bearer {bearer}".encode("latin-1"))]
-        answer = self.client.get(f"{self.service.url}/api/{user}/tasks", headers=headers)
-        contract.hold(answer)
-        return answer
+    def run(self, work: Awaitable[Any]) -> Any:
+        """Run the loop until this is done."""
+
+        async def done() -> Any:
+            return await work
+
+        return self._runner.run(done())
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass on the loop."""
+        self.run(asyncio.sleep(seconds))
+
+    def start(self, tokens: Iterable[str], seconds: float = REQUEST_TIMEOUT) -> list[asyncio.Task[Verdict]]:
+        """Begin to judge all of these at once, each within so many seconds."""
+        loop = self._runner.get_loop()
+        return [loop.create_task(self._verdict(token, seconds)) for token in tokens]
+
+    def judge_all(self, tokens: Iterable[str]) -> list[Verdict]:
+        """Judge all of these at once."""
+        return [self.run(task) for task in self.start(tokens)]
+
+    def judge(self, token: str, seconds: float = REQUEST_TIMEOUT) -> Verdict:
+        """Judge one token."""
+        (task,) = self.start([token], seconds)
+        verdict: Verdict = self.run(task)
+        return verdict
 
     def token(self, key: Key, user: str = "alice", **others: Any) -> str:
         """Sign a token as the server's Better Auth would."""
         return key.token(self.server.url, user, **others)
 
-    def status(self, key: Key, **others: Any) -> int:
-        """Ask with a new token under a key."""
-        return self.ask(self.token(key, **others)).status_code
+    def judge_new(self, key: Key, **others: Any) -> Verdict:
+        """Judge a new token under a key."""
+        return self.judge(self.token(key, **others))
+
+    async def _verdict(self, token: str, seconds: float) -> Verdict:
+        start_clock(seconds)
+        try:
+            return await self.verifier.user(token)
+        except (AuthInvalid, KeysUnavailable) as refusal:
+            return type(refusal)
 
 
 @contextmanager
-def home(cluster: Cluster, *keys: Key, path: str = "", **settings: Any) -> Iterator[Home]:
-    """Run both, with both modes configured."""
-    with ExitStack() as stack:
-        server = stack.enter_context(key_server(*keys))
-        chosen = settings_for(cluster.url, **{"better_auth_url": server.url + path} | settings)
-        service = stack.enter_context(running_service(chosen))
-        yield Home(server, service, stack.enter_context(httpx.Client(timeout=30)))
-
-
-def unavailable(answer: httpx.Response) -> bool:
-    """Whether the service says that it can't judge."""
-    return answer.status_code == 500 and answer.json()["detail"] == KeysUnavailable.sentence
+def home(*keys: Key, path: str = "", **settings: Any) -> Iterator[Home]:
+    """Run a server of these keys, with a verifier for both modes."""
+    with key_server(*keys) as server, asyncio.Runner() as runner:
+        chosen = settings_for("postgresql://nowhere", **{"better_auth_url": server.url + path} | settings)
+        here = Home(server, Verifier(chosen), runner)
+        yield here
+        if here.verifier.keys:
+            here.run(here.verifier.keys.close())

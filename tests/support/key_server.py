@@ -26,7 +26,6 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "ES256K": lambda: ec.generate_private_key(ec.SECP256K1()),
     "RSA of 1,024 bits": lambda: rsa.generate_private_key(65537, 1024),  # noqa: S505 - to be refused
     "RS256": lambda: rsa.generate_private_key(65537, 2048),
-    "weak": lambda: rsa.generate_private_key(65537, 1024),  # noqa: S505 - it is
 }
 
 
@@ -76,12 +75,14 @@ class KeyServer:
     """A running server; what it does next can be changed at any time."""
 
     def __init__(self, *keys: Key) -> None:
-        self.keys: list[dict[str, Any]] = [key.public for key in keys]
+        self.keys: list[Any] = [key.public for key in keys]
         self.habit = "serve"
         self.paths: list[str] = []
         """Of every request so far."""
         self.sent = 0
         """Bytes of the last body that were taken."""
+        self.delay = 0.2
+        """Seconds by which it is slow, where it is."""
         self.released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -165,7 +166,7 @@ def _redirect(_: KeyServer, handler: BaseHTTPRequestHandler) -> None:
 
 def _slow(server: KeyServer, handler: BaseHTTPRequestHandler) -> None:
     keys = _set(server)  # as they were when they were asked for
-    time.sleep(0.7)
+    time.sleep(server.delay)
     _answer(handler, keys)
 
 
