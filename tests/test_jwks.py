@@ -115,9 +115,10 @@ def test_a_key_without_a_proper_id_is_not_used() -> None:
 
 
 def test_each_token_is_judged_by_one_mode(at_home: Home) -> None:
-    """Both are configured, and the algorithm chooses; the secret's tokens name no origin, and cause no fetch."""
+    """Both are configured, and the algorithm chooses; the secret's tokens, or one without a key id, cause no fetch."""
     assert at_home.judge(token("alice")) == "alice"
     assert at_home.judge(token("alice", headers={"kid": "first"})) == "alice"
+    assert at_home.judge_new(FIRST, headers={"kid": None}) is AuthInvalid
     assert at_home.server.fetches == 0
     assert at_home.judge_new(FIRST) == "alice"
 
