@@ -256,11 +256,19 @@ def _(cast: Cast, who: str) -> None:
     assert cast(who).answer.headers["allow"] == "GET, POST"
 
 
-@then(said("{who:Person} is told to try again later"))
-def _(cast: Cast, who: str) -> None:
-    error = refused(cast(who), 500, "DATABASE_ERROR")
-    assert "psycopg" not in error["detail"].lower()
-    assert "connect" not in error["detail"].lower()
+@then("Alice is told on each device to try again later")
+def _(devices: list[Person]) -> None:
+    for one in devices:
+        error = refused(one, 500, "DATABASE_ERROR")
+        assert "psycopg" not in error["detail"].lower()
+        assert "connect" not in error["detail"].lower()
+
+
+@then(said("Alice is told on each device within {seconds:Number} seconds to try again later"))
+def _(devices: list[Person], seconds: int) -> None:
+    for one in devices:
+        refused(one, 500, "DATABASE_ERROR")
+        assert one.answer.elapsed.total_seconds() < seconds
 
 
 @then(parsers.parse("the answer does not contain the secret"))

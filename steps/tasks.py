@@ -1,6 +1,9 @@
 """When: what people do with tasks, always through the API."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
+import pytest
 from pytest_bdd import when
 
 from steps.inputs import BAD_FIELDS, BAD_QUESTIONS, BODIES, GOOD_TASKS, ODD_NUMBERS, TASK, WHOLE_TASK
@@ -248,6 +251,24 @@ def _(cast: Cast, who: str, action: str, owner: str) -> None:
 @when(said("{who:Person} tries to {action:Action} in her list"))
 def _(cast: Cast, who: str, action: str) -> None:
     attempt(cast(who), action, cast(who), in_list_of=cast(who))
+
+
+@pytest.fixture
+def devices() -> list[Person]:
+    """Alice on each of her devices, where she does several things at once."""
+    return []
+
+
+@when("Alice tries all of this at once, each on another device:")
+def _(cast: Cast, devices: list[Person], datatable: list[list[str]]) -> None:
+    alice = cast("Alice")
+    devices += [Person(alice.name, alice.service, alice.token, alice.tasks) for _ in datatable]
+    with ThreadPoolExecutor(len(devices)) as hands:
+        tried = [
+            hands.submit(attempt, one, action, one, one) for one, (action,) in zip(devices, datatable, strict=True)
+        ]
+    for one in tried:
+        one.result()
 
 
 @when(said("{who:Person} tries to go to a place that does not exist"))
