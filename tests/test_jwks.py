@@ -285,16 +285,18 @@ def test_the_pause_between_fetches_has_a_limit(monkeypatch: pytest.MonkeyPatch) 
 def test_a_hundred_wait_for_a_pause_and_the_next_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told at once to come again; here ten may wait."""
     assert jwks.WAITERS_MAX == 100
-    for name, value in {"WAITERS_MAX": 10, "PAUSE_MIN": 0.3, "WAIT_MAX": 1}.items():
+    for name, value in {"WAITERS_MAX": 10, "PAUSE_MIN": 0.25, "PAUSE_MAX": 0.25, "WAIT_MAX": 1}.items():
         monkeypatch.setattr(jwks, name, value)
     with home(FIRST) as here:
+        tokens = bogus(here, 35)
         assert here.judge_new(FIRST) == "alice"
-        asked = here.start(bogus(here, 25))
+        asked = here.start(tokens[:25])
         here.sleep(0)
         told = [one for one in asked if one.done()]
         assert [here.run(one) for one in told] == [KeysUnavailable] * 15
         assert [here.run(one) for one in asked if one not in told] == [AuthInvalid] * 10
         assert here.server.fetches == 2
+        assert here.judge_all(tokens[25:]) == [AuthInvalid] * 10
 
 
 def test_who_would_wait_too_long_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,7 +418,7 @@ def test_a_verified_token_is_its_users_alone(known: Home) -> None:
 
 
 def test_a_token_is_verified_once(known: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A good one; a bad one each time."""
+    """A good one, also where the same keys were fetched again; a bad one each time."""
     verified = []
     decode = jwt.decode
 
@@ -428,6 +430,9 @@ def test_a_token_is_verified_once(known: Home, monkeypatch: pytest.MonkeyPatch) 
     good, bad = known.token(FIRST, number=1), known.token(FIRST, iss="x")
     for _ in range(3):
         assert (known.judge(good), known.judge(bad)) == ("alice", AuthInvalid)
+    assert known.judge(bogus(known, 1)[0]) is AuthInvalid  # this fetches
+    assert known.judge(good) == "alice"
+    assert known.server.fetches == 2
     assert verified.count(good) == 1
     assert verified.count(bad) == 3
 
