@@ -30,39 +30,59 @@ def titles(run: Run) -> list[str]:
     return [task["title"] for task in answer.json()["tasks"]]
 
 
-@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_a_task_survives_the_server(folder: Path, serve: Callable[..., Run], by: signal.Signals) -> None:
+def test_a_task_survives_the_server(folder: Path, serve: Callable[..., Run]) -> None:
     """Stopped in order, nothing is left behind; killed, the next run takes the orphaned PostgreSQL over."""
-    run = serve(folder).wait_until_up()
-    create(run, "Buy milk")
-    status, _, err = run.stop(by)
-    if by is signal.SIGKILL:
-        assert len(postgres_of(folder)) == 1
-    else:
-        assert (status, postgres_of(folder)) == (0, [])
-        assert "Traceback" not in err
+    kept: list[str] = []
+    for by in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+        run = serve(folder).wait_until_up()
+        assert titles(run) == kept
+        create(run, by.name)
+        kept.insert(0, by.name)
+        status, _, err = run.stop(by)
+        if by is signal.SIGKILL:
+            assert len(postgres_of(folder)) == 1
+        else:
+            assert (status, postgres_of(folder)) == (0, [])
+            assert "Traceback" not in err
     again = serve(folder).wait_until_up()
-    assert titles(again) == ["Buy milk"]
+    assert titles(again) == kept
     assert again.stop(signal.SIGTERM)[0] == 0
     assert postgres_of(folder) == []
 
 
-def test_a_signal_during_the_start_leaves_nothing_behind(folder: Path, serve: Callable[..., Run]) -> None:
+STAGES: dict[str, Callable[[Path], bool]] = {
+    "Python starts": lambda _: True,
+    "the data's folder is made": lambda folder: (folder / "data").exists(),
+    "PostgreSQL starts": lambda folder: bool(postgres_of(folder)),
+}
+
+
+@pytest.mark.parametrize("reached", STAGES.values(), ids=STAGES.keys())
+def test_a_signal_during_the_start_leaves_nothing_behind(
+    folder: Path, serve: Callable[..., Run], reached: Callable[[Path], bool]
+) -> None:
     """Whenever it comes."""
-    for moment in (0.3, 0.6, 0.9, 1.2, 1.5):
-        run = serve(folder)
-        time.sleep(moment)
-        run.stop(signal.SIGTERM)
-        assert postgres_of(folder) == []
+    run = serve(folder)
+    while not reached(folder):
+        assert run.process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.1)
+    run.stop(signal.SIGTERM)
+    assert postgres_of(folder) == []
 
 
-def test_the_greeting_tells_where_the_docs_are_and_how_to_get_a_token(folder: Path, serve: Callable[..., Run]) -> None:
-    """And stdout holds nothing but the log."""
+def test_a_server_greets_and_keeps_its_folder_to_itself(folder: Path, serve: Callable[..., Run]) -> None:
+    """It tells where the docs are and how to get a token; of two, the first to stop would take the other's database."""
     run = serve(folder).wait_until_up()
+    second = serve(folder)
+    _, refusal = second.process.communicate(timeout=30)
+    assert second.process.returncode == 1
+    assert "is in use by another todo-api" in refusal
     httpx.get(run.url + "/docs")
     _, out, err = run.stop(signal.SIGTERM)
     assert f"{run.url}/docs" in err
     assert "todo-api token alice" in err
+    # stdout holds nothing but the log
     assert [json.loads(line)["endpoint"] for line in out.splitlines()][-1] == "/docs"
 
 
@@ -113,15 +133,6 @@ def test_what_can_not_be_done_is_one_clear_message(
     assert "Traceback" not in run.stderr
 
 
-def test_two_servers_do_not_share_a_folder(folder: Path, serve: Callable[..., Run]) -> None:
-    """The first to stop would take the other's database away."""
-    serve(folder).wait_until_up()
-    second = serve(folder)
-    _, err = second.process.communicate(timeout=30)
-    assert second.process.returncode == 1
-    assert "is in use by another todo-api" in err
-
-
 def test_a_port_in_use_is_told_and_leaves_nothing_behind(folder: Path, serve: Callable[..., Run]) -> None:
     """Its PostgreSQL is stopped again."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -138,13 +149,6 @@ def test_migrate_makes_the_tables_from_any_folder(folder: Path, cluster: Cluster
     assert not (folder / "data").exists()
     embedded = todo_api(folder, "migrate")
     assert (embedded.returncode, postgres_of(folder)) == (0, []), embedded.stderr
-
-
-def test_openapi_prints_the_contract(folder: Path) -> None:
-    """Without a database, a secret or a server."""
-    document = json.loads(todo_api(folder, "openapi").stdout)
-    assert document["info"]["title"] == "Todo API"
-    assert not (folder / "data").exists()
 
 
 def test_uvicorn_serves_the_app_too(folder: Path, cluster: Cluster, serve: Callable[..., Run]) -> None:

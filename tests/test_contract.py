@@ -119,6 +119,7 @@ def test_every_documented_answer_is_really_given(  # noqa: PLR0913, PLR0917 - an
 def test_the_contract_is_what_the_app_says(folder: Path) -> None:
     """To the letter, as the command prints it."""
     said = todo_api(folder, "openapi").stdout
+    assert not (folder / "data").exists()  # it needs no database and no secret
     assert contract.FILE.read_text("utf-8") == said, "docs/openapi.json is out of date: run `make contract`"
 
 

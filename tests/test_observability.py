@@ -89,9 +89,9 @@ def test_unknown_places_and_users_do_not_make_labels(service: Service) -> None:
     """Whatever a scanner asks for is one label."""
     before = len(scrape(service))
     for place in range(30):
-        httpx.get(f"{service.url}/wp-login-{place}")
-        httpx.get(f"{service.url}/api/user-{place}/tasks/{place}")
-        httpx.get(f"{service.url}/api/user-{place}/x{place}")
+        service.http.get(f"/wp-login-{place}")
+        service.http.get(f"/api/user-{place}/tasks/{place}")
+        service.http.get(f"/api/user-{place}/x{place}")
     after = scrape(service)
     new = {dict(labels).get("endpoint") for name, labels in after if name == "http_requests_total"}
     assert "none" in new
