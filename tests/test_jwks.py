@@ -457,7 +457,7 @@ def test_only_so_many_tokens_are_remembered(at_home: Home, monkeypatch: pytest.M
 def test_who_cant_be_judged_is_told_to_try_again_and_not_signed_out(cluster: Cluster) -> None:
     """A 500 with Retry-After within the request's time, not a 401; then 200 and 401 as ever."""
     with key_server(FIRST) as server:
-        settings = settings_for(cluster.url, better_auth_url=server.url, request_timeout=1)
+        settings = settings_for(cluster.url, better_auth_url=server.url).model_copy(update={"request_timeout": 0.5})
         with service_in_process(settings) as service:
 
             def ask(key: Key) -> tuple[int, str]:
