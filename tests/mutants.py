@@ -28,7 +28,7 @@ from cosmic_ray.work_item import MutationSpec, WorkResult
 ROOT = Path(__file__).parents[1]
 TREE = ["app", "docs", "features", "steps", "tests", "conftest.py", "pyproject.toml"]
 TESTS = {
-    "app/core/auth.py": ["auth", "jwks_tokens", "http", "observability", "jwks"],
+    "app/core/auth.py": ["auth", "tokens", "http", "observability", "jwks"],
     "app/core/errors.py": ["http", "auth", "observability", "features", "contract"],
     "app/queries.py": ["queries", "cost", "retries", "starting_and_stopping", "features"],
     "app/schemas.py": ["schemas", "http", "features", "contract"],
