@@ -20,6 +20,8 @@ from app.models import ID_MAX, KEY_MAX, TITLE_MAX
 from app.schemas import TaskCreate, TaskListResponse, TaskPatch, TaskResponse, TaskUpdate
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 500
+TAGS_MAX = 100
+"""Entity tags in one header; each is compared in the database."""
 
 
 def _digits(text: str) -> str:
@@ -116,7 +118,9 @@ async def list_tasks(request: Request, user: CurrentUser) -> Response:
     found = lines.split("\n") if lines else []
     page, count = found[:limit], len(found)
     if offset or later or count > limit:
+        proven = (offset if found else 0) + count  # others may delete tasks between the two statements
         (count,) = await _row(request, queries.count_tasks(user, **matching))
+        count = max(count, proven)
     following = _next_page(matching, limit, page[-1]) if len(found) > limit else None
     return _json(f'{{"tasks":[{",".join(page)}],"count":{count}}}', headers=following)
 
@@ -147,8 +151,8 @@ FETCHED = {200: TAGGED, 304: TAGGED | {"description": "The task has a known tag.
 @router.get("/{task_id}", response_model=TaskResponse, responses=FETCHED, openapi_extra=IF_NONE_MATCH)
 async def fetch_task(request: Request, user: CurrentUser, task_id: TaskId) -> Response:
     """Fetch one task."""
-    task, tag = await _row(request, queries.fetch_task(user, task_id))
     known = _tags(request, "if-none-match") or []
+    task, tag = await _row(request, queries.fetch_task(user, task_id))
     if known == ["*"] or tag in [one.removeprefix("W/") for one in known]:
         return Response(None, 304, {"ETag": tag})
     return _json(task, headers={"ETag": tag})
@@ -185,12 +189,15 @@ async def _change(request: Request, user: str, task_id: int, changes: Mapping[st
 
 
 def _tags(request: Request, header: str) -> list[str] | None:
-    """The header's entity tags (RFC 9110, 8.8.3), or None where it is not there.
+    """The header's entity tags (RFC 9110, 8.8.3), or None where it is not there; Invalid where they are too many.
 
     A foreign tag with a comma in it is torn, and a malformed one taken as it is: neither is ever one of ours.
     """
     lines = request.headers.getlist(header)
-    return [tag.strip() for tag in ",".join(lines).split(",")] if lines else None
+    tags = ",".join(lines).split(",", TAGS_MAX)
+    if len(tags) > TAGS_MAX:
+        raise errors.Invalid.at("header", header.title(), f"must have at most {TAGS_MAX} tags", "too_long")
+    return [tag.strip() for tag in tags] if lines else None
 
 
 async def _row(request: Request, query: Query) -> tuple[Any, ...]:

@@ -10,6 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 
+from app.core.errors import ERRORS_MAX
+from app.router import TAGS_MAX
 from tests.support import contract
 from tests.support.factories import make_task, rows
 from tests.support.log import logged
@@ -127,6 +129,57 @@ def test_an_unknown_name_is_told_up_to_its_64th_character(api: httpx.Client) -> 
     for name in ("x" * 64, "x" * 65):
         answer = api.post("/api/alice/tasks", headers=ALICE, json={"title": "x", name: 1})
         assert answer.json()["errors"][0]["loc"] == ["body", "x" * 64]
+
+
+@pytest.mark.parametrize("place", ["body", "query"])
+def test_many_errors_are_told_by_their_number(api: httpx.Client, place: str) -> None:
+    """The answer stays small, however many fields are unknown."""
+    names = [f"{number:04x}" for number in range(7000)]
+    if place == "body":
+        answer = api.post("/api/alice/tasks", headers=ALICE, json={"title": "x"} | dict.fromkeys(names, 1))
+    else:
+        answer = api.get("/api/alice/tasks?" + "&".join(names), headers=ALICE)
+    assert code(answer) == (422, "VALIDATION_ERROR")
+    assert [error["loc"] for error in answer.json()["errors"]] == [[place, name] for name in names[:ERRORS_MAX]]
+    assert answer.json()["detail"].endswith(f"{names[ERRORS_MAX - 1]}: is not known here; and 6980 more")
+    assert len(answer.content) < 4000
+
+
+@pytest.mark.parametrize("place", ["body", "query"])
+def test_looking_for_a_repeated_name_takes_linear_time(api: httpx.Client, place: str) -> None:
+    """The event loop serves nobody else meanwhile; quadratic, the largest body takes half a second."""
+    names = [*(f"{number:04x}" for number in range(7000)), "last", "last"]
+    seconds = []
+    for _ in range(3):
+        if place == "body":
+            pairs = ",".join(f'"{name}":1' for name in names)
+            answer = api.post("/api/alice/tasks", headers=ALICE | JSON, content=f"{{{pairs}}}")
+            assert answer.json()["detail"] == "last: must be there only once"
+        else:
+            answer = api.get("/api/alice/tasks?" + "&".join(names), headers=ALICE)
+        assert code(answer) == (422, "VALIDATION_ERROR")
+        seconds.append(answer.elapsed.total_seconds())
+    assert min(seconds) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("method", "header"), [("PATCH", "If-Match"), ("DELETE", "If-Match"), ("GET", "If-None-Match")]
+)
+def test_the_number_of_tags_is_limited(api: httpx.Client, database: Engine, method: str, header: str) -> None:
+    """Each is compared in the database; one more than the limit is refused, before anything is changed."""
+    task = make_task(database, user_id="alice")
+    path, body = f"/api/alice/tasks/{task['id']}", {"json": {"title": "y"}} if method == "PATCH" else {}
+    tag = api.get(path, headers=ALICE).headers["etag"]
+    tags = ['"other"'] * (TAGS_MAX - 1) + [tag]
+    missing = api.request(method, "/api/alice/tasks/1", headers=ALICE | {header: "," * 60_000}, **body)  # type: ignore[arg-type]
+    assert missing.status_code == 422
+    for many in (", ".join([*tags, tag]), "," * 60_000):
+        answer = api.request(method, path, headers=ALICE | {header: many}, **body)  # type: ignore[arg-type]
+        assert code(answer) == (422, "VALIDATION_ERROR")
+        assert answer.json()["errors"][0]["loc"] == ["header", header]
+        assert rows(database, "alice") == [task]
+    answer = api.request(method, path, headers=ALICE | {header: ", ".join(tags)}, **body)  # type: ignore[arg-type]
+    assert answer.status_code == {"PATCH": 200, "DELETE": 204, "GET": 304}[method]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "GET"])

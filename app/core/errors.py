@@ -25,6 +25,8 @@ MESSAGES = {
 """Where pydantic's own words would not end a sentence that a person can read."""
 NAME_MAX = 64
 """How much of an unknown field's name is told back."""
+ERRORS_MAX = 20
+"""How many of a request's errors are told."""
 HEADERS = {
     "ETag": "The tag of the task's state, for `If-Match` and `If-None-Match`.",
     "Link": 'The next page, relative to this one, as `<URL>; rel="next"`; there while more tasks remain.',
@@ -132,13 +134,15 @@ class PayloadTooLarge(BadRequest):
 
 
 class Invalid(BadRequest):
-    """The request can be read, but breaks a rule; `errors` says which field breaks which."""
+    """The request can be read, but breaks a rule; `errors` says which field breaks which, of the first ERRORS_MAX."""
 
     status, sentence = 422, "the request breaks a rule"
 
     def __init__(self, errors: Iterable[Mapping[str, Any]]) -> None:
-        self.errors = [{"loc": [*map(_told, e["loc"])], "msg": _message(e), "type": e["type"]} for e in errors]
-        super().__init__("; ".join(f"{_field(e['loc'])}: {e['msg']}" for e in self.errors))
+        first, others = (found := list(errors))[:ERRORS_MAX], len(found) - ERRORS_MAX
+        self.errors = [{"loc": [*map(_told, e["loc"])], "msg": _message(e), "type": e["type"]} for e in first]
+        sentences = [f"{_field(e['loc'])}: {e['msg']}" for e in self.errors]
+        super().__init__("; ".join([*sentences, f"and {others} more"] if others > 0 else sentences))
 
     @classmethod
     def at(cls, source: str, name: str, msg: str, kind: str) -> Self:

@@ -1,11 +1,11 @@
-"""Reading a request strictly: its query, its body's size and its JSON (RFC 8259).
+"""Strict reading of requests: query parameters, the body's size and its JSON (RFC 8259).
 
-FastAPI by itself takes `NaN`, the last of two equal keys and any query parameter, reads bodies of any size,
-and passes a body of another content type on as text.
+FastAPI alone accepts `NaN`, repeated keys, unknown query parameters, bodies of any size and other content types.
 """
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from email.message import Message
 from typing import Any, NoReturn, TypeVar
@@ -27,7 +27,10 @@ class StrictRequest(Request):
     """A request whose body is JSON of a bounded size, or an error."""
 
     async def body(self) -> bytes:
-        """Return the whole body; counts what comes in, since a chunked body tells no length."""
+        """Return the whole body; its bytes are counted as they come, since a chunked body has no Content-Length.
+
+        Raises BadRequest where it is empty or not JSON by its content type, PayloadTooLarge beyond BODY_MAX.
+        """
         if hasattr(self, "_body"):
             return self._body
         content_type = Message()
@@ -48,19 +51,18 @@ class StrictRequest(Request):
         return self._body
 
     async def json(self) -> Any:
-        """Return the parsed body; BadRequest where it is not JSON, Invalid where a key is repeated."""
+        """Return the parsed body; raise BadRequest where it is not JSON, Invalid where a key is repeated."""
         try:
             return json.loads((await self.body()).decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
-            # the digits of a number and the depth of nesting have Python's limits
+            # Python limits the digits of a number and the depth of nesting
             raise BadRequest("the body is not valid JSON") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
+        repeated = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise Invalid.at("body", repeated, "must be there only once", "repeated_key")
     return found
 
@@ -73,7 +75,7 @@ class StrictRoute(APIRoute):
     """A route that reads its requests strictly."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wrap FastAPI's handler (its documented way to a request class of one's own)."""
+        """Wrap FastAPI's handler, which is its documented way to use another request class."""
         handler = super().get_route_handler()
         declared = (self.openapi_extra or {}).get("parameters", [])
         parameters = {one["name"] for one in declared if one["in"] == "query"}
@@ -87,20 +89,20 @@ class StrictRoute(APIRoute):
 
 
 def _check_query(request: Request, parameters: set[str]) -> None:
-    names = [name for name, _ in request.query_params.multi_items()]
+    """Raise Invalid where a parameter's name is unknown or repeated."""
     errors = [
         {"loc": ("query", name), "msg": "", "type": "extra_forbidden"}
         if name not in parameters
         else {"loc": ("query", name), "msg": "must be there only once", "type": "repeated_parameter"}
-        for name in dict.fromkeys(names)
-        if name not in parameters or names.count(name) > 1
+        for name, count in Counter(name for name, _ in request.query_params.multi_items()).items()
+        if name not in parameters or count > 1
     ]
     if errors:
         raise Invalid(errors)
 
 
 def read_query(request: Request, model: type[Model]) -> Model:
-    """Return the query's parameters, which StrictRoute has checked for their names; Invalid where a value is wrong."""
+    """Return the query's parameters, whose names StrictRoute has checked; raise Invalid where a value is wrong."""
     try:
         return model.model_validate(dict(request.query_params))
     except ValidationError as failure:
