@@ -17,7 +17,7 @@ from app.core import health
 from app.core.auth import Authentication, Verifier
 from app.core.database import Pool
 from app.core.errors import handle
-from app.core.logs import log_as_json
+from app.core.logs import log_as_json, writer
 from app.core.metrics import Metrics
 from app.core.metrics import router as metrics_router
 from app.core.middleware import CORS, ErrorBoundary, Observability
@@ -51,6 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
             await verifier.keys.close()
         pool.close()
         probe.close()
+        writer.flush()
 
     app = FastAPIOffline(
         title="Todo API",

@@ -1,22 +1,88 @@
-"""The log: one JSON object a line, on stdout."""
+"""The log: one JSON object per line, on stdout."""
 
+import atexit
 import json
 import logging
 import sys
+import time
 import traceback
 from datetime import UTC, datetime
+from queue import Full, Queue
+from threading import Thread
 from typing import Any
+
+LINES_MAX = 4096
+"""Lines that may wait until stdout can be written to; further ones are dropped and counted."""
+PAUSE = 0.01
+"""Seconds between two writes; under load one write for many lines is cheaper than one for each."""
+FLUSH_SECONDS = 0.5
+
+
+class Writer(Thread):
+    """Writes lines to stdout, in a thread of its own: a write blocks while the reader of a pipe is stuck.
+
+    O_NONBLOCK would avoid that too, but it applies to every process that shares this stdout.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.dropped = 0
+        self._lines: Queue[str] = Queue(LINES_MAX)
+
+    def write(self, line: str) -> None:
+        """Take a line to be written soon; never blocks and never fails."""
+        try:
+            self._lines.put_nowait(line)
+        except Full:
+            self.dropped += 1
+
+    def flush(self) -> None:
+        """Wait until everything is written, for FLUSH_SECONDS at most."""
+        end = time.monotonic() + FLUSH_SECONDS
+        while self._lines.unfinished_tasks and time.monotonic() < end:
+            time.sleep(PAUSE / 10)
+
+    def run(self) -> None:
+        """Write what is waiting, again and again; lines that can't be written are dropped."""
+        reported = 0
+        while True:
+            lines, dropped = [self._lines.get()], self.dropped
+            lines += [self._lines.get_nowait() for _ in range(self._lines.qsize())]
+            told = f"{dropped - reported} lines of this log were dropped: stdout could not be written to."
+            warning = [_line(level="WARNING", logger=__name__, message=told)] if dropped > reported else []
+            try:
+                _write("".join(lines + warning).encode())
+                reported = dropped
+            except (OSError, ValueError, AttributeError):  # no reader, no space, closed, or not there at all
+                self.dropped += len(lines)
+            for _ in lines:
+                self._lines.task_done()
+
+
+def _write(data: bytes) -> None:
+    """Write to the raw stdout: a thread that is stuck in the buffered one holds its lock, so the process can't exit."""
+    stdout, unwritten = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), memoryview(data)
+    while unwritten:
+        unwritten = unwritten[stdout.write(unwritten) or 0 :]  # None where another process has set O_NONBLOCK
+        time.sleep(PAUSE)
+
+
+writer = Writer()
+atexit.register(writer.flush)
 
 
 def write_line(**fields: Any) -> None:
     """Write one line of JSON; what a caller sent can't end it, since JSON escapes line ends."""
+    writer.write(_line(**fields))
+
+
+def _line(**fields: Any) -> str:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    sys.stdout.write(json.dumps({"time": now, **fields}) + "\n")
-    sys.stdout.flush()
+    return json.dumps({"time": now, **fields}) + "\n"
 
 
 def trace(exception: BaseException | None) -> list[str]:
-    """Where it happened and what led to it; no messages, since they may hold what a user wrote."""
+    """Return the frames and types of an exception and its causes; no messages, since they may hold user input."""
     if exception is None:
         return []
     here = [*map(str.rstrip, traceback.format_tb(exception.__traceback__)), type(exception).__name__]
@@ -26,17 +92,19 @@ def trace(exception: BaseException | None) -> list[str]:
 
 
 class JsonLines(logging.Handler):
-    """Whatever libraries log, uvicorn's errors among it, in the same form and stream."""
+    """Writes what libraries log, such as uvicorn's errors, in the same format."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record, its exception without its message."""
+        """Write the record, with its exception's trace but without the exception's message."""
         exception = record.exc_info[1] if record.exc_info else None
         traced = {"exception": trace(exception)} if exception else {}
         write_line(level=record.levelname, logger=record.name, message=record.getMessage(), **traced)
 
 
 def log_as_json() -> None:
-    """Send warnings and errors of all loggers to stdout as JSON; a request's own line replaces uvicorn's."""
+    """Start the log: warnings and errors of all loggers go there too, but for uvicorn's access log."""
+    if not writer.is_alive():
+        writer.start()
     logging.basicConfig(handlers=[JsonLines()], level=logging.WARNING, force=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)

@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from app.core.auth import Verifier
 from app.core.database import Pool
+from app.core.logs import writer
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
@@ -34,6 +35,7 @@ class Metrics:
         yield GaugeMetricFamily("database_connections_idle", "Connections that nobody uses", self._pool.idle)
         taken = "Places taken by a statement or by connecting"
         yield GaugeMetricFamily("database_connections_in_use", taken, self._pool.in_use)
+        yield CounterMetricFamily("log_lines_dropped", "Lines that could not be written to stdout", writer.dropped)
         for name, cache in {"verified_token": self._verifier, "key": self._verifier.keys}.items():
             if cache:
                 yield CounterMetricFamily(f"{name}_cache_hits", "Look-ups that found it", cache.hits)
