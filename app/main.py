@@ -20,7 +20,7 @@ from app.core.errors import handle
 from app.core.logs import log_as_json, writer
 from app.core.metrics import Metrics
 from app.core.metrics import router as metrics_router
-from app.core.middleware import CORS, ErrorBoundary, Observability
+from app.core.middleware import CORS, HSTS, ErrorBoundary, Observability
 from app.core.openapi import document
 from app.core.settings import Settings, SettingsError, load
 
@@ -40,13 +40,13 @@ def create_app(settings: Settings) -> FastAPI:
     metrics = Metrics(pool, verifier)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         log_as_json()
         if find_spec("opentelemetry.sdk"):
             from app.core.tracing import scrub_spans  # noqa: PLC0415 - an optional extra
 
             scrub_spans()
-        yield
+        yield {"headers": [HSTS] if settings.production else []}  # for what the protocol itself refuses
         if verifier.keys:
             await verifier.keys.close()
         pool.close()

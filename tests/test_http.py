@@ -76,6 +76,12 @@ def test_a_bad_body_for_a_missing_task_is_a_bad_body(api: httpx.Client) -> None:
         ("HEAD", "/api/alice/tasks/1", "DELETE, GET, PATCH, PUT"),
         ("POST", "/health", "GET"),
         ("DELETE", "/health/ready", "GET"),
+        ("HEAD", "/health", "GET"),
+        ("HEAD", "/docs", "GET"),
+        ("HEAD", "/redoc", "GET"),
+        ("HEAD", "/openapi.json", "GET"),
+        ("HEAD", "/static-offline-docs/swagger-ui.css", "GET"),
+        ("POST", "/static-offline-docs/swagger-ui.css", "GET"),
     ],
 )
 def test_a_wrong_method_is_told_the_right_ones(api: httpx.Client, method: str, path: str, allowed: str) -> None:
@@ -88,6 +94,23 @@ def test_a_wrong_method_is_told_the_right_ones(api: httpx.Client, method: str, p
 def test_an_unknown_place_is_404_in_the_envelope(api: httpx.Client, path: str) -> None:
     """Outside /api no token is asked for."""
     assert code(api.get(path)) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-9", "bytes=x", "bytes=999999999-", "bytes=0-1,3-4", "lines=1-2"])
+def test_the_documentations_files_are_sent_whole(service: Service, asked: str) -> None:
+    """Range may be ignored (RFC 9110, 14.2); Starlette refuses a wrong one outside the envelope."""
+    answer = httpx.get(service.url + "/static-offline-docs/swagger-ui.css", headers={"range": asked})
+    assert answer.status_code == 200
+    assert len(answer.content) == int(answer.headers["content-length"]) > 1000
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/alice"])
+def test_the_apis_headers_are_on_its_root_too(api: httpx.Client, path: str) -> None:
+    """Whatever is under /api, and /api itself."""
+    answer = api.get(path)
+    assert code(answer) == (401, "AUTH_MISSING")
+    assert answer.headers["cache-control"] == "private, no-cache"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 # Bad input that Gherkin is too coarse for

@@ -102,6 +102,16 @@ def test_unknown_places_and_users_do_not_make_labels(service: Service) -> None:
     assert len(after) - before < 4 * 25
 
 
+def test_methods_that_are_not_served_are_one_label(service: Service) -> None:
+    """Each label costs memory, and the time of every scrape."""
+    methods = ("TRACE", "HEAD", "PROPFIND", "MKCOL", "LOCK", "SEARCH", "M-SEARCH", "PURGE", "QUERY")
+    for method in methods:
+        assert httpx.request(method, f"{service.url}/health").status_code == 405
+    labels = [dict(labels) for name, labels in scrape(service) if name == "http_requests_total"]
+    assert not {label["method"] for label in labels} & {*methods}
+    assert {"method": "other", "endpoint": "/health", "status": "405"} in labels
+
+
 def test_the_pool_can_be_watched(service: Service, database: Engine) -> None:
     """Its size, and how much of it is in use while a statement waits."""
     task = make_task(database, user_id="alice")

@@ -1,8 +1,10 @@
 """What no HTTP client sends: the service as production runs it refuses it, forgets it, and goes on serving others."""
 
+import json
 import re
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -11,9 +13,11 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+import uvicorn
 from sqlalchemy import Engine, text
+from starlette.types import Receive, Scope, Send
 
-from app.core.protocol import HEAD_MAX, PIPELINE_MAX
+from app.core.protocol import HEAD_MAX, PIPELINE_MAX, Protocol
 from tests.support import contract
 from tests.support.cluster import Cluster
 from tests.support.factories import rows
@@ -35,6 +39,7 @@ LIST, CREATE = b"GET /api/alice/tasks HTTP/1.1\r\n" + ALICE, b"POST /api/alice/t
 HEALTH = b"GET /health HTTP/1.1\r\n" + HOST
 BODY = b'{"title": "x"}'
 LENGTH, CHUNKED = b"Content-Length: 14\r\n", b"Transfer-Encoding: chunked\r\n"
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
 CHUNKS = b"e\r\n" + BODY + b"\r\n0\r\n\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n"
 
@@ -149,6 +154,11 @@ REFUSED = {
     "an unknown method": b"BREW /health HTTP/1.1\r\n" + HOST + b"\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\xaa" * 64,
+    "no host": (CREATE + LENGTH + b"\r\n" + BODY).replace(HOST, b""),
+    "two hosts": CREATE + HOST + LENGTH + b"\r\n" + BODY,
+    "two hosts in HTTP/1.0": (CREATE + HOST + LENGTH + b"\r\n" + BODY).replace(b"1.1", b"1.0", 1),
+    "no host, and an offer of HTTP/2": b"GET /health HTTP/1.1\r\n" + OFFER + b"\r\n",
+    "60,000 short headers": HEALTH + b"a:\r\n" * 60_000 + b"\r\n",
     "a header of 100 kB": HEALTH + b"X-A: " + b"a" * 100_000 + b"\r\n\r\n",
     "20,000 headers": HEALTH + b"".join(b"X-%d: y\r\n" % number for number in range(20_000)) + b"\r\n",
     "a path of 100 kB": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -168,6 +178,7 @@ def test_what_could_be_read_in_two_ways_is_read_in_none(service: Process, databa
     lines = [line.partition(b": ")[::2] for line in head.split(b"\r\n")[1:]]
     refusal = httpx.Response(400, headers=lines, content=body, request=httpx.Request("GET", service.url))
     contract.hold(refusal)
+    assert refusal.headers["strict-transport-security"].startswith("max-age=")
     assert refusal.json()["error_code"] == "VALIDATION_ERROR"
     assert rows(database, "alice") == []
 
@@ -191,7 +202,13 @@ TAKEN = {
     ),
     "some requests at once": ((HEALTH + b"\r\n") * PIPELINE_MAX, [200] * PIPELINE_MAX),
     "something behind the last request": (HEALTH + b"Connection: close\r\n\r\n" + SMUGGLED, [200]),
-    "a protocol that is not spoken": (LIST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", [200]),
+    "a protocol that is not spoken": (
+        LIST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + HEALTH + b"\r\n",
+        [200, 200],
+    ),
+    "an offer of HTTP/2, with a body": (CREATE + OFFER + LENGTH + b"\r\n" + BODY + HEALTH + b"\r\n", [201, 200]),
+    "an offer of HTTP/2, with chunks": (CREATE + OFFER + CHUNKED + b"\r\n" + CHUNKS + HEALTH + b"\r\n", [201, 200]),
+    "some offers of HTTP/2 at once": ((HEALTH + OFFER + b"\r\n") * PIPELINE_MAX, [200] * PIPELINE_MAX),
 }
 
 
@@ -204,14 +221,30 @@ def test_what_is_odd_but_clear_is_served(service: Process, what: str) -> None:
         assert statuses(read(raw, 0.2)) == expected
 
 
-def test_the_body_of_a_request_to_upgrade_is_no_request(service: Process) -> None:
-    """A proxy that passes `Upgrade` on takes it for a body, and so it would be somebody's who shares its connection."""
+def test_the_body_of_a_request_to_upgrade_is_its_body(service: Process) -> None:
+    """Taken for a request, it would be one of somebody else who shares a proxy's connection."""
     with connect(service) as raw:
-        raw.sendall(CREATE + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n" % len(SMUGGLED))
+        raw.sendall(CREATE + OFFER + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED))
         time.sleep(0.2)
-        with suppress(ConnectionError):
-            raw.sendall(SMUGGLED)
-        assert statuses(read(raw)) == [400]
+        raw.sendall(SMUGGLED)
+        assert statuses(read(raw, 0.5)) == [400]
+        raw.settimeout(10)
+        raw.sendall(HEALTH + b"\r\n")
+        assert statuses(read(raw, 0.5)) == [200]
+
+
+def test_only_a_body_that_will_be_read_is_asked_for(service: Process) -> None:
+    """A client that asks first (RFC 9110, 10.1.1) is refused at once without a token, and told to go on with one."""
+    head = CREATE + LENGTH + b"Expect: 100-continue\r\n\r\n"
+    with connect(service) as raw:
+        raw.sendall(head.replace(BEARER.encode(), b"Bearer nonsense"))
+        assert read(raw, 0.5).startswith(b"HTTP/1.1 401 ")
+    with connect(service) as raw:
+        raw.sendall(head)
+        assert read(raw, 0.5) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        raw.settimeout(10)
+        raw.sendall(BODY)
+        assert statuses(read(raw, 0.5)) == [201]
 
 
 def test_trailers_are_no_headers(service: Process) -> None:
@@ -332,6 +365,73 @@ def test_slow_readers_keep_nobody_waiting(service: Process, database: Engine) ->
             answer = httpx.get(service.url + "/api/alice/tasks?limit=1", headers=TRUSTED, timeout=10)
             assert answer.status_code == 200
             assert answer.elapsed.total_seconds() < PROMPTLY * 2
+
+
+class Answers:
+    """An application of many large answers on uvicorn, in this process."""
+
+    def __init__(self) -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://{}:{}".format(*listener.getsockname())
+        self.server = uvicorn.Server(uvicorn.Config(self, http=Protocol, lifespan="off", log_level="error"))
+        self.thread = threading.Thread(target=self.server.run, args=([listener],))
+        self.thread.start()
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer with 16 MiB."""
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * 16 * MEBIBYTE})
+
+    def end(self) -> None:
+        """Stop it."""
+        self.server.should_exit = True
+        self.thread.join(10)
+
+
+def test_who_does_not_read_an_answer_is_disconnected(service: Process, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """After some seconds: a large answer fills memory until it is read. Who reads in time is not."""
+    monkeypatch.setattr("app.core.protocol.DRAIN_SECONDS", 0.5)
+    answers = Answers()
+    try:
+        host, port = answers.url.removeprefix("http://").split(":")
+        with ExitStack() as stack:
+            raw, reader = [stack.enter_context(socket.create_connection((host, int(port)), 10)) for _ in range(2)]
+            raw.sendall(HEALTH + b"\r\n")
+            for _ in range(2):
+                reader.sendall(HEALTH + b"\r\n")
+                assert len(read(reader, 0.3)) > 16 * MEBIBYTE
+                time.sleep(0.4)
+            assert len(answers.server.server_state.connections) == 1
+            assert len(read(raw)) < 16 * MEBIBYTE
+    finally:
+        answers.end()
+
+
+def logged_since(service: Process, start: int) -> list[dict[str, object]]:
+    """The requests that were logged behind the log's `start`."""
+    return [line for line in map(json.loads, service.log.read_text()[start:].splitlines()) if "status" in line]
+
+
+@pytest.mark.parametrize(
+    "sent", [(LIST + b"\r\n") * 3, (CREATE + LENGTH + b"\r\n" + BODY) * 3, CREATE + LENGTH + b"\r\n"]
+)
+def test_who_hangs_up_with_requests_in_the_pipeline_is_no_error_of_ours(service: Process, sent: bytes) -> None:
+    """Such a request is logged as 499, or as what it came to; a stranger must not be able to page the operator."""
+    start = len(service.log.read_text())
+    for number in range(30):
+        raw = connect(service)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.sendall(HEALTH + b"\r\n")  # the service knows its address then
+        raw.recv(1000)
+        raw.sendall(sent)
+        time.sleep(number % 5 / 1000)
+        raw.close()
+    time.sleep(0.3)
+    others_are_served(service)
+    lines = logged_since(service, start)
+    assert len(lines) > 20
+    assert {line["status"] for line in lines} <= {200, 201, 499}
+    assert not [line for line in lines if "exception" in line or line.get("error_code") == "INTERNAL_ERROR"]
 
 
 @pytest.mark.parametrize("sent", [b"", HEALTH, CREATE + LENGTH + b"\r\n" + BODY[:5], LIST + b"\r\n", SMUGGLED * 5])

@@ -11,11 +11,13 @@ from app.core.auth import Verifier
 from app.core.database import Pool
 from app.core.logs import writer
 
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+"""The methods that are labels of their own; all others are one, since a caller can make up many."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
 class Metrics:
-    """The application's metrics; labels stay few: a route's template, never a path or a user."""
+    """The application's metrics; labels have few values: a route's template, never a path or a user."""
 
     def __init__(self, pool: Pool, verifier: Verifier) -> None:
         self.registry = CollectorRegistry()
@@ -30,7 +32,7 @@ class Metrics:
         self.registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
-        """Tell the figures that are read only when they are asked for."""
+        """Yield the figures that are read only when they are scraped."""
         yield GaugeMetricFamily("database_pool_size", "Connections that the pool may have", self._pool.size)
         yield GaugeMetricFamily("database_connections_idle", "Connections that nobody uses", self._pool.idle)
         taken = "Places taken by a statement or by connecting"
@@ -42,8 +44,8 @@ class Metrics:
                 yield CounterMetricFamily(f"{name}_cache_misses", "Look-ups that did not", cache.misses)
 
     def count(self, method: str, endpoint: str, status: int, error_code: str | None, seconds: float) -> None:
-        """Count one request; finding a labelled child is dear, so each is found once."""
-        key = (method, endpoint, status)
+        """Count one request; finding a labelled child is slow, so each is found once."""
+        key = (method if method in METHODS else "other", endpoint, status)
         if key not in self._children:
             self._children[key] = (self._requests.labels(*key), self._seconds.labels(*key))
         requests, duration = self._children[key]
@@ -58,5 +60,5 @@ router = APIRouter()
 
 @router.get("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
-    """Tell the metrics in Prometheus's text format."""
+    """Return the metrics in Prometheus's text format."""
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""The layers around the routes: request id, clock, log line and metrics; CORS; the boundary that catches errors."""
+"""The layers around the routes: request id, clock, log line and metrics; CORS; the handler of all exceptions."""
 
 import re
 import time
@@ -20,15 +20,15 @@ from app.core.settings import Settings
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 ANSWERING = 0.1
-"""The share of the request's time that is kept for the answer, after the database was given up."""
+"""The share of the request's time that is left for the answer after a statement has timed out."""
 HUNG_UP = 499
-"""The status in the log where the client did not wait for its answer (nginx's number; RFC 9110 has none)."""
+"""The status in the log where the client did not wait for its answer, as nginx has it (RFC 9110 has none)."""
 API_HEADERS = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Observability:
-    """The outermost layer: what it adds, every answer carries, and what it writes, every request leaves."""
+    """The outermost layer: it adds headers to every answer, and logs and counts every request."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self.app = app
@@ -37,7 +37,7 @@ class Observability:
         self._always = [HSTS] if settings.production else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Start the request's clock, run the application and note what came of it."""
+        """Start the request's clock, run the application, then log and count the request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -45,14 +45,14 @@ class Observability:
         start_clock(self._seconds)
         request_id = _request_id(scope)
         headers = [(b"x-request-id", request_id), *self._always]
-        if scope["path"].startswith("/api/"):
+        if f"{scope['path']}/".startswith("/api/"):
             headers += API_HEADERS
         status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = HUNG_UP if _hung_up(receive) else message["status"]
+                status = HUNG_UP if _hung_up(scope, receive) else message["status"]
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 
@@ -74,19 +74,24 @@ class Observability:
             )
 
 
-def _hung_up(receive: Receive) -> bool:
-    """Whether the client is gone: then the server tells so at once, and else it would wait, which we don't."""
-    asking: Any = receive()
+def _hung_up(scope: Scope, receive: Receive) -> bool:
+    """Whether the client is gone: the server then says so at once; else it would wait, which this does not.
+
+    Not known with an Expect header: the server would ask for the body, with 100 Continue, of a request that is refused.
+    """
+    if any(name == b"expect" for name, _ in scope["headers"]):
+        return False
+    receiving: Any = receive()
     try:
-        asking.send(None)
-    except StopIteration as told:
-        return bool(told.value["type"] == "http.disconnect")
-    asking.close()
+        receiving.send(None)
+    except StopIteration as received:
+        return bool(received.value["type"] == "http.disconnect")
+    receiving.close()
     return False
 
 
 def _request_id(scope: Scope) -> bytes:
-    """The caller's own id where it can do no harm in a log, else a new one."""
+    """The caller's own id where it is safe in a log, else a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
             return bytes(value)
@@ -101,17 +106,17 @@ def _endpoint(scope: Scope) -> str | None:
 
 
 class ErrorBoundary:
-    """Turns what is raised further in, before and after routing, into the envelope.
+    """Turns every exception, before and after routing, into the envelope.
 
-    It stands inside the layers that add headers, so that a 500, too, has its request id and can be
-    read across origins; Starlette's own last handler would stand outside of them.
+    It is inside the layers that add headers, so that a 500, too, has its request id and CORS headers; Starlette's
+    handler of last resort is outside of them.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application; once an answer has begun, the server refuses a second one and hangs up."""
+        """Run the application; where the answer has already begun, the server refuses a second one and hangs up."""
         try:
             await self.app(scope, receive, send)
         except Exception as exception:
@@ -120,7 +125,7 @@ class ErrorBoundary:
 
 
 class CORS(CORSMiddleware):
-    """Starlette's, but a refused preflight is told in the envelope."""
+    """Starlette's, but a refused preflight is answered in the envelope."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a preflight."""

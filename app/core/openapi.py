@@ -1,4 +1,4 @@
-"""`/docs` and `/redoc`, under a policy: they load nothing from elsewhere and run no script that was slipped in."""
+"""`/docs` and `/redoc` under a Content-Security-Policy: they load nothing from elsewhere and run no injected script."""
 
 import re
 from base64 import b64encode
@@ -9,10 +9,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
-from starlette.routing import request_response
+from starlette.routing import Mount, Route, request_response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-# ReDoc writes styles while it runs, of which no hash outlives its version, and searches in a worker from a blob; a
-# style can do no harm where nothing can be loaded from elsewhere.
+from app.core.errors import MethodNotAllowed
+
+# ReDoc writes styles while it runs, whose hashes change with its version, and searches in a worker from a blob; an
+# inline style is harmless where nothing can be loaded from elsewhere.
 POLICY = (
     "default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -20,12 +23,24 @@ POLICY = (
 
 
 def document(app: FastAPI) -> None:
-    """Call each operation what its function is called, and put the two pages, no other route, under the policy."""
+    """Name each operation after its function, put the policy on the two pages, and serve all of it by GET alone."""
     for route in app.routes:
+        if isinstance(route, Route) and route.methods:
+            route.methods.discard("HEAD")
         if isinstance(route, APIRoute):
             route.operation_id = route.name
             if route.path in {"/docs", "/redoc"}:
                 route.app = request_response(partial(_guarded, route.endpoint))
+        if isinstance(route, Mount):
+            route.app = partial(_whole_file, route.app)
+
+
+async def _whole_file(files: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send a file of the pages; Range may be ignored (RFC 9110, 14.2), and Starlette refuses some in plain text."""
+    if scope["method"] != "GET":
+        raise MethodNotAllowed(headers={"Allow": "GET"})
+    headers = [header for header in scope["headers"] if header[0] != b"range"]
+    await files({**scope, "headers": headers}, receive, send)
 
 
 async def _guarded(page: Any, request: Request) -> HTMLResponse:

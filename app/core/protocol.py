@@ -1,15 +1,20 @@
-"""HTTP/1.1 as uvicorn speaks it, with an end to what a connection can make us keep, or take for a request."""
+"""HTTP/1.1 as uvicorn speaks it, with limits on what a connection can make the service keep, or take for a request."""
 
+from asyncio import TimerHandle
 from random import getrandbits
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.core.errors import BadRequest, envelope
 
 HEAD_MAX = 64 * 1024
 """Bytes of a request's line and headers, and of trailers or a chunk's extension."""
 PIPELINE_MAX = 16
-"""How many requests may wait behind the one that is being answered; who sends more is not a browser or a proxy."""
+"""Requests that may wait behind the one that is being answered; neither browsers nor proxies send more."""
+DRAIN_SECONDS = 10
+"""How long the client may take to read an answer that is larger than the buffers."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -17,16 +22,23 @@ class Protocol(HttpToolsProtocol):
 
     _without_progress = 0
     """Bytes since a request began or its body went on."""
-    _is_last = False
+    _current: RequestResponseCycle | None = None
+    """The request that is being answered; uvicorn's `cycle` is the last one that was read."""
+    _drain_timer: TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Read on, but for what follows a request to upgrade: httptools takes such a request's body for another one."""
-        if self._is_last:
-            return
+        """Parse what was received; refuse what is not HTTP, and a head that is too large."""
+        self._unset_keepalive_if_required()
         self._without_progress += len(data)
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as offer:
+            self._ignore_upgrade(data[offer.args[0] :])
+        except HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("The request is not valid HTTP.")
         if self._without_progress > HEAD_MAX and not self.transport.is_closing():
-            self.send_400_response("the request's head is too large")
+            self.send_400_response("The request's head is too large.")
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -34,19 +46,64 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Start the request, or have it refused by raising, which is httptools' way."""
-        head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if head > HEAD_MAX or len(self.pipeline) >= PIPELINE_MAX:
+        """Start the request; raise where it must be refused, as httptools wants it."""
+        if self.parser.should_upgrade() and self._should_upgrade():
+            return
+        head, hosts = len(self.url), 0
+        for name, value in self.headers:
+            head += len(name) + len(value) + len(b": \r\n")
+            hosts += name == b"host"
+        # RFC 9112, 3.2: one Host, which only HTTP/1.0 may leave out
+        wrong_host = hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0")
+        if wrong_host or head > HEAD_MAX or len(self.pipeline) >= PIPELINE_MAX:
             raise ValueError
         super().on_headers_complete()
         self.headers = []  # trailers are no headers (RFC 9110, 6.5.1); uvicorn would add them to these
-        if self.parser.should_upgrade():
-            self._is_last, self.cycle.keep_alive = True, False
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
         self._without_progress = 0
         super().on_body(body)
+
+    def _should_upgrade(self) -> bool:
+        """Make uvicorn leave a request with an Upgrade header alone; data_received then calls _ignore_upgrade."""
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError
+        return True
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Parse the request again without its Upgrade header, which may be ignored (RFC 9110, 7.8).
+
+        httptools takes the body of such a request, and all that follows, for another protocol's.
+        """
+        line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        headers = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.data_received(b"\r\n".join([line, *headers, b"", rest]))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._current = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for the client to read; one that does not is disconnected, since its answer fills memory."""
+        super().pause_writing()
+        self._drain_timer = self.loop.call_later(DRAIN_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on once the client has read."""
+        super().resume_writing()
+        if self._drain_timer:
+            self._drain_timer.cancel()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered, too: uvicorn tells the last one that was read."""
+        super().connection_lost(exc)
+        self.resume_writing()
+        if self._current:
+            self._current.disconnected = not self._current.response_complete
+            self._current.message_event.set()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse in the envelope and hang up; where another answer is due first, hang up alone."""
@@ -55,7 +112,13 @@ class Protocol(HttpToolsProtocol):
             self.transport.abort()
             return
         refusal = envelope(BadRequest(msg))
-        headers = [*self.server_state.default_headers, *refusal.raw_headers, (b"connection", b"close")]
-        lines = [b"%b: %b\r\n" % header for header in [*headers, (b"x-request-id", b"%032x" % getrandbits(128))]]
+        always = [*self.server_state.default_headers, *self.app_state.get("headers", [])]
+        headers = [
+            *always,
+            *refusal.raw_headers,
+            (b"connection", b"close"),
+            (b"x-request-id", b"%032x" % getrandbits(128)),
+        ]
+        lines = [b"%b: %b\r\n" % header for header in headers]
         self.transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", bytes(refusal.body)]))
         self.transport.close()
