@@ -10,6 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 
+from app import queries
+from app.core.database import Query
 from app.core.errors import ERRORS_MAX
 from app.router import TAGS_MAX
 from tests.support import contract
@@ -317,6 +319,27 @@ def test_bodies_of_what_takes_none_are_ignored(api: httpx.Client, database: Engi
     big = b"x" * 200_000
     assert api.request("GET", "/api/alice/tasks", headers=ALICE, content=big).status_code == 200
     assert api.request("DELETE", f"/api/alice/tasks/{task['id']}", headers=ALICE, content=big).status_code == 204
+
+
+@pytest.mark.parametrize("query", ["limit=2", "limit=2&offset=1", "limit=2&after=9223372036854775807"])
+def test_a_count_is_never_less_than_what_its_list_shows(
+    api: httpx.Client, database: Engine, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    """A list takes two statements; here another client deletes everything between them."""
+    for _ in range(4):
+        make_task(database, user_id="alice")
+    original = queries.count_tasks
+
+    def delete_and_count(user: str, **matching: bool) -> Query:
+        with database.begin() as connection:
+            connection.execute(text("DELETE FROM task"))
+        return original(user, **matching)
+
+    monkeypatch.setattr(queries, "count_tasks", delete_and_count)
+    answer = api.get(f"/api/alice/tasks?{query}", headers=ALICE)
+    assert len(answer.json()["tasks"]) == 2
+    assert answer.links["next"]
+    assert answer.json()["count"] == (4 if "offset" in query else 3)
 
 
 # Headers
