@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
+from app.core.logs import writer
 from app.core.settings import Settings
 from app.main import create_app
 from tests.support import pooler
@@ -92,6 +93,7 @@ def database(cluster: Cluster) -> Iterator[Engine]:
     with cluster.engine.begin() as connection:
         connection.execute(text("DELETE FROM task; DELETE FROM idempotency_key"))
     yield cluster.engine
+    writer.flush()  # into this test's output, not into that of the next one
     cluster.start()
 
 

@@ -57,14 +57,16 @@ class Writer(Thread):
                 self.dropped += len(lines)
             for _ in lines:
                 self._lines.task_done()
+            time.sleep(PAUSE)
 
 
 def _write(data: bytes) -> None:
     """Write to the raw stdout: a thread that is stuck in the buffered one holds its lock, so the process can't exit."""
     stdout, unwritten = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), memoryview(data)
     while unwritten:
-        unwritten = unwritten[stdout.write(unwritten) or 0 :]  # None where another process has set O_NONBLOCK
-        time.sleep(PAUSE)
+        written = stdout.write(unwritten) or 0  # None where another process has set O_NONBLOCK
+        unwritten = unwritten[written:]
+        time.sleep(0 if written else PAUSE)
 
 
 writer = Writer()

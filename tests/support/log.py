@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from app.core.logs import writer
+
 PATIENCE = 5
 """Seconds."""
 
@@ -19,6 +21,7 @@ class Log:
 
     def _new(self) -> str:
         if self._file is None:
+            writer.flush()
             return self._capsys.readouterr().out
         with self._file.open() as log:
             log.seek(self._position)
@@ -37,5 +40,6 @@ class Log:
 
 def logged(capsys: pytest.CaptureFixture[str], lines: int = 1) -> str:
     """Return what was logged in this process since its output was last read, once it has so many lines."""
+    writer.flush()
     before = capsys.readouterr().out
     return before + Log(capsys).read(max(0, lines - before.count("\n")))
