@@ -24,7 +24,8 @@ from sqlalchemy.exc import DBAPIError
 
 from app import queries
 from app.core.auth import is_user_id
-from app.core.database import Pool, unreachable
+from app.core.connection import unreachable
+from app.core.database import Pool
 from app.core.deadline import start_clock
 from app.core.embedded import postgres
 from app.core.errors import DatabaseError
@@ -48,7 +49,6 @@ def main() -> None:
         if run in (token, delete_user):
             one.add_argument("user", help="any id")
     arguments = vars(parser.parse_args())
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         arguments.pop("run")(load(), **arguments)
     except SettingsError as problem:
@@ -67,6 +67,14 @@ def _terminate(signal_number: int, _frame: object) -> NoReturn:
     raise Terminated(128 + signal_number)
 
 
+def _end_in_order() -> None:
+    """From now on let SIGTERM raise Terminated; until then it ends the process, whatever libpq is waiting for."""
+    signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
+        # uvicorn handles SIGTERM, and not this one
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+
+
 def serve(settings: Settings) -> None:
     """Serve the API until a signal; without DATABASE_URL on the embedded PostgreSQL, its tables up to date.
 
@@ -83,6 +91,7 @@ def serve(settings: Settings) -> None:
         gc.collect()
         gc.freeze()
         gc.set_threshold(GARBAGE)
+        _end_in_order()
         # uvicorn shuts down on a signal and then raises it again; it has done what was asked by then
         with suppress(Terminated):
             uvicorn.run(
@@ -151,6 +160,7 @@ def _database(settings: Settings) -> Iterator[Settings]:
             print(f"todo-api: the database can't be reached yet: {reason}", file=sys.stderr)
         yield settings
         return
+    _end_in_order()  # the embedded PostgreSQL has to be stopped
     with postgres(settings.data_dir) as url:
         yield settings.model_copy(update={"database_url": SecretStr(url)})
 

@@ -34,7 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises SettingsError where there is no database to connect to.
     """
-    pool, probe = Pool(settings.url, settings.database_pool_size), Pool(settings.url, 1)
+    pool, probe = Pool(settings.url, settings.database_pool_size), Pool(settings.url, 1, patient=False)
 
     verifier = Verifier(settings)
     metrics = Metrics(pool, verifier)

@@ -4,22 +4,36 @@ import asyncio
 import os
 import signal
 import socket
+import socketserver
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
+from urllib.parse import quote
 
+import httpx
+import psutil
 import pytest
 import uvloop
 from psycopg2 import OperationalError
-from psycopg2.extensions import parse_dsn
+from psycopg2.errors import DivisionByZero
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
-from app.core.database import Connection, Pool, Query
+from app.cli import upgrade
+from app.core.connection import Connection, addresses, parse, unreachable
+from app.core.database import Pool, Query
 from app.core.deadline import start_clock, stop_clock
 from app.core.errors import DatabaseError
+from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
+from tests.support.service import running_service, settings_for
+from tests.support.tokens import token
 
 Work = Callable[[Pool], Awaitable[Any]]
+ALICE = {"authorization": f"Bearer {token('alice')}"}
 ONE = Query("SELECT 1", {}, is_read=True)
 BACKEND = Query("SELECT pg_backend_pid()", {}, is_read=True)
 OURS = "SELECT pid, state, query FROM pg_stat_activity WHERE application_name = 'todo-api'"
@@ -234,9 +248,9 @@ def test_a_dead_connection_lets_go_of_no_other_socket(cluster: Cluster, database
                 pair[1].close()
 
     async def work() -> bytes:
-        connection = await Connection.open(parse_dsn(cluster.url))
+        connection = await Connection.open(parse(cluster.url))
         descriptor = connection._raw.fileno()
-        asking = asyncio.create_task(connection.fetch(sleep(30)))
+        asking = asyncio.create_task(connection.fetch(*sleep(30)[:2]))
         await asyncio.sleep(0.2)
         with database.connect() as other:
             other.execute(
@@ -287,28 +301,53 @@ def test_a_server_that_is_still_starting_is_waited_for(cluster: Cluster, databas
     assert run(cluster, ask_early) == (1,)
 
 
-def test_a_hosts_name_is_looked_up_off_the_loop(cluster: Cluster) -> None:
+def resolved(url: str) -> list[dict[str, str]]:
+    """What the driver is given to connect to, one after the other."""
+    return [dict(address) for address in asyncio.run(addresses(parse(url)))]
+
+
+def test_a_hosts_name_is_looked_up_off_the_loop() -> None:
     """The library would block the loop over it: it is given every address beside the name."""
+    found = resolved("postgresql://u:p@localhost:5999/db?sslmode=require&channel_binding=require")
+    assert "127.0.0.1" in [dsn["hostaddr"] for dsn in found]
+    for dsn in found:
+        assert (dsn["host"], dsn["port"], dsn["sslmode"], dsn["channel_binding"]) == (
+            "localhost",
+            "5999",
+            "require",
+            "require",
+        )
 
-    async def resolve(pool: Pool) -> Any:
-        return await pool._resolved()
 
-    dsn = run(cluster, resolve, url="postgresql://u:p@localhost:5999/db?sslmode=require&channel_binding=require")
-    assert set(dsn["host"].split(",")) == {"localhost"}
-    assert "127.0.0.1" in dsn["hostaddr"].split(",")
-    assert len(dsn["host"].split(",")) == len(dsn["hostaddr"].split(","))
-    assert (dsn["port"], dsn["sslmode"], dsn["channel_binding"]) == ("5999", "require", "require")
+def test_each_of_several_hosts_is_looked_up_off_the_loop() -> None:
+    """With its own port; one that can't be found is left out."""
+    found = resolved("postgresql://127.0.0.1:1,no.invalid:2,127.0.0.3:3/db")
+    assert [(dsn["host"], dsn["hostaddr"], dsn["port"]) for dsn in found] == [
+        ("127.0.0.1", "127.0.0.1", "1"),
+        ("127.0.0.3", "127.0.0.3", "3"),
+    ]
+    found = resolved("host=127.0.0.1,/tmp,127.0.0.3 port=7")
+    assert [(dsn["host"], dsn.get("hostaddr"), dsn["port"]) for dsn in found] == [
+        ("127.0.0.1", "127.0.0.1", "7"),
+        ("/tmp", None, "7"),  # noqa: S108 - a socket's folder
+        ("127.0.0.3", "127.0.0.3", "7"),
+    ]
 
 
-@pytest.mark.parametrize("host", ["/var/run", "%2Fvar%2Frun", "", "a.invalid,b.invalid"])
-def test_what_is_no_host_name_is_left_alone(cluster: Cluster, host: str) -> None:
-    """A socket's folder, the default, and a list that libpq has to go through itself."""
+def test_a_host_in_a_variable_is_looked_up_off_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library would read PGHOST by itself, and look it up."""
+    monkeypatch.setenv("PGHOST", "127.0.0.2,127.0.0.3")
+    monkeypatch.setenv("PGPORT", "7")
+    found = resolved("postgresql:///db")
+    assert [(dsn["hostaddr"], dsn["port"]) for dsn in found] == [("127.0.0.2", "7"), ("127.0.0.3", "7")]
+    assert resolved("postgresql://127.0.0.1:8/db")[0]["hostaddr"] == "127.0.0.1"
 
-    async def resolve(pool: Pool) -> Any:
-        return await pool._resolved()
 
-    url = f"postgresql:///db?host={host}" if host else "postgresql:///db"
-    assert "hostaddr" not in run(cluster, resolve, url=url)
+@pytest.mark.parametrize("host", ["/var/run", "%2Fvar%2Frun", ""])
+def test_what_is_no_host_name_is_left_alone(host: str) -> None:
+    """A socket's folder, and the default."""
+    [dsn] = resolved(f"postgresql:///db?host={host}" if host else "postgresql:///db")
+    assert "hostaddr" not in dsn
 
 
 def test_a_host_that_does_not_exist_is_a_database_error(cluster: Cluster) -> None:
@@ -328,3 +367,362 @@ def test_closing_the_pool_closes_its_connections(cluster: Cluster, watcher: Call
     while watcher() and time.monotonic() < end:
         time.sleep(0.05)
     assert watcher() == []
+
+
+# What ends a connection, and what does not
+
+
+def terminate(database: Engine, which: str) -> None:
+    """End the service's backends whose last statement was this."""
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE :which AND pid <> pg_backend_pid()"
+    with database.begin() as connection:
+        assert connection.execute(text(ended), {"which": which}).all()
+
+
+@pytest.mark.parametrize("run_loop", [asyncio.run, uvloop.run])
+@pytest.mark.parametrize("size", [1, 10_000_000])
+def test_a_hang_up_is_noticed_at_once(
+    cluster: Cluster,
+    database: Engine,  # noqa: ARG001 - running
+    run_loop: Callable[[Coroutine[Any, Any, Any]], Any],
+    size: int,
+) -> None:
+    """Also where the server's last words and a reset arrive together, and while a long statement is being sent."""
+
+    async def ask() -> float:
+        connection = await Connection.open(parse(cluster.url))
+        row = await connection.fetch(*BACKEND[:2])
+        assert row
+        backend = psutil.Process(row[0])
+        backend.suspend()
+        backend.terminate()
+        # it ends without having read this, which is why the kernel resets the connection
+        asking = asyncio.create_task(connection.fetch("SELECT %(long)s", {"long": "x" * size}))
+        await asyncio.sleep(0.2)
+        assert not asking.done()
+        backend.resume()
+        time.sleep(0.2)  # noqa: ASYNC251 - a busy loop
+        began = time.monotonic()
+        try:
+            with pytest.raises(OperationalError):
+                await asyncio.wait_for(asking, 3)
+        finally:
+            connection.close()
+        return time.monotonic() - began
+
+    assert run_loop(ask()) < 0.5
+
+
+def test_a_reads_second_attempt_uses_a_new_connection(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+    """Whatever ended the first one may be about to end the idle ones: it shows only after they were asked."""
+
+    async def ask_the_dying(pool: Pool) -> Any:
+        rows = await asyncio.gather(*[pool.fetch(busy) for busy in BUSY_BACKENDS])
+        backends = [psutil.Process(row[0]) for row in rows if row]
+        for backend in backends:
+            backend.suspend()
+            backend.terminate()
+        asked = asyncio.create_task(pool.fetch(ONE))
+        await asyncio.sleep(0.2)
+        for backend in reversed(backends):  # the one that was used last is asked first
+            backend.resume()
+            await asyncio.sleep(0.2)
+        return await asked
+
+    assert run(cluster, ask_the_dying, size=2) == (1,)
+
+
+BUSY_BACKENDS = [Query(f"SELECT pg_backend_pid(), pg_sleep({seconds})", {}) for seconds in (0.1, 0.2)]
+
+
+def test_a_connection_survives_an_error_of_the_server(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+    """The server is ready for the next statement, and is not asked the same one twice."""
+
+    async def err(pool: Pool) -> tuple[Any, ...]:
+        before = await pool.fetch(BACKEND)
+        for is_read in (True, False):
+            with pytest.raises(DatabaseError) as failure:
+                await pool.fetch(Query("SELECT 1/0", {}, is_read))
+            assert isinstance(failure.value.__cause__, DivisionByZero)
+        return before, await pool.fetch(BACKEND), pool.idle
+
+    before, after, idle = run(cluster, err)
+    assert (before, idle) == (after, 1)
+
+
+@pytest.mark.parametrize(
+    "fatal",
+    [
+        "SELECT pg_terminate_backend(pg_backend_pid())",
+        "BEGIN; SELECT 1/0",  # answers ERROR, and stays in a failed transaction
+    ],
+)
+def test_a_connection_in_another_state_is_closed(cluster: Cluster, database: Engine, fatal: str) -> None:  # noqa: ARG001
+    """It might fail the next request, or worse."""
+
+    async def end(pool: Pool) -> tuple[Any, ...]:
+        before = await pool.fetch(BACKEND)
+        with pytest.raises(DatabaseError):
+            await pool.fetch(Query(fatal, {}))
+        return before, await pool.fetch(BACKEND)
+
+    before, after = run(cluster, end)
+    assert before != after
+
+
+def test_a_read_only_server_is_left(cluster: Cluster, database: Engine) -> None:
+    """A connection that outlived a change of the primary: the next one may lead to the new one."""
+    with database.begin() as connection:
+        connection.execute(text("CREATE ROLE standby LOGIN"))
+        connection.execute(text("ALTER ROLE standby SET default_transaction_read_only = on"))
+
+    async def write(pool: Pool) -> tuple[Any, ...]:
+        before = await pool.fetch(BACKEND)
+        with pytest.raises(DatabaseError):
+            await pool.fetch(Query("CREATE TABLE nothing ()", {}))
+        return before, await pool.fetch(BACKEND)
+
+    try:
+        before, after = run(cluster, write, url=as_role(cluster, "standby"))
+    finally:
+        with database.begin() as connection:
+            connection.execute(text("DROP ROLE standby"))
+    assert before != after
+
+
+def test_a_connection_is_replaced_in_time(
+    cluster: Cluster,
+    database: Engine,  # noqa: ARG001 - running
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or reads would stay on a server that is no longer the primary."""
+    monkeypatch.setattr("app.core.connection.MAX_AGE", 0.3)
+
+    async def grow_old(pool: Pool) -> list[Any]:
+        seen = []
+        for pause in (0.0, 0.1, 0.4):
+            await asyncio.sleep(pause)
+            seen.append(await pool.fetch(BACKEND))
+        return seen
+
+    first, second, third = run(cluster, grow_old)
+    assert first == second != third
+
+
+def test_a_dead_connection_is_not_counted_as_idle(cluster: Cluster, database: Engine) -> None:
+    """As soon as the server has hung up."""
+
+    async def die(pool: Pool) -> tuple[int, int]:
+        await pool.fetch(BACKEND)
+        before = pool.idle
+        terminate(database, "SELECT pg_backend_pid()")
+        await asyncio.sleep(0.2)
+        return before, pool.idle
+
+    assert run(cluster, die) == (1, 0)
+
+
+# A server that refuses
+
+
+def as_role(cluster: Cluster, name: str) -> str:
+    """The cluster's URL for another role."""
+    return cluster.url.replace("//postgres:", f"//{name}:")
+
+
+@pytest.fixture
+def limited(cluster: Cluster, database: Engine) -> Iterator[str]:
+    """The URL of a role that may have two connections."""
+    with database.begin() as connection:
+        connection.execute(text("CREATE ROLE limited LOGIN CONNECTION LIMIT 2"))
+    yield as_role(cluster, "limited")
+    with database.begin() as connection:
+        connection.execute(text("DROP ROLE limited"))
+
+
+def test_fewer_connections_than_places_serve_everybody(cluster: Cluster, limited: str) -> None:
+    """Who gets none of their own takes one that is given back."""
+
+    async def work(pool: Pool) -> tuple[float, int]:
+        async def client() -> None:
+            for _ in range(20):
+                start_clock(2)
+                await pool.fetch(sleep(0.002))
+
+        began = time.monotonic()
+        await asyncio.gather(*[client() for _ in range(24)])
+        return time.monotonic() - began, pool.idle
+
+    took, idle = run(cluster, work, size=16, url=limited)
+    assert took < 10
+    assert idle == 2
+
+
+def test_it_is_ready_where_the_pool_has_all_connections(cluster: Cluster, limited: str) -> None:
+    """A balancer would take a service away that works."""
+    with running_service(settings_for(limited)) as service, httpx.Client(base_url=service.url) as http:
+        listed = text("GRANT ALL ON ALL TABLES IN SCHEMA public TO limited")
+        with cluster.engine().begin() as connection:
+            connection.execute(listed)
+        pool = service.app.state.database
+        with ThreadPoolExecutor(8) as clients:
+            answers = list(clients.map(lambda _: http.get("/api/alice/tasks", headers=ALICE).status_code, range(40)))
+            assert pool.idle == 2
+        ready = http.get("/health/ready")
+        with cluster.engine().begin() as connection:
+            connection.execute(text("DROP OWNED BY limited"))
+    assert set(answers) == {200}
+    assert ready.status_code == 200
+    assert ready.elapsed.total_seconds() < 0.5
+
+
+def test_a_database_that_refuses_is_asked_seldom(cluster: Cluster, database: Engine) -> None:
+    """However many wait: a role that may no longer log in does not make a storm of attempts."""
+    with database.begin() as connection:
+        connection.execute(text("CREATE ROLE locked_out NOLOGIN"))
+    before = len(cluster.log.read_text())
+
+    async def ask(pool: Pool) -> None:
+        asked = [pool.fetch(ONE) for _ in range(20)]
+        for answer in await asyncio.gather(*asked, return_exceptions=True):
+            assert isinstance(answer, DatabaseError)
+
+    try:
+        run(cluster, ask, size=16, seconds=2, url=as_role(cluster, "locked_out"))
+    finally:
+        with database.begin() as connection:
+            connection.execute(text("DROP ROLE locked_out"))
+    refused = cluster.log.read_text()[before:].count('role "locked_out" is not permitted to log in')
+    assert 5 < refused <= 16 + 8
+
+
+@pytest.fixture(params=["says nothing", "swallows"])
+def dead_port(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A port of this machine that accepts and says nothing, or where not even that happens."""
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        if request.param == "swallows":
+            for _ in range(4):
+                filler = sockets.enter_context(socket.socket())
+                filler.setblocking(False)
+                filler.connect_ex(listener.getsockname())
+            time.sleep(0.1)
+        yield listener.getsockname()[1]
+
+
+def test_a_dead_address_leaves_time_for_the_next_one(cluster: Cluster, database: Engine, dead_port: int) -> None:  # noqa: ARG001
+    """And the address that has worked is tried first from then on."""
+    url = f"host=127.0.0.1,{cluster.socket.parent} port={dead_port},5432 user=postgres dbname=postgres"
+
+    async def ask(pool: Pool) -> list[float]:
+        took = []
+        for _ in range(2):
+            start_clock(1.8)
+            began = time.monotonic()
+            assert await pool.fetch(Query("SELECT 1", {})) == (1,)
+            took.append(time.monotonic() - began)
+            pool.close()
+        return took
+
+    first, second = run(cluster, ask, url=url)
+    assert 0.5 < first < 1.5
+    assert second < 0.3
+
+
+@pytest.fixture
+def latin1() -> Iterator[tuple[str, list[str]]]:
+    """The URL of a server that says in Latin-1 that it is still starting, and a note of each attempt to connect.
+
+    A stand-in: PostgreSQL speaks so before it knows a client's encoding, in a locale that is not installed here.
+    """
+    fields = b"SFATAL\0VFATAL\0C57P03\0M" + "Das Datenbanksystem f\u00e4hrt hoch".encode("latin-1") + b"\0\0"
+    attempts: list[str] = []
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1000)
+            attempts.append("refused")
+            self.request.sendall(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"postgresql://u@127.0.0.1:{server.server_address[1]}/db?sslmode=disable&gssencmode=disable", attempts
+        server.shutdown()
+
+
+def test_a_refusal_in_another_encoding_is_waited_out(cluster: Cluster, latin1: tuple[str, list[str]]) -> None:
+    """As any other one."""
+    url, attempts = latin1
+
+    async def ask(pool: Pool) -> DatabaseError:
+        with pytest.raises(DatabaseError) as failure:
+            await pool.fetch(ONE)
+        return failure.value
+
+    assert isinstance(run(cluster, ask, url=url, seconds=0.5).__cause__, TimeoutError)
+    assert len(attempts) > 1
+
+
+def test_a_refusal_in_another_encoding_is_told(latin1: tuple[str, list[str]]) -> None:
+    """`serve` says that it waits, and `migrate` that it can't."""
+    url, _ = latin1
+    assert "Das Datenbanksystem f\ufffdhrt hoch" in str(unreachable(url))
+    with pytest.raises(DBAPIError, match="Das Datenbanksystem"):
+        upgrade(url)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_is_not_utf8_is_refused(cluster: Cluster, database: Engine, encoding: str) -> None:
+    """By `migrate`, at the start and for each request: it can't hold every title, or can't count its characters."""
+    name = f"in_{encoding.lower()}"
+    autocommit = database.execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit.connect() as connection:
+        made = f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"
+        connection.execute(text(made))
+    url = cluster.url.replace("/postgres?", f"/{name}?")
+
+    async def ask(pool: Pool) -> DatabaseError:
+        began = time.monotonic()
+        with pytest.raises(DatabaseError) as failure:
+            await pool.fetch(ONE)
+        assert time.monotonic() - began < 1
+        return failure.value
+
+    try:
+        for refusing in (unreachable, upgrade):
+            with pytest.raises(SettingsError, match=f"DATABASE_URL: the database's encoding is {encoding}; "):
+                refusing(url)
+        failure = run(cluster, ask, url=url)
+        assert f"encoding is {encoding}" in str(failure.__cause__)
+    finally:
+        with autocommit.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def test_text_is_utf8_whatever_the_url_says(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - running
+    """A title in another script would be an error."""
+    url = cluster.url + "&client_encoding=LATIN1"
+    query = Query("SELECT %(title)s, current_setting('client_encoding')", {"title": "\u65e5\u672c"})
+    assert run(cluster, lambda pool: pool.fetch(query), url=url) == ("\u65e5\u672c", "UTF8")
+
+
+@pytest.mark.parametrize("form", ["two hosts", "keywords", "a socket's folder as the host"])
+def test_migrations_take_the_urls_that_the_service_takes(cluster: Cluster, database: Engine, form: str) -> None:  # noqa: ARG001
+    """The library reads them for both."""
+    folder = str(cluster.socket.parent)
+    quoted = quote(folder, safe="")
+    url = {
+        "two hosts": f"postgres://postgres@{quoted}:1,{quoted}:5432/postgres",
+        "keywords": f"host={folder} user=postgres dbname=postgres",
+        "a socket's folder as the host": f"postgresql://postgres@{quoted}/postgres",
+    }[form]
+    assert run(cluster, lambda pool: pool.fetch(ONE), url=url) == (1,)
+    upgrade(url)
+
+
+@pytest.mark.parametrize("after", ["@@localhost", "@%2F{}@localhost", "@{}/x@localhost"])
+def test_no_part_of_a_password_is_taken_for_a_host(after: str) -> None:
+    """The library ends it at the first @, and would print what follows."""
+    with pytest.raises(SettingsError, match="DATABASE_URL: it can't be read") as problem:
+        unreachable(f"postgresql://u:s3cret{after.format('s3cret')}/db")
+    assert "s3cret" not in str(problem.value)

@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("app.core.deadline", "app.core.logs", "app.core.settings"),
-    ("app.core.embedded", "app.core.errors", "app.core.tracing"),
+    ("app.core.connection", "app.core.embedded", "app.core.errors", "app.core.tracing"),
     ("app.core.database", "app.core.jwks", "app.core.openapi", "app.core.protocol", "app.core.requests"),
     ("app.core.auth", "app.core.health"),
     ("app.core.metrics",),

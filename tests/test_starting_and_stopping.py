@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 import app.main
 from app import cli
-from app.core.database import unreachable
+from app.core.connection import unreachable
 from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows

@@ -1,77 +1,31 @@
-"""The one way to PostgreSQL: a pool of psycopg2 connections in asynchronous mode, driven by the event loop.
+"""The pool: the one way from a request to PostgreSQL, bounded by the request's deadline.
 
-Each query is one autocommitted statement and one round trip. One deadline, counted from the request's
-arrival, bounds the wait for a connection, connecting and the statement alike. Nothing else in the
-application knows the driver.
+A request takes this way through it, and there is no other:
 
-A statement that is given up takes its connection with it: the socket is closed, and the server ends the
-backend by `client_connection_check_interval`, which the first migration sets. (psycopg2's own `cancel()`
-holds the interpreter's lock while it waits for the server; with a frozen server it froze the process.)
+1. `fetch` waits for one of `size` places, in order. All that follows ends at the deadline.
+2. `_take_idle` gives the connection that was used last. One that the server has closed is dropped here.
+3. Where none is idle, `_connect` opens one, address by address (`_open`). Where the database refuses, it tries
+   again, and takes a connection that another request gives back meanwhile.
+4. The statement is sent, autocommitted, and its first row awaited: one round trip.
+5. The connection becomes idle again. It is closed instead where the deadline passed, the request was cancelled
+   or the connection failed; a read is then sent once more, on a new connection. A write never is.
 """
 
 import asyncio
-import os
-import re
-import select
-import socket
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import psycopg2
-from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE, parse_dsn
 
+from app.core.connection import Connection, Dsn, addresses, parse
 from app.core.deadline import deadline
 from app.core.errors import DatabaseError
-from app.core.settings import SettingsError
 
-RECONNECT_PAUSE = 0.1
-"""Seconds between attempts to connect to a database that refuses: it may be starting, or waking up."""
-
-LINK = {
-    "fallback_application_name": "todo-api",
-    "connect_timeout": "3",  # seconds; `unreachable` alone, libpq's asynchronous mode ignores it
-    # a peer that has vanished is noticed while the connection is idle, or when it does not acknowledge what was sent
-    "keepalives_idle": "30",
-    "keepalives_interval": "5",
-    "tcp_user_timeout": "3000",
-}
-"""What the URL does not say otherwise."""
-WRONG = {
-    "invalid": "it can't be read",
-    "password|pg_hba.conf": "the server refuses its user or password",
-    "does not exist|no such": "there is no such database or user",
-    "translate host name(?!.*Temporary)": "there is no such host",
-    "support SSL|certificate|channel binding": "the server does not agree to its sslmode or channel_binding",
-}
-"""What libpq says where waiting won't help, and what we say: its own words may hold a part of the password."""
-
-
-def _dsn(url: str) -> dict[str, Any]:
-    try:
-        return LINK | parse_dsn(url)
-    except psycopg2.ProgrammingError as failure:
-        _refuse_wrong(failure)
-        raise AssertionError from None  # all that it says is "invalid"
-
-
-def _refuse_wrong(failure: psycopg2.Error) -> None:
-    for theirs, ours in WRONG.items():
-        if re.search(theirs, str(failure)):
-            form = "postgresql://USER:PASSWORD@HOST/DATABASE, with special characters %-escaped"
-            raise SettingsError(f"DATABASE_URL: {ours}; check that it is {form}") from None
-
-
-def unreachable(url: str) -> str | None:
-    """Why the database can't be connected to right now, in libpq's words, or None where it can; takes a few seconds.
-
-    Raises SettingsError where the URL is wrong, so that waiting won't help.
-    """
-    try:
-        psycopg2.connect(**_dsn(url)).close()
-    except psycopg2.OperationalError as failure:
-        _refuse_wrong(failure)
-        return " ".join(str(failure).split())
-    return None
+RETRY_FIRST, RETRY_LAST = 0.1, 0.4
+"""Seconds between the pool's attempts to connect to a database that refuses: it may be starting, or waking up."""
+REFUSALS = (OSError, psycopg2.OperationalError, UnicodeDecodeError)
+"""What connecting fails with where it may succeed later (a message in another encoding than UTF-8 is one)."""
 
 
 class Query(NamedTuple):
@@ -82,99 +36,23 @@ class Query(NamedTuple):
     is_read: bool = False
 
 
-class Connection:
-    """One connection, for one statement at a time."""
-
-    answered = 0.0
-    """When it was last heard of, by the loop's clock."""
-
-    def __init__(self, dsn: Mapping[str, Any]) -> None:
-        self._raw = psycopg2.connect(**dsn, async_=True)
-        self._loop = asyncio.get_running_loop()
-        self._answer: asyncio.Future[None] | None = None
-        self._poller = select.poll()
-        self._watched: int | None = None
-
-    @classmethod
-    async def open(cls, dsn: Mapping[str, Any]) -> Self:
-        """Connect; psycopg2.OperationalError where the server can't be reached or refuses."""
-        connection = cls(dsn)
-        try:
-            while (state := connection._raw.poll()) != POLL_OK:
-                await connection._socket_ready(for_reading=state == POLL_READ)
-        except BaseException:
-            connection.close()
-            raise
-        # The socket stays the same from now on: to ask the event loop anew for each statement would be dear. libpq
-        # closes it as soon as the server is gone; a number of our own is nobody else's as long as the loop watches it.
-        connection._watched = os.dup(connection._raw.fileno())
-        connection._poller.register(connection._watched, select.POLLIN)
-        connection._loop.add_reader(connection._watched, connection._readable)
-        return connection
-
-    async def fetch(self, query: Query) -> tuple[Any, ...] | None:
-        """Send the query and return its first row, if it has one."""
-        cursor = self._raw.cursor()
-        self._answer = self._loop.create_future()
-        cursor.execute(query.sql, query.params)
-        while (state := self._raw.poll()) == POLL_WRITE:
-            await self._socket_ready(for_reading=False)
-        if state != POLL_OK:
-            await self._answer
-        self._answer = None
-        row: tuple[Any, ...] | None = cursor.fetchone()
-        return row
-
-    def _readable(self) -> None:
-        """Take what has come in; where nobody has asked for anything, the server hangs up."""
-        if self._answer is None:
-            self.close()
-        elif not self._answer.done():
-            try:
-                if self._raw.poll() == POLL_OK:
-                    self._answer.set_result(None)
-            except psycopg2.Error as failure:
-                self._answer.set_exception(failure)
-
-    async def _socket_ready(self, *, for_reading: bool) -> None:
-        # The socket is asked for anew each time: while it connects, libpq may change it.
-        loop, descriptor = self._loop, self._raw.fileno()
-        add, remove = (loop.add_reader, loop.remove_reader) if for_reading else (loop.add_writer, loop.remove_writer)
-        ready = asyncio.Event()
-        add(descriptor, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            remove(descriptor)
-
-    @property
-    def usable(self) -> bool:
-        """Whether nothing came in that nobody asked for: else the server has closed, or is about to."""
-        return not (self._watched is None or self._poller.poll(0))
-
-    def close(self) -> None:
-        """Close the socket at once, whatever is going on."""
-        if self._watched is not None:
-            self._loop.remove_reader(self._watched)
-            os.close(self._watched)
-            self._watched = None
-        self._raw.close()
-
-
 class Pool:
-    """At most `size` connections to the database at `url`; those who wait for one are served in order."""
+    """At most `size` connections to the database at `url`; one that is not `patient` tries once to connect."""
 
-    def __init__(self, url: str, size: int) -> None:
+    def __init__(self, url: str, size: int, *, patient: bool = True) -> None:
         self.size = size
         self.in_use = 0
-        self._dsn = _dsn(url)
+        self._dsn, self._patient = parse(url), patient
         self._places = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
+        self._given_back = asyncio.Event()
+        self._last_good: Dsn | None = None
+        self._pause = self._retry_at = 0.0
 
     @property
     def idle(self) -> int:
         """How many connections wait for work."""
-        return len(self._idle)
+        return sum(not connection.closed for connection in self._idle)
 
     async def fetch(self, query: Query) -> tuple[Any, ...] | None:
         """Run the query, committed when this returns, and return its first row, if it has one.
@@ -186,31 +64,39 @@ class Pool:
             async with asyncio.timeout_at(deadline()), self._places:
                 self.in_use += 1
                 try:
-                    return await self._run(query)
+                    return await self._run(query, self._take_idle() or await self._connect())
                 finally:
                     self.in_use -= 1
-        except (TimeoutError, OSError, psycopg2.Error) as failure:
+        except (OSError, psycopg2.Error, UnicodeDecodeError) as failure:
             raise DatabaseError from failure
 
-    async def _run(self, query: Query, *, again: bool = True) -> tuple[Any, ...] | None:
-        connection, clock = self._take_idle() or await self._connect(), asyncio.get_running_loop().time
+    async def _run(self, query: Query, connection: Connection, *, again: bool = True) -> tuple[Any, ...] | None:
+        clock = asyncio.get_running_loop().time
         sent = clock()
         try:
-            row = await connection.fetch(query)
-        except psycopg2.Error:
+            row = await connection.fetch(query.sql, query.params)
+        except (psycopg2.Error, UnicodeDecodeError) as failure:
+            if connection.survives(failure):
+                self._give_back(connection, clock())
+                raise
             connection.close()
             if not (query.is_read and again):
                 raise
-            return await self._run(query, again=False)
+            # a new one: what has ended this connection may be about to end the idle ones
+            return await self._run(query, await self._connect(), again=False)
         except BaseException:
             connection.close()
-            # silence: those that nobody has heard of since may be half-open too, which shows by nothing else
+            # silence: those not heard of since may be half-open too, and nothing else would show it
             while self._idle and self._idle[0].answered < sent:
                 self._idle.pop(0).close()
             raise
-        connection.answered = clock()
-        self._idle.append(connection)
+        self._give_back(connection, clock())
         return row
+
+    def _give_back(self, connection: Connection, now: float) -> None:
+        connection.answered = now
+        self._idle.append(connection)
+        self._given_back.set()
 
     def _take_idle(self) -> Connection | None:
         while self._idle:
@@ -221,21 +107,53 @@ class Pool:
         return None
 
     async def _connect(self) -> Connection:
-        """A new connection, tried for until the deadline: nothing has been sent yet, so nothing can happen twice."""
-        while True:
-            try:
-                return await Connection.open(await self._resolved())
-            except (OSError, psycopg2.OperationalError):
-                await asyncio.sleep(RECONNECT_PAUSE)
+        """A new connection, tried for until the deadline, or one that is given back meanwhile.
 
-    async def _resolved(self) -> Mapping[str, Any]:
-        """The DSN with its host's addresses: libpq itself would look them up in the event loop, and block it."""
-        host = self._dsn.get("host", "")
-        if not host or host.startswith(("/", "@")) or "," in host or "hostaddr" in self._dsn:
-            return self._dsn
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
-        return self._dsn | {"host": ",".join([host] * len(addresses)), "hostaddr": ",".join(addresses)}
+        Nothing has been sent yet, so nothing can happen twice. Once the database has refused, one request at a time
+        tries, after a pause; the server may allow fewer connections than `size`, or none.
+        """
+        clock = asyncio.get_running_loop().time
+        while True:
+            if (now := clock()) >= self._retry_at:
+                pause = self._pause
+                self._retry_at = now + pause
+                try:
+                    connection = await self._open()
+                except REFUSALS:
+                    if not self._patient:
+                        raise
+                    self._pause = min(max(2 * pause, RETRY_FIRST), RETRY_LAST)
+                    self._retry_at = clock() + self._pause
+                else:
+                    self._pause = self._retry_at = 0.0
+                    self._given_back.set()  # who is pausing may try now
+                    return connection
+            self._given_back.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._retry_at):
+                    await self._given_back.wait()
+            if idle := self._take_idle():
+                return idle
+
+    async def _open(self) -> Connection:
+        """Connect to the first address that accepts, each given an equal part of the time until the deadline.
+
+        The address that accepted last comes first. Raises the last address's refusal, one of REFUSALS.
+        """
+        found = sorted(await addresses(self._dsn), key=lambda address: address != self._last_good)
+        clock = asyncio.get_running_loop().time
+        for left in range(len(found), 0, -1):
+            address = found[-left]
+            try:
+                async with asyncio.timeout((deadline() - clock()) / left):
+                    connection = await Connection.open(address)
+            except REFUSALS:
+                if left == 1:
+                    raise
+            else:
+                self._last_good = address
+                return connection
+        raise AssertionError("unreachable")
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed by whoever gives up on them."""

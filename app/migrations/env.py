@@ -2,16 +2,17 @@
 
 from alembic import context
 from sqlalchemy import create_engine, pool, text
-from sqlalchemy.engine import make_url
 from sqlmodel import SQLModel
 
 from app import models
+from app.core.connection import connect
 from app.core.settings import load
 
 METADATA = models.Task.metadata
 assert METADATA is SQLModel.metadata  # noqa: S101 - autogenerate compares against what the models fill
 
 LOCKS = (
+    "SET LOCAL lock_timeout = '60s'",
     "SELECT pg_advisory_xact_lock(hashtext('todo-api migrate'))",  # two that start at once: one after the other
     # the service's requests queue up behind one who waits for a table: not for longer than they can wait
     "SET LOCAL lock_timeout = '1s'",
@@ -21,11 +22,8 @@ LOCKS = (
 def run() -> None:
     """Run the migrations in one transaction, on the URL that the caller gave, or else the configured one."""
     url = context.config.attributes.get("url") or load().url
-    # SQLAlchemy reads a bare postgresql:// as another driver's, and postgres:// not at all
-    engine = create_engine(
-        make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg2"),
-        poolclass=pool.NullPool,
-    )
+    # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
+    engine = create_engine("postgresql+psycopg2://", creator=lambda: connect(url), poolclass=pool.NullPool)
     with engine.connect() as connection:
         context.configure(connection=connection, target_metadata=METADATA)
         with context.begin_transaction():

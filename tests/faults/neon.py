@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from app.cli import upgrade
-from app.core.database import unreachable
+from app.core.connection import unreachable
 from app.core.settings import SettingsError
 from tests.support.processes import free_port, serving
 from tests.support.tokens import token

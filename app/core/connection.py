@@ -1,0 +1,225 @@
+"""One connection to PostgreSQL: where it leads, how the event loop drives it, and when it can be used again.
+
+A statement that is given up takes its connection with it: the socket is closed, and the server ends the
+backend by `client_connection_check_interval`, which the first migration sets. (psycopg2's own `cancel()`
+holds the interpreter's lock while it waits for the server; with a frozen server it froze the process.)
+"""
+
+import asyncio
+import os
+import re
+import select
+import socket
+from collections.abc import Mapping
+from typing import Any, NoReturn, Self
+
+import psycopg2
+from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE, TRANSACTION_STATUS_IDLE, parse_dsn
+
+from app.core.settings import SettingsError
+
+MAX_AGE = 600.0
+"""Seconds until a connection is replaced: a server that is no longer the primary may keep its connections open."""
+READ_ONLY_TRANSACTION = "25006"
+"""The SQLSTATE of a write on a standby: another connection may lead to the primary."""
+CONNECT_DEFAULTS = {
+    "fallback_application_name": "todo-api",
+    "connect_timeout": "3",  # seconds for each address; for `connect` alone, libpq's asynchronous mode ignores it
+    # a peer that has vanished is noticed while the connection is idle, or when it does not acknowledge what was sent
+    "keepalives_idle": "30",
+    "keepalives_interval": "5",
+    "tcp_user_timeout": "3000",
+}
+"""What the URL does not say otherwise."""
+CONFIGURATION_ERRORS = {
+    "invalid|could not match": "it can't be read",
+    "password|pg_hba.conf": "the server refuses its user or password",
+    "does not exist|no such": "there is no such database or user",
+    "translate host name(?!.*Temporary)": "there is no such host",
+    "support SSL|certificate|channel binding": "the server does not agree to its sslmode or channel_binding",
+}
+"""What libpq says where waiting won't help, and what we say: its own words may hold a part of the password."""
+CLOSED = -1
+Dsn = Mapping[str, str]
+
+
+def parse(url: str) -> dict[str, str]:
+    """The URL's parts and the defaults of those it leaves out; SettingsError where it can't be read."""
+    try:
+        given = parse_dsn(url)
+    except (psycopg2.ProgrammingError, ValueError):
+        _refuse("it can't be read")
+    # libpq ends the password at the first @, takes what follows for the host, and would print it
+    if re.match(r"\w+://[^?]*@[^?]*@", url):
+        _refuse("it can't be read")
+    variables = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT"}
+    if given.get("service") or os.environ.get("PGSERVICE"):
+        variables = {}  # the service's file comes before them
+    found = {name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)}
+    return CONNECT_DEFAULTS | found | given | {"client_encoding": "UTF8"}
+
+
+def _refuse(problem: str) -> NoReturn:
+    form = "postgresql://USER:PASSWORD@HOST/DATABASE, with special characters %-escaped"
+    raise SettingsError(f"DATABASE_URL: {problem}; check that it is {form}")
+
+
+def connect(url: str) -> Any:
+    """A blocking connection, for migrations.
+
+    Raises psycopg2.OperationalError where the database can't be reached now, and SettingsError where waiting
+    won't help.
+    """
+    try:
+        connection = psycopg2.connect(**parse(url))  # type: ignore[call-overload]  # its stubs know two options
+    except (psycopg2.OperationalError, UnicodeDecodeError) as failure:
+        # a server that is still starting writes in its own encoding, whatever the client asks for
+        text = failure.object.decode("utf-8", "replace") if isinstance(failure, UnicodeDecodeError) else str(failure)
+    else:
+        if not (encoding := _other_encoding(connection)):
+            return connection
+        connection.close()
+        raise SettingsError(f"DATABASE_URL: the database's encoding is {encoding}; create one with ENCODING 'UTF8'")
+    for theirs, ours in CONFIGURATION_ERRORS.items():
+        if re.search(theirs, text):
+            _refuse(ours)
+    raise psycopg2.OperationalError(" ".join(text.split()))
+
+
+def unreachable(url: str) -> str | None:
+    """Why the database can't be connected to right now, or None where it can; SettingsError as `connect`."""
+    try:
+        connect(url).close()
+    except psycopg2.OperationalError as failure:
+        return str(failure)
+    return None
+
+
+def _other_encoding(connection: Any) -> str | None:
+    """The database's encoding where it is not UTF-8; the server told it when it accepted the connection."""
+    encoding: str | None = connection.get_parameter_status("server_encoding")
+    return None if encoding == "UTF8" else encoding
+
+
+async def addresses(dsn: Dsn) -> list[Dsn]:
+    """The DSN once for each address of each of its servers; OSError where no host's name can be resolved.
+
+    libpq itself would resolve names in the event loop and block it, and its asynchronous mode waits for a silent
+    server without end, and never comes to the next one.
+    """
+    lists = {name: dsn[name].split(",") for name in ("host", "hostaddr", "port") if name in dsn}
+    count = max(map(len, lists.values()), default=1)
+    servers = [{**dsn, **{name: parts[n % len(parts)] for name, parts in lists.items()}} for n in range(count)]
+    resolved = await asyncio.gather(*map(_resolved, servers), return_exceptions=True)
+    if found := [address for part in resolved if isinstance(part, list) for address in part]:
+        return found
+    raise OSError("no host's name can be resolved")
+
+
+async def _resolved(server: Dsn) -> list[Dsn]:
+    host = server.get("host", "")
+    if not host or host.startswith(("/", "@")) or server.get("hostaddr"):
+        return [server]
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [{**server, "hostaddr": address} for address in dict.fromkeys(str(where[0]) for *_, where in found)]
+
+
+class Connection:
+    """One connection to one address, for one statement at a time."""
+
+    answered = 0.0
+    """When it was last heard of, by the loop's clock."""
+
+    def __init__(self, dsn: Dsn) -> None:
+        self._raw = psycopg2.connect(**dsn, async_=True)  # type: ignore[call-overload]  # its stubs know two options
+        self._loop = asyncio.get_running_loop()
+        self._expires = self._loop.time() + MAX_AGE
+        self._answer: asyncio.Future[None] | None = None
+        self._poller = select.poll()
+        self._watched = CLOSED
+
+    @classmethod
+    async def open(cls, dsn: Dsn) -> Self:
+        """Connect; psycopg2.Error or UnicodeDecodeError where the server can't be reached, or refuses."""
+        connection = cls(dsn)
+        try:
+            while (state := connection._raw.poll()) != POLL_OK:
+                # the socket is asked for anew each time: libpq may change it while it connects
+                await connection._socket_ready(connection._raw.fileno(), for_reading=state == POLL_READ)
+            if encoding := _other_encoding(connection._raw):
+                raise psycopg2.NotSupportedError(f"the database's encoding is {encoding}, not UTF8")
+        except BaseException:
+            connection.close()
+            raise
+        # From now on the socket stays the same, and is registered once: anew for each statement would be slow.
+        # dup() it: libpq may close its own descriptor, and its number would be reused.
+        connection._watched = os.dup(connection._raw.fileno())
+        connection._poller.register(connection._watched, select.POLLIN)
+        connection._loop.add_reader(connection._watched, connection._readable)
+        return connection
+
+    async def fetch(self, sql: str, params: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """Send a statement and return its first row, if it has one; psycopg2.Error where it fails."""
+        cursor = self._raw.cursor()
+        self._answer = self._loop.create_future()
+        try:
+            cursor.execute(sql, params)
+            while not self._answer.done() and (state := self._raw.poll()) == POLL_WRITE:
+                await self._socket_ready(self._watched, for_reading=False)
+            if state != POLL_OK:
+                await self._answer
+        finally:
+            self._answer = None
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        return row
+
+    def _readable(self) -> None:
+        """Take what has come in; where nobody has asked for anything, the server hangs up."""
+        if self._answer is None:
+            self.close()
+        elif not self._answer.done():
+            try:
+                while self._raw.poll() != POLL_OK:
+                    # libuv does not call again after a reset: what came with it has to be read now
+                    if not self._poller.poll(0):
+                        return
+                self._answer.set_result(None)
+            except (psycopg2.Error, UnicodeDecodeError) as failure:
+                self._answer.set_exception(failure)
+
+    async def _socket_ready(self, descriptor: int, *, for_reading: bool) -> None:
+        loop = self._loop
+        add, remove = (loop.add_reader, loop.remove_reader) if for_reading else (loop.add_writer, loop.remove_writer)
+        ready = asyncio.Event()
+        add(descriptor, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            remove(descriptor)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed on this side: as soon as the loop has noticed that the server hung up."""
+        return self._watched == CLOSED
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is not too old, and nothing came in that nobody asked for: the server would be hanging up."""
+        return not (self.closed or self._loop.time() > self._expires or self._poller.poll(0))
+
+    def survives(self, failure: Exception) -> bool:
+        """Whether the server merely answered ERROR to one autocommitted statement, and awaits the next one."""
+        return (
+            isinstance(failure, psycopg2.Error)
+            and failure.diag.severity_nonlocalized == "ERROR"
+            and failure.pgcode != READ_ONLY_TRANSACTION
+            and self._raw.info.transaction_status == TRANSACTION_STATUS_IDLE
+        )
+
+    def close(self) -> None:
+        """Close the socket at once, whatever is going on."""
+        if not self.closed:
+            self._loop.remove_reader(self._watched)
+            os.close(self._watched)
+            self._watched = CLOSED
+        self._raw.close()
