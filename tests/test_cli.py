@@ -13,6 +13,8 @@ import jwt
 import pytest
 
 import app.main
+from app.core.embedded import postgres
+from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
 from tests.support.processes import UVICORN, Run, postgres_of, todo_api
 from tests.support.service import SECRET
@@ -33,7 +35,7 @@ def titles(run: Run) -> list[str]:
 def test_a_task_survives_the_server(folder: Path, serve: Callable[..., Run]) -> None:
     """Stopped in order, nothing is left behind; killed, the next run takes the orphaned PostgreSQL over."""
     kept: list[str] = []
-    for by in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+    for by in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL):
         run = serve(folder).wait_until_up()
         assert titles(run) == kept
         create(run, by.name)
@@ -131,6 +133,13 @@ def test_what_can_not_be_done_is_one_clear_message(
     assert run.stderr.startswith("todo-api: ")
     assert told in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("name", ["my data", "a&b", "a'b", "a\\b", "%41"])
+def test_a_path_that_postgresql_can_not_run_in_is_told(folder: Path, name: str) -> None:
+    """The wheel passes it on to a shell, and in a URL, as it is."""
+    with pytest.raises(SettingsError, match=r"^DATA_DIR: PostgreSQL can't run in .*; choose a path without "):
+        postgres(folder / name).__enter__()
 
 
 def test_a_port_in_use_is_told_and_leaves_nothing_behind(folder: Path, serve: Callable[..., Run]) -> None:

@@ -1,5 +1,6 @@
 """`todo-api` as an operator starts, stops and uses it: what it says when something is wrong, and how it ends."""
 
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -59,7 +60,7 @@ WRONG: dict[str, tuple[Callable[[Cluster], str], str]] = {
     "no such user": (lambda c: url(c, username="nobody", password=PASSWORD), "there is no such database or user"),
     "no such database": (lambda c: url(c, database="nothing", password=PASSWORD), "there is no such database or user"),
     "no such host": (lambda _: f"postgresql://u:{PASSWORD}@no..where/db", "there is no such host"),
-    "an @ in the password": (lambda _: f"postgresql://u:x@{PASSWORD}..@localhost/db", "there is no such host"),
+    "an @ in the password": (lambda _: f"postgresql://u:x@{PASSWORD}..@localhost/db", "it can't be read"),
     "a / in the password": (lambda _: f"postgresql://u:{PASSWORD}/x@localhost/db", "it can't be read"),
     "another database's scheme": (lambda _: f"mysql://u:{PASSWORD}@localhost/db", "it can't be read"),
     "an unknown option": (lambda _: f"postgresql://u:{PASSWORD}@localhost/db?tls=yes", "it can't be read"),
@@ -125,6 +126,36 @@ def test_migrate_says_that_the_database_is_away(tmp_path: Path) -> None:
     assert "todo-api: the database can't be reached yet: connection to server" in ended.stderr
     assert "todo-api: the database failed: connection to server" in ended.stderr
     assert PASSWORD not in ended.stderr
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The URL of a database that accepts and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"postgresql://u:{PASSWORD}@127.0.0.1:{listener.getsockname()[1]}/db"
+
+
+def test_migrate_gives_a_silent_database_up(silent: str, tmp_path: Path) -> None:
+    """In seconds, and says so."""
+    began = time.monotonic()
+    ended = todo_api(tmp_path, "migrate", DATABASE_URL=silent)
+    assert time.monotonic() - began < 12
+    assert ended.returncode == 1
+    assert "todo-api: the database failed: connection to server" in ended.stderr
+    assert "timeout expired" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert PASSWORD not in ended.stderr
+
+
+def test_a_signal_ends_migrate_whatever_it_waits_for(silent: str, tmp_path: Path, serve: Callable[..., Run]) -> None:
+    """The library waits where Python sees no signal."""
+    run = serve(tmp_path, [*TODO_API, "migrate"], DATABASE_URL=silent)
+    time.sleep(1.5)
+    began = time.monotonic()
+    status, _, err = run.stop(signal.SIGTERM)
+    assert time.monotonic() - began < 1
+    assert status == -signal.SIGTERM
+    assert "Traceback" not in err
 
 
 def requests_under_way(service: Process, database: Engine, count: int, do: Callable[[], None]) -> list[httpx.Response]:

@@ -46,11 +46,10 @@ Dsn = Mapping[str, str]
 def parse(url: str) -> dict[str, str]:
     """The URL's parts and the defaults of those it leaves out; SettingsError where it can't be read."""
     try:
+        if re.match(r"\w+://[^?]*@[^?]*@", url):
+            raise ValueError("libpq would end the password at the first @, and print what follows as the host")
         given = parse_dsn(url)
     except (psycopg2.ProgrammingError, ValueError):
-        _refuse("it can't be read")
-    # libpq ends the password at the first @, takes what follows for the host, and would print it
-    if re.match(r"\w+://[^?]*@[^?]*@", url):
         _refuse("it can't be read")
     variables = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT"}
     if given.get("service") or os.environ.get("PGSERVICE"):
@@ -102,7 +101,7 @@ def _other_encoding(connection: Any) -> str | None:
 
 
 async def addresses(dsn: Dsn) -> list[Dsn]:
-    """The DSN once for each address of each of its servers; OSError where no host's name can be resolved.
+    """The DSN once for each address of each of its servers whose name can be resolved.
 
     libpq itself would resolve names in the event loop and block it, and its asynchronous mode waits for a silent
     server without end, and never comes to the next one.
@@ -111,9 +110,7 @@ async def addresses(dsn: Dsn) -> list[Dsn]:
     count = max(map(len, lists.values()), default=1)
     servers = [{**dsn, **{name: parts[n % len(parts)] for name, parts in lists.items()}} for n in range(count)]
     resolved = await asyncio.gather(*map(_resolved, servers), return_exceptions=True)
-    if found := [address for part in resolved if isinstance(part, list) for address in part]:
-        return found
-    raise OSError("no host's name can be resolved")
+    return [address for found in resolved if isinstance(found, list) for address in found]
 
 
 async def _resolved(server: Dsn) -> list[Dsn]:

@@ -138,22 +138,21 @@ class Pool:
     async def _open(self) -> Connection:
         """Connect to the first address that accepts, each given an equal part of the time until the deadline.
 
-        The address that accepted last comes first. Raises the last address's refusal, one of REFUSALS.
+        The address that accepted last comes first. Raises one of REFUSALS: the last address's.
         """
         found = sorted(await addresses(self._dsn), key=lambda address: address != self._last_good)
         clock = asyncio.get_running_loop().time
-        for left in range(len(found), 0, -1):
-            address = found[-left]
+        refusal: Exception = OSError("no host's name can be resolved")
+        for tried, address in enumerate(found):
             try:
-                async with asyncio.timeout((deadline() - clock()) / left):
+                async with asyncio.timeout((deadline() - clock()) / (len(found) - tried)):
                     connection = await Connection.open(address)
-            except REFUSALS:
-                if left == 1:
-                    raise
+            except REFUSALS as failure:
+                refusal = failure
             else:
                 self._last_good = address
                 return connection
-        raise AssertionError("unreachable")
+        raise refusal
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed by whoever gives up on them."""

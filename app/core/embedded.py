@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +34,12 @@ def postgres(data_dir: Path) -> Iterator[str]:
 
 
 def server_at(folder: Path) -> Any:
-    """The server with its data in `folder`, not started yet; SettingsError where the wheel is not installed."""
+    """The server with its data in `folder`, not started yet.
+
+    Raises SettingsError where the wheel is not installed, or passes this path on to a shell or in a URL unquoted.
+    """
+    if odd := re.sub(r"[\w./+@:~-]", "", str(folder.resolve())):
+        raise SettingsError(f"DATA_DIR: PostgreSQL can't run in {folder.resolve()}; choose a path without {odd[0]!r}")
     _prepare_runtime_dir()
     try:
         # imported here: an optional extra, which production does without
