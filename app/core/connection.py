@@ -145,14 +145,14 @@ class Connection:
                 await connection._socket_ready(connection._raw.fileno(), for_reading=state == POLL_READ)
             if encoding := _other_encoding(connection._raw):
                 raise psycopg2.NotSupportedError(f"the database's encoding is {encoding}, not UTF8")
+            # From now on the socket stays the same, and is registered once: anew for each statement would be slow.
+            # dup() it: libpq may close its own descriptor, and its number would be reused.
+            connection._watched = os.dup(connection._raw.fileno())
+            connection._poller.register(connection._watched, select.POLLIN)
+            connection._loop.add_reader(connection._watched, connection._readable)
         except BaseException:
             connection.close()
             raise
-        # From now on the socket stays the same, and is registered once: anew for each statement would be slow.
-        # dup() it: libpq may close its own descriptor, and its number would be reused.
-        connection._watched = os.dup(connection._raw.fileno())
-        connection._poller.register(connection._watched, select.POLLIN)
-        connection._loop.add_reader(connection._watched, connection._readable)
         return connection
 
     async def fetch(self, sql: str, params: Mapping[str, Any]) -> tuple[Any, ...] | None:

@@ -8,7 +8,8 @@ A request takes this way through it, and there is no other:
    again, and takes a connection that another request gives back meanwhile.
 4. The statement is sent, autocommitted, and its first row awaited: one round trip.
 5. The connection becomes idle again. It is closed instead where the deadline passed, the request was cancelled
-   or the connection failed; a read is then sent once more, on a new connection. A write never is.
+   or the connection failed; a read is then sent once more, on a new connection. A write never is. An ERROR of the
+   server is an answer like any other: the connection is kept.
 """
 
 import asyncio
@@ -82,8 +83,8 @@ class Pool:
             connection.close()
             if not (query.is_read and again):
                 raise
-            # a new one: what has ended this connection may be about to end the idle ones
-            return await self._run(query, await self._connect(), again=False)
+            # what has ended this connection may be about to end those that have answered nothing since
+            return await self._run(query, await self._connect(since=sent), again=False)
         except BaseException:
             connection.close()
             # silence: those not heard of since may be half-open too, and nothing else would show it
@@ -98,16 +99,17 @@ class Pool:
         self._idle.append(connection)
         self._given_back.set()
 
-    def _take_idle(self) -> Connection | None:
-        while self._idle:
+    def _take_idle(self, since: float = 0.0) -> Connection | None:
+        """The connection that has answered last, and not before `since`; None where there is none."""
+        while self._idle and self._idle[-1].answered >= since:
             connection = self._idle.pop()
             if connection.usable:
                 return connection
             connection.close()
         return None
 
-    async def _connect(self) -> Connection:
-        """A new connection, tried for until the deadline, or one that is given back meanwhile.
+    async def _connect(self, since: float = 0.0) -> Connection:
+        """A new connection, tried for until the deadline, or one that is given back meanwhile, after `since`.
 
         Nothing has been sent yet, so nothing can happen twice. Once the database has refused, one request at a time
         tries, after a pause; the server may allow fewer connections than `size`, or none.
@@ -132,7 +134,7 @@ class Pool:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(self._retry_at):
                     await self._given_back.wait()
-            if idle := self._take_idle():
+            if idle := self._take_idle(since):
                 return idle
 
     async def _open(self) -> Connection:
