@@ -204,14 +204,10 @@ class Connection:
         """Whether it is not too old, and nothing came in that nobody asked for: the server would be hanging up."""
         return not (self.closed or self._loop.time() > self._expires or self._poller.poll(0))
 
-    def survives(self, failure: Exception) -> bool:
+    def survives(self, failure: psycopg2.Error) -> bool:
         """Whether the server merely answered ERROR to one autocommitted statement, and awaits the next one."""
-        return (
-            isinstance(failure, psycopg2.Error)
-            and failure.diag.severity_nonlocalized == "ERROR"
-            and failure.pgcode != READ_ONLY_TRANSACTION
-            and self._raw.info.transaction_status == TRANSACTION_STATUS_IDLE
-        )
+        answered = failure.diag.severity_nonlocalized == "ERROR" and failure.pgcode != READ_ONLY_TRANSACTION
+        return answered and self._raw.info.transaction_status == TRANSACTION_STATUS_IDLE
 
     def close(self) -> None:
         """Close the socket at once, whatever is going on."""

@@ -68,7 +68,7 @@ class Pool:
                     return await self._run(query, self._take_idle() or await self._connect())
                 finally:
                     self.in_use -= 1
-        except (OSError, psycopg2.Error, UnicodeDecodeError) as failure:
+        except (*REFUSALS, psycopg2.Error) as failure:
             raise DatabaseError from failure
 
     async def _run(self, query: Query, connection: Connection, *, again: bool = True) -> tuple[Any, ...] | None:
@@ -76,7 +76,7 @@ class Pool:
         sent = clock()
         try:
             row = await connection.fetch(query.sql, query.params)
-        except (psycopg2.Error, UnicodeDecodeError) as failure:
+        except psycopg2.Error as failure:
             if connection.survives(failure):
                 self._give_back(connection, clock())
                 raise

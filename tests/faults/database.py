@@ -14,6 +14,7 @@ import psutil
 import pytest
 from sqlalchemy import Connection, Engine, text
 
+from tests.faults import clients
 from tests.faults.clients import Clients, HalfOpen, Tally, ordeal
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
@@ -186,6 +187,44 @@ def test_the_first_request_after_a_restart_succeeds(cluster: Cluster, database: 
             cluster.start()
             answer = ask(service.url, method, path, **body)
             assert answer.status_code < 300, (method, path, answer.text)
+
+
+def test_readers_are_told_of_no_restart(cluster: Cluster, database: Engine, tally: Tally, tmp_path: Path) -> None:
+    """Each read whose connection ends is sent again, on a connection that is not about to end as well."""
+    tally.fault = "backends ended 20 times, server crashed 5 times, 24 readers"
+    number = make_task(database, user_id="client-0")["id"]
+    faults, going = Faults(cluster, database), True
+
+    async def read(url: str, path: str) -> None:
+        connection = clients.Connection(url)
+        await connection.open()
+        while going:
+            tally.sent += 1
+            began = time.monotonic()
+            tally.note(await connection.request("GET", path, token("client-0"), None), began)
+        connection.close()
+
+    async def trouble() -> None:
+        nonlocal going
+        for turn in range(25):
+            await asyncio.sleep(0.3)
+            if turn % 5 == 4:
+                await asyncio.to_thread(cluster.crash)
+                await asyncio.to_thread(cluster.start)
+                tally.mend()
+            else:
+                await asyncio.to_thread(faults.kill_backends)
+        await asyncio.sleep(1)
+        going = False
+
+    async def all_of_it(url: str) -> None:
+        paths = ["/api/client-0/tasks", f"/api/client-0/tasks/{number}"] * 12
+        await asyncio.gather(trouble(), *[read(url, path) for path in paths])
+
+    with serving(tmp_path, cluster.url, DATABASE_POOL_SIZE=str(POOL)) as service:
+        asyncio.run(all_of_it(service.url))
+    tally.hold(database)
+    assert tally.statuses.keys() == {200}
 
 
 def test_a_sleeping_compute_is_waited_for(cluster: Cluster, database: Engine, tally: Tally, tmp_path: Path) -> None:
