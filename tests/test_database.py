@@ -348,6 +348,14 @@ def test_a_host_in_a_variable_is_looked_up_off_the_loop(monkeypatch: pytest.Monk
     assert resolved("postgresql://127.0.0.1:8/db")[0]["hostaddr"] == "127.0.0.1"
 
 
+def test_a_service_file_comes_before_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the library has it: the variables hold for what neither the URL nor the file says."""
+    monkeypatch.setenv("PGHOST", "127.0.0.2")
+    assert resolved("service=todo")[0].get("host") is None
+    monkeypatch.setenv("PGSERVICE", "todo")
+    assert resolved("postgresql:///db")[0].get("host") is None
+
+
 @pytest.mark.parametrize("host", ["/var/run", "%2Fvar%2Frun", ""])
 def test_what_is_no_host_name_is_left_alone(host: str) -> None:
     """A socket's folder, and the default."""
@@ -415,7 +423,7 @@ def test_a_hang_up_is_noticed_at_once(
             connection.close()
         return time.monotonic() - began
 
-    assert run_loop(ask()) < 0.5
+    assert run_loop(ask()) < 1.5
 
 
 def test_a_reads_second_attempt_uses_a_new_connection(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
@@ -501,11 +509,11 @@ def test_a_connection_is_replaced_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Or reads would stay on a server that is no longer the primary."""
-    monkeypatch.setattr("app.core.connection.MAX_AGE", 0.3)
+    monkeypatch.setattr("app.core.connection.MAX_AGE", 1.0)
 
     async def grow_old(pool: Pool) -> list[Any]:
         seen = []
-        for pause in (0.0, 0.1, 0.4):
+        for pause in (0.0, 0.1, 1.1):
             await asyncio.sleep(pause)
             seen.append(await pool.fetch(BACKEND))
         return seen
@@ -573,7 +581,7 @@ def test_it_is_ready_where_the_pool_has_all_connections(limited: str) -> None:
         ready = service.http.get("/health/ready")
     assert {answer.status_code for answer in listed} == {200}
     assert ready.status_code == 200
-    assert ready.elapsed.total_seconds() < 0.5
+    assert ready.elapsed.total_seconds() < 1
 
 
 def test_a_database_that_refuses_is_asked_seldom(cluster: Cluster, database: Engine) -> None:

@@ -12,7 +12,7 @@ METADATA = models.Task.metadata
 assert METADATA is SQLModel.metadata  # noqa: S101 - autogenerate compares against what the models fill
 
 LOCKS = (
-    "SET LOCAL lock_timeout = '60s'",
+    "SET LOCAL lock_timeout = '60s'",  # for another migration
     "SELECT pg_advisory_xact_lock(hashtext('todo-api migrate'))",  # two that start at once: one after the other
     # the service's requests queue up behind one who waits for a table: not for longer than they can wait
     "SET LOCAL lock_timeout = '1s'",
