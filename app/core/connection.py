@@ -202,7 +202,7 @@ class Connection:
     @property
     def usable(self) -> bool:
         """Whether it is not too old, and nothing came in that nobody asked for: the server would be hanging up."""
-        return not (self.closed or self._loop.time() > self._expires or self._poller.poll(0))
+        return self._loop.time() < self._expires and not self._poller.poll(0)
 
     def survives(self, failure: psycopg2.Error) -> bool:
         """Whether the server merely answered ERROR to one autocommitted statement, and awaits the next one."""
@@ -215,4 +215,5 @@ class Connection:
             self._loop.remove_reader(self._watched)
             os.close(self._watched)
             self._watched = CLOSED
+            self._expires = 0.0
         self._raw.close()
