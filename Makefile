@@ -10,7 +10,7 @@ WORKERS ?= 3
 PARALLEL = -n $(WORKERS) --dist loadgroup
 PAGE := build/living-documentation.html
 
-.PHONY: run install install-check node test check docs lint contract lines lock bench faults live pooled mutants fuzz soak
+.PHONY: run install install-check node test check docs lint contract contract-lint lines lock bench faults live pooled mutants fuzz soak
 
 run: install
 	@exec $(BIN)/todo-api serve
@@ -91,6 +91,12 @@ lint: install
 # the contract that the frontend's team builds against; a test fails where it is not what the app says
 contract: install
 	$(BIN)/todo-api openapi > docs/openapi.json
+
+# the contract by Redocly's recommended rules and Spectral's for OpenAPI
+contract-lint: export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
+contract-lint: node
+	tests/node/node_modules/.bin/redocly lint --config tests/node/redocly.yaml docs/openapi.json
+	tests/node/node_modules/.bin/spectral lint --fail-severity=warn --ruleset tests/node/spectral.yaml docs/openapi.json
 
 # what a request costs, as a ratio to FastAPI's own hello world (BENCH=--quick: in a minute)
 bench: install
