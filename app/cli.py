@@ -1,7 +1,6 @@
 """`todo-api`: serve, migrate, delete-user, token, openapi."""
 
 import asyncio
-import gc
 import json
 import math
 import os
@@ -35,8 +34,6 @@ from app.main import create_app
 
 TOKEN_SECONDS = 24 * 3600
 DELETION_SECONDS = 3600
-GARBAGE = 20_000
-"""New objects between two looks for garbage among them; a request makes some hundreds, and few in circles."""
 
 
 def main() -> None:
@@ -87,10 +84,6 @@ def serve(settings: Settings) -> None:
         if complete.secret and not settings.production:
             print("A token for Alice: .venv/bin/todo-api token alice", file=sys.stderr)
         app = create_app(complete)
-        # what is there now stays; to look through all of it for garbage again and again is a tenth of a request's time
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GARBAGE)
         _end_in_order()
         # uvicorn shuts down on a signal and then raises it again; it has done what was asked by then
         with suppress(Terminated):

@@ -1,9 +1,8 @@
-"""The application, wired: layers, routes, documentation."""
+"""The application: its routes, its layers, and what it holds."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,20 +12,17 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from app import queries, router
-from app.core import health
+from app.core import health, metrics
 from app.core.auth import Authentication, Verifier
 from app.core.database import Pool
 from app.core.errors import handle
-from app.core.logs import log_as_json, writer
-from app.core.metrics import Metrics
-from app.core.metrics import router as metrics_router
 from app.core.middleware import CORS, HSTS, ErrorBoundary, Observability
 from app.core.openapi import document
+from app.core.process import set_up_process
 from app.core.settings import Settings, SettingsError, load
 
-ABOUT = """Each person's tasks, and nobody else's. Sign in with Better Auth and send its JWT as a bearer token."""
-
 REQUEST_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID"]
+TAGS = {"tasks": "The signed-in user's own tasks.", "health": "The state of the service, for load balancers."}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -37,33 +33,28 @@ def create_app(settings: Settings) -> FastAPI:
     pool, probe = Pool(settings.url, settings.database_pool_size), Pool(settings.url, 1, patient=False)
 
     verifier = Verifier(settings)
-    metrics = Metrics(pool, verifier)
+    measured = metrics.Metrics(pool, verifier)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        log_as_json()
-        if find_spec("opentelemetry.sdk"):
-            from app.core.tracing import scrub_spans  # noqa: PLC0415 - an optional extra
-
-            scrub_spans()
-        yield {"headers": [HSTS] if settings.production else []}  # for what the protocol itself refuses
+        with set_up_process(), closing(pool), closing(probe):
+            yield {"headers": [HSTS] if settings.production else []}  # for what the protocol itself refuses
         if verifier.keys:
             await verifier.keys.close()
-        pool.close()
-        probe.close()
-        writer.flush()
 
     app = FastAPIOffline(
         title="Todo API",
         version=version("todo-api"),
-        description=ABOUT,
-        openapi_tags=[{"name": "tasks"}, {"name": "health"}],
+        description="Each user's own tasks. Sign in with Better Auth and send its JWT as a bearer token.",
+        license_info={"name": "MIT", "identifier": "MIT"},
+        servers=[{"url": "/"}],
+        openapi_tags=[{"name": name, "description": description} for name, description in TAGS.items()],
         lifespan=lifespan,
         redirect_slashes=False,
         telemetry={"metrics": False, "logs": False, "operation_spans": False, "auto_configure": True},
         exception_handlers={HTTPException: handle, RequestValidationError: handle},
         middleware=[
-            Middleware(Observability, settings=settings, metrics=metrics),
+            Middleware(Observability, settings=settings, metrics=measured),
             Middleware(
                 CORS,
                 allow_origins=settings.cors_origins,
@@ -75,11 +66,11 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(Authentication, verifier=verifier, https_only=settings.production),
         ],
     )
-    app.state.database, app.state.metrics, app.state.settings = pool, metrics, settings
+    app.state.database, app.state.metrics, app.state.settings = pool, measured, settings
     app.state.probe, app.state.readiness = probe, queries.READY
-    # first, since they are looked through in order; flat, where include_router would nest: the log and a 405's
-    # Allow look routes up by their path
-    app.router.routes[:0] = [*router.router.routes, *health.router.routes, *metrics_router.routes]
+    # First, because routes are tried in order. Flat, where include_router would nest them: the log and a 405's Allow
+    # look routes up by their path.
+    app.router.routes[:0] = [*router.router.routes, *health.router.routes, *metrics.router.routes]
     document(app)
     return app
 

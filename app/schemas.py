@@ -1,36 +1,33 @@
-"""What goes in and out of the API (spec: Schemas); limits come from the models."""
+"""What goes in and out of the API (spec: Schemas); the limits of fields come from the models."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.models import DESCRIPTION_MAX, TITLE_MAX
+from app.core.requests import Digits, TrueOrFalse
+from app.models import DESCRIPTION_MAX, ID_MAX, TITLE_MAX
 
+LIMIT_DEFAULT, LIMIT_MAX = 100, 500
 NO_NUL = r"^[^\x00]*$"
 """PostgreSQL can't store NUL in a text."""
 
 
-STATE: dict[str, Any] = {"title": "Buy milk", "description": "Two litres", "complete": False}
-TIMES = {"created_at": "2025-12-20T11:30:00.123456Z", "updated_at": "2025-12-21T08:15:00.654321Z"}
-"""The examples' task: what a body holds of it, and when it was changed."""
-
-
-def _example(example: dict[str, Any]) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"examples": [example]})
-
-
 def _strip(value: object) -> object:
-    # pydantic's own stripping leaves some of what str.strip takes, and the length is measured after it
+    # pydantic's own stripping leaves some of the white space that str.strip removes
     return value.strip() if isinstance(value, str) else value
 
 
 Title = Annotated[
     str,
     Field(min_length=1, max_length=TITLE_MAX, pattern=NO_NUL, description="Surrounding white space is stripped."),
+    Field(examples=["Buy milk"]),
     BeforeValidator(_strip),
 ]
-Description = Annotated[str, Field(max_length=DESCRIPTION_MAX, pattern=NO_NUL)]
+Description = Annotated[str, Field(max_length=DESCRIPTION_MAX, pattern=NO_NUL, examples=["Two litres"])]
+Offset = Annotated[int, Field(ge=0, le=ID_MAX), Digits]
+TaskId = Annotated[int, Field(ge=1, le=ID_MAX, json_schema_extra={"format": "int64"}), Digits]
 
 
 class Input(BaseModel):
@@ -42,50 +39,54 @@ class Input(BaseModel):
 class TaskCreate(Input):
     """A new task."""
 
-    model_config = _example({"title": "Buy milk"})
     title: Title
     description: Description | None = None
 
 
 class TaskUpdate(TaskCreate):
-    """A whole task: a description left out is none."""
+    """A whole task; a description that is left out is cleared."""
 
-    model_config = _example(STATE | {"complete": True})
-    complete: bool
+    complete: bool = Field(examples=[True])
 
 
 class TaskPatch(Input):
-    """What to change of a task, at least one field; what is left out stays as it is."""
+    """The fields of a task to change, at least one; what is left out stays as it is."""
 
-    model_config = _example({"complete": True})
-    # The defaults are never used: only the fields that were sent are written (`model_fields_set`).
-    title: Title = ""
-    description: Description | None = None
-    complete: bool = False
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        schema: dict[str, Any] = handler.resolve_ref_schema(handler(core_schema))
-        for field in schema["properties"].values():
-            field.pop("default", None)
-        return schema | {"minProperties": 1}
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    # Only the fields that were sent are written (`model_fields_set`). A factory's default is not shown in OpenAPI.
+    title: Title = Field(default_factory=str)
+    description: Description | None = Field(default_factory=lambda: None)
+    complete: bool = Field(default_factory=bool, examples=[True])
 
 
 class TaskResponse(BaseModel):
-    """A task as it is in the database."""
+    """A task as it is stored."""
 
-    model_config = _example({"id": 4711, "user_id": "alice"} | STATE | TIMES)
-    id: int
-    user_id: str
-    title: str
-    description: str | None
-    complete: bool
-    created_at: datetime
-    updated_at: datetime
+    id: int = Field(examples=[4711], json_schema_extra={"format": "int64"})
+    user_id: str = Field(examples=["alice"])
+    title: str = Field(examples=["Buy milk"])
+    description: str | None = Field(examples=["Two litres"])
+    complete: bool = Field(examples=[False])
+    created_at: datetime = Field(examples=["2025-12-20T11:30:00.123456Z"])
+    updated_at: datetime = Field(examples=["2025-12-21T08:15:00.654321Z"])
 
 
 class TaskListResponse(BaseModel):
     """A page of tasks, newest first."""
 
     tasks: list[TaskResponse]
-    count: int = Field(examples=[1], description="How many tasks match the filter in all, on this page or another.")
+    count: int = Field(examples=[1], description="How many tasks match the filter, on all pages.")
+
+    @staticmethod
+    def json_text(tasks: Sequence[str], count: int) -> str:
+        """The page as JSON, of tasks that are JSON already: PostgreSQL builds it faster than pydantic."""
+        return f'{{"tasks":[{",".join(tasks)}],"count":{count}}}'
+
+
+class Listing(BaseModel):
+    """The query of a list: which tasks, and which page of them."""
+
+    complete: Annotated[bool, TrueOrFalse] | None = Field(None, description="Only complete tasks, or only open ones.")
+    limit: Annotated[int, Digits] = Field(LIMIT_DEFAULT, ge=1, le=LIMIT_MAX, description="How many tasks at most.")
+    offset: Offset | None = Field(None, description="How many tasks to skip.")
+    after: TaskId | None = Field(None, description="The id of the last task on the page before.")

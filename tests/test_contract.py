@@ -1,4 +1,4 @@
-"""`docs/openapi.json`, which the frontend's team builds against: it is what the app says, and what the app does."""
+"""The contract, `docs/openapi.json`: it is what the application generates, and what the service does."""
 
 import json
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import Engine
 
 from app.core import health
+from app.core.errors import ApiError, DatabaseError
 from app.models import ID_MAX
 from tests.support import contract
 from tests.support.cluster import Cluster
@@ -21,41 +22,40 @@ from tests.support.tokens import token
 
 NOWHERE = "http://127.0.0.1:1"
 ALICE = {"authorization": f"Bearer {token('alice')}"}
-UNREACHABLE, UNEXPECTED = (
-    "the tasks can't be reached right now; please try again",
-    "something went wrong here; please try again later",
-)
+TASKS, PATHS = "/api/{user_id}/tasks", contract.DOCUMENT["paths"]
+TASK_SCHEMAS = {"TaskCreate", "TaskUpdate", "TaskPatch", "TaskResponse"}
+UNREACHABLE, UNEXPECTED = DatabaseError.sentence, ApiError.sentence
 
-# how each documented end is brought about: what differs from a request that succeeds
-WAYS: dict[str, dict[str, Any]] = {
+RESPONSES: dict[str, dict[str, Any]] = {
     "200": {},
     "201": {},
     "204": {},
     "304": {"headers": ALICE | {"if-none-match": "*"}},
-    "the body is not valid JSON": {"content": b"{"},
-    "sign in first: no bearer token was sent": {"headers": {}},
-    "sign in again: the token is not valid": {"headers": {"authorization": "Bearer open-sesame"}},
-    "these tasks are not yours": {"user": "bob"},
-    "you have no such task": {"task": ID_MAX},
-    "the task has changed meanwhile: look at it again": {"headers": ALICE | {"if-match": '"older"'}},
-    "the body must have at most 64 KiB": {"content": b" " * (64 * 1024 + 1)},
+    "The body is not valid JSON.": {"content": b"{"},
+    "Sign in first: no bearer token was sent.": {"headers": {}},
+    "Sign in again: the token is not valid.": {"headers": {"authorization": "Bearer open-sesame"}},
+    "You have no access to another user's data.": {"user": "bob"},
+    "You have no such task.": {"task": ID_MAX},
+    "The task has changed in the meantime: look at it again.": {"headers": ALICE | {"if-match": '"older"'}},
+    "The body must have at most 64 KiB.": {"content": b" " * (64 * 1024 + 1)},
     "title: must have at most 200 characters": {"change": {"title": "x" * 201}},
     "limit: must be less than or equal to 500": {"limit": 501},
     "task_id: must be a whole number, in digits": {"task": "one"},
-    "who you are can't be checked right now; please try again": {
+    "Your sign-in can't be checked right now; please try again.": {
         "headers": {"authorization": f"Bearer {Key('unknown').token(NOWHERE)}"}
     },
-    UNREACHABLE: {},
-    UNEXPECTED: {},
+    "Your data can't be reached right now; please try again.": {},
+    "Something went wrong; please try again later.": {},
 }
+"""How each documented response is caused: what the request has that differs from one that succeeds."""
 
 
-def ends() -> Iterator[Any]:
-    """Every operation with every answer that is documented for it, each error by its examples."""
+def documented() -> Iterator[Any]:
+    """Every response of every operation; of an error, each of its examples."""
     for path, operations in contract.DOCUMENT["paths"].items():
         for method, operation in operations.items():
-            for status, answer in operation["responses"].items():
-                examples = answer.get("content", {}).get("application/json", {}).get("examples", {})
+            for status, response in operation["responses"].items():
+                examples = response.get("content", {}).get("application/json", {}).get("examples", {})
                 assert bool(examples) == (int(status) >= 400), f"{method} {path}: {status} has no example"
                 for name in examples or [status]:
                     yield pytest.param(
@@ -64,8 +64,8 @@ def ends() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def open_to_both(cluster: Cluster) -> Iterator[Service]:
-    """The service, which takes Better Auth's own tokens too, but can't fetch a key."""
+def both_modes(cluster: Cluster) -> Iterator[Service]:
+    """The service with both kinds of tokens, which can't fetch Better Auth's keys."""
     with service_in_process(settings_for(cluster.url, better_auth_url=NOWHERE)) as service:
         yield service
 
@@ -79,9 +79,9 @@ def without_database() -> Iterator[Service]:
         yield service
 
 
-@pytest.mark.parametrize(("method", "path", "status", "name"), list(ends()))
-def test_every_documented_answer_is_really_given(  # noqa: PLR0913, PLR0917 - an end, and what it is brought about with
-    open_to_both: Service,
+@pytest.mark.parametrize(("method", "path", "status", "name"), list(documented()))
+def test_every_documented_response_is_given(  # noqa: PLR0913, PLR0917 - a response, and what causes it
+    both_modes: Service,
     without_database: Service,
     database: Engine,
     monkeypatch: pytest.MonkeyPatch,
@@ -90,21 +90,21 @@ def test_every_documented_answer_is_really_given(  # noqa: PLR0913, PLR0917 - an
     status: int,
     name: str,
 ) -> None:
-    """With the headers that are described; an error in the very words of its example."""
-    way, operation = WAYS[name], contract.DOCUMENT["paths"][path][method]
+    """With the documented headers; an error in the words of its example."""
+    differs, operation = RESPONSES[name], contract.DOCUMENT["paths"][path][method]
     tasks = [make_task(database, user_id="alice") for _ in range(2)]
-    place = path.format(user_id=way.get("user", "alice"), task_id=way.get("task", tasks[0]["id"]))
-    request: dict[str, Any] = {"headers": way.get("headers", ALICE)}
+    place = path.format(user_id=differs.get("user", "alice"), task_id=differs.get("task", tasks[0]["id"]))
+    request: dict[str, Any] = {"headers": differs.get("headers", ALICE)}
     if "requestBody" in operation:
-        (example,) = contract.schema_of(operation["requestBody"])["examples"]
-        content = way.get("content", json.dumps(example | way.get("change", {})))
+        example = contract.example_of(contract.schema_of(operation["requestBody"]))
+        content = differs.get("content", json.dumps(example | differs.get("change", {})))
         request |= {"content": content, "headers": request["headers"] | {"content-type": "application/json"}}
     if path.endswith("/tasks") and method == "get":
-        request["params"] = {"limit": way.get("limit", 1)}
-    service = without_database if name == UNREACHABLE else open_to_both
+        request["params"] = {"limit": differs.get("limit", 1)}
+    service = without_database if name == UNREACHABLE else both_modes
     if name == UNEXPECTED:
-        assert open_to_both.app
-        monkeypatch.setitem(open_to_both.app.state._state, "database", None)
+        assert both_modes.app
+        monkeypatch.setitem(both_modes.app.state._state, "database", None)
     answer = service.http.request(method, place, **request)
     contract.hold(answer)
     assert answer.status_code == status
@@ -116,35 +116,49 @@ def test_every_documented_answer_is_really_given(  # noqa: PLR0913, PLR0917 - an
     assert [one for one in described["headers"] if one not in answer.headers and one not in rare] == []
 
 
-def test_the_contract_is_what_the_app_says(folder: Path) -> None:
-    """To the letter, as the command prints it."""
+def test_the_contract_is_up_to_date(folder: Path) -> None:
+    """Byte for byte what `todo-api openapi` prints."""
     said = todo_api(folder, "openapi").stdout
     assert not (folder / "data").exists()  # it needs no database and no secret
     assert contract.FILE.read_text("utf-8") == said, "docs/openapi.json is out of date: run `make contract`"
 
 
 def test_every_example_keeps_to_its_schema() -> None:
-    """Those of bodies and of answers; each schema of a body or a task has one."""
+    """Those of errors, and those of a task's fields: each field has one."""
     schemas = contract.DOCUMENT["components"]["schemas"]
-    shown = {name: schema["examples"] for name, schema in schemas.items() if "examples" in schema}
-    assert shown.keys() == schemas.keys() - {"TaskListResponse", "Error", "ErrorCode", "FieldError"}
+    tasks = {name: [contract.example_of(schemas[name])] for name in schemas if name in TASK_SCHEMAS}
+    assert len(tasks) == len(TASK_SCHEMAS)
     errors = [
         example["value"]
         for operations in contract.DOCUMENT["paths"].values()
         for operation in operations.values()
-        for answer in operation["responses"].values()
-        for example in answer.get("content", {}).get("application/json", {}).get("examples", {}).values()
+        for response in operation["responses"].values()
+        for example in response.get("content", {}).get("application/json", {}).get("examples", {}).values()
     ]
     assert {error["error_code"] for error in errors} == set(schemas["ErrorCode"]["enum"])
-    for name, examples in {**shown, "Error": errors}.items():
+    for name, examples in {**tasks, "Problem": errors}.items():
         validator = Draft202012Validator({"$ref": f"#/components/schemas/{name}"} | contract.DOCUMENT)
         for example in examples:
             validator.validate(example)
             assert example.keys() <= schemas[name]["properties"].keys()
 
 
+def test_ids_are_64_bit_integers_and_health_needs_no_token() -> None:
+    """As generators of clients and linters want it said."""
+    document = contract.DOCUMENT
+    (in_path,) = [one for one in PATHS[f"{TASKS}/{{task_id}}"]["get"]["parameters"] if one["name"] == "task_id"]
+    (after,) = [one for one in PATHS[TASKS]["get"]["parameters"] if one["name"] == "after"]
+    in_task = document["components"]["schemas"]["TaskResponse"]["properties"]["id"]
+    assert [one["format"] for one in (in_path["schema"], after["schema"], in_task)] == ["int64"] * 3
+    assert (in_path["schema"]["minimum"], in_path["schema"]["maximum"]) == (1, ID_MAX)
+    assert [PATHS[path]["get"]["security"] for path in ("/health", "/health/ready")] == [[], []]
+    assert document["servers"] == [{"url": "/"}]
+    assert document["info"]["license"] == {"name": "MIT", "identifier": "MIT"}
+    assert [tag["name"] for tag in document["tags"] if tag["description"]] == ["tasks", "health"]
+
+
 def test_every_operation_has_a_short_name_of_its_own() -> None:
-    """Generated clients call their functions so: a name that changes breaks them."""
+    """Generated clients name their functions after it: a change of a name breaks them."""
     named = {
         operation["operationId"]: f"{method} {path}"
         for path, operations in contract.DOCUMENT["paths"].items()

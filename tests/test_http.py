@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from app import queries
 from app.core.database import Query
 from app.core.errors import ERRORS_MAX
-from app.router import TAGS_MAX
+from app.core.requests import TAGS_MAX
 from tests.support import contract
 from tests.support.factories import make_task, rows
 from tests.support.log import logged
@@ -260,7 +260,7 @@ def test_a_bad_body_changes_nothing(api: httpx.Client, database: Engine, body: b
         assert code(answer) == (status, "VALIDATION_ERROR"), method
         assert len(answer.content) < 1000
         if status == 400:
-            assert answer.json()["detail"] == ("the body is not valid JSON" if body else "the body is empty")
+            assert answer.json()["detail"] == ("The body is not valid JSON." if body else "The body is empty.")
     assert rows(database, "alice") == [task]
 
 
@@ -441,7 +441,7 @@ def test_production_serves_the_api_over_https_alone(production: Service) -> None
         answer = httpx.get(production.url + "/api/alice/tasks", headers=headers)
         contract.hold(answer)
         assert code(answer) == (403, "AUTH_FORBIDDEN")
-        assert answer.json()["detail"] == "use https"
+        assert answer.json()["detail"] == "Use HTTPS."
     proxied = {"x-forwarded-proto": "https"}
     assert httpx.get(production.url + "/api/alice/tasks", headers=ALICE | proxied).status_code == 200
     assert httpx.get(production.url + "/api/alice/tasks", headers=proxied).status_code == 401

@@ -137,7 +137,7 @@ class Authentication:
         path = scope["path"].split("/") if scope["type"] == "http" else []
         if path[1:2] == ["api"]:
             if self._https_only and scope["scheme"] != "https":
-                raise AuthForbidden("use https")
+                raise AuthForbidden("Use HTTPS.")
             user = await self._verifier.user(_bearer_token(scope))
             scope["state"]["user_id"] = user
             # /api/{user_id}/…, whether there is such a route or not

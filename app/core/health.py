@@ -1,27 +1,39 @@
 """Whether the process is up, and whether it can do its work."""
 
+from typing import Any, Literal
+
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 
 from app.core.database import Pool
 from app.core.deadline import start_clock
-from app.core.errors import DatabaseError, DatabaseUnavailable, headers, responses
+from app.core.errors import DatabaseError, DatabaseUnavailable
+from app.core.openapi import headers, responses
 
 READY_WITHIN = 1.8
-"""Seconds; a balancer is answered within two."""
-OK = {"status": "ok"}
-WELL = headers() | {"content": {"application/json": {"example": OK}}}
+"""Seconds; a load balancer gets its answer within two."""
+PUBLIC: dict[str, Any] = {"security": []}
 router = APIRouter(tags=["health"])
 
 
-@router.get("/health", responses={200: WELL})
-async def health() -> dict[str, str]:
-    """Tell that the process is up, whatever the database does."""
+class Health(BaseModel):
+    """The service is well."""
+
+    status: Literal["ok"]
+
+
+OK = Health(status="ok")
+
+
+@router.get("/health", responses={200: headers()}, openapi_extra=PUBLIC)
+async def health() -> Health:
+    """Report that the process is up, whatever the state of the database."""
     return OK
 
 
-@router.get("/health/ready", responses=responses(DatabaseUnavailable()) | {200: WELL})
-async def ready(request: Request) -> dict[str, str]:
-    """Tell that the database can be reached and has the service's tables.
+@router.get("/health/ready", responses=responses(DatabaseUnavailable()) | {200: headers()}, openapi_extra=PUBLIC)
+async def ready(request: Request) -> Health:
+    """Report that the database can be reached and has the service's tables.
 
     It is asked on a connection of its own, since the pool's may all be busy; where the server gives none, because the
     pool has taken all that its role may have, on one of the pool's.

@@ -1,7 +1,8 @@
-"""`/docs` and `/redoc` under a Content-Security-Policy: they load nothing from elsewhere and run no injected script."""
+"""What OpenAPI can't learn from a route's signature, and the content security policy of `/docs` and `/redoc`."""
 
 import re
 from base64 import b64encode
+from collections.abc import Iterable
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -9,17 +10,84 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.routing import Mount, Route, request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.core.errors import MethodNotAllowed
+from app.core.auth import USER_ID_MAX
+from app.core.errors import USER_ERRORS, ApiError, MethodNotAllowed, Problem, problem
 
-# ReDoc writes styles while it runs, whose hashes change with its version, and searches in a worker from a blob; an
-# inline style is harmless where nothing can be loaded from elsewhere.
+Json = dict[str, Any]
+
+HEADERS = {
+    "ETag": "The entity tag of this state, for `If-Match` and `If-None-Match`.",
+    "Link": 'The next page, relative to this one, as `<URL>; rel="next"`; sent while more remain.',
+    "Location": "The URL of what was created.",
+    "Retry-After": "The number of seconds after which to try again; sent where that may help.",
+    "WWW-Authenticate": 'The scheme, `Bearer`; with `error="invalid_token"` where a token was sent.',
+    "X-Request-ID": "The request's id in the log: the caller's own, or a new one.",
+}
+"""The response headers that are documented."""
+
+# ReDoc writes styles while it runs (no list of hashes would outlive its version), and searches in a worker from a
+# blob; a style can do no harm where nothing can be loaded from elsewhere.
 POLICY = (
     "default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+
+def parameter(place: str, name: str, description: str, **schema: Any) -> Json:
+    """A parameter of the query, the path or a header; a string, unless the schema says otherwise."""
+    return {"name": name, "in": place, "description": description, "schema": {"type": "string"} | schema}
+
+
+USER_PARAMETER = parameter("path", "user_id", "The token's user.", maxLength=USER_ID_MAX) | {"required": True}
+IF_MATCH_HEADER = parameter("header", "If-Match", "Entity tags; the current state must have one of them.")
+IF_NONE_MATCH_HEADER = parameter("header", "If-None-Match", "Entity tags of known states, which are not sent again.")
+
+
+def query_parameters(model: type[BaseModel]) -> list[Json]:
+    """The model's fields as parameters of the query: an optional one may be left out, but not be null."""
+    found = []
+    for name, schema in model.model_json_schema()["properties"].items():
+        del schema["title"]
+        found.append(parameter("query", name, schema.pop("description"), **schema.get("anyOf", [schema])[0]))
+    return found
+
+
+def describe(*parameters: Json, sends: Iterable[str] = (), fails: Iterable[ApiError] = (), status: int = 200) -> Json:
+    """The arguments `status_code`, `responses` and `openapi_extra` of a route under `/api/{user_id}`.
+
+    `parameters` are those that the route reads by itself (FastAPI's solving of a query or a header takes up to a
+    tenth of a request's time), `sends` the headers of a success, and `fails` the errors beside USER_ERRORS.
+    """
+    answers = {status: headers(*sends)} | responses(*USER_ERRORS, *fails)
+    if IF_NONE_MATCH_HEADER in parameters:
+        answers[304] = headers(*sends)
+    return {"status_code": status, "responses": answers, "openapi_extra": {"parameters": [USER_PARAMETER, *parameters]}}
+
+
+def headers(*names: str) -> Json:
+    """A response's headers; every response has its request's id."""
+    text = {"schema": {"type": "string"}}
+    return {"headers": {name: {"description": HEADERS[name]} | text for name in (*names, "X-Request-ID")}}
+
+
+def responses(*failures: ApiError) -> dict[int | str, Json]:
+    """A route's error responses, with each error as an example of itself."""
+    described: dict[int | str, Json] = {}
+    for status in sorted({error.status for error in failures}):
+        same = [error for error in failures if error.status == status]
+        kinds = dict.fromkeys(f"`{error.code}`: {error.sentence}" for error in same)
+        examples = {error.detail: {"value": problem(error, "2025-12-20T11:30:00Z")} for error in same}
+        described[status] = {
+            "model": Problem,
+            "description": " ".join(kinds),
+            "content": {"application/json": {"examples": examples}},
+            **headers(*(name for error in same for name in error.headers or ())),
+        }
+    return described
 
 
 def document(app: FastAPI) -> None:
@@ -30,7 +98,7 @@ def document(app: FastAPI) -> None:
         if isinstance(route, APIRoute):
             route.operation_id = route.name
             if route.path in {"/docs", "/redoc"}:
-                route.app = request_response(partial(_guarded, route.endpoint))
+                route.app = request_response(partial(_with_policy, route.endpoint))
         if isinstance(route, Mount):
             route.app = partial(_whole_file, route.app)
 
@@ -43,8 +111,8 @@ async def _whole_file(files: ASGIApp, scope: Scope, receive: Receive, send: Send
     await files({**scope, "headers": headers}, receive, send)
 
 
-async def _guarded(page: Any, request: Request) -> HTMLResponse:
-    """The page, in ReDoc's case with the schemas; its inline scripts may run, by their hashes (CSP Level 3, 6.7.3)."""
+async def _with_policy(page: Any, request: Request) -> HTMLResponse:
+    """The page, where it is ReDoc's with the schemas; its inline scripts run by their hashes (CSP Level 3, 6.7.3)."""
     html = (await page(request)).body.replace(b"<redoc ", b'<redoc schema-definitions-tag-name="schemas" ')
     hashes = [b64encode(sha256(script).digest()) for script in re.findall(rb"<script>(.*?)</script>", html, re.DOTALL)]
     scripts = " ".join(f"'sha256-{one.decode()}'" for one in hashes)

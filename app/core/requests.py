@@ -5,20 +5,25 @@ FastAPI alone accepts `NaN`, repeated keys, unknown query parameters, bodies of 
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from email.message import Message
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic_core import PydanticCustomError
 
 from app.core.deadline import stop_clock
 from app.core.errors import BadRequest, Invalid, PayloadTooLarge
 
 BODY_MAX = 64 * 1024
 """Bytes."""
+TAGS_MAX = 100
+"""Entity tags in one header; each is compared in the database."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -37,7 +42,7 @@ class StrictRequest(Request):
         content_type["content-type"] = self.headers.get("content-type", "")
         kind = content_type.get_content_type()
         if not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
-            raise BadRequest("the content type must be application/json")
+            raise BadRequest("The content type must be application/json.")
         clock = asyncio.get_running_loop().time
         began, body = clock(), bytearray()
         async for chunk in self.stream():
@@ -46,7 +51,7 @@ class StrictRequest(Request):
                 raise PayloadTooLarge
         stop_clock(clock() - began)
         if not body:
-            raise BadRequest("the body is empty")
+            raise BadRequest("The body is empty.")
         self._body = bytes(body)
         return self._body
 
@@ -55,8 +60,8 @@ class StrictRequest(Request):
         try:
             return json.loads((await self.body()).decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
-            # Python limits the digits of a number and the depth of nesting
-            raise BadRequest("the body is not valid JSON") from None
+            # the digits of a number and the depth of nesting have Python's limits
+            raise BadRequest("The body is not valid JSON.") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -107,3 +112,51 @@ def read_query(request: Request, model: type[Model]) -> Model:
         return model.model_validate(dict(request.query_params))
     except ValidationError as failure:
         raise Invalid(error | {"loc": ("query", *error["loc"])} for error in failure.errors()) from None
+
+
+def _digits(text: str) -> str:
+    # pydantic takes 1.0, 1_0 and +1 too
+    if not re.fullmatch("[0-9]+", text):
+        raise PydanticCustomError("int_parsing", "must be a whole number, in digits")
+    return text
+
+
+def _true_or_false(text: str) -> str:
+    # pydantic takes yes, on and 1 too
+    if text not in ("true", "false"):
+        raise PydanticCustomError("bool_parsing", "must be true or false")
+    return text
+
+
+Digits, TrueOrFalse = BeforeValidator(_digits), BeforeValidator(_true_or_false)
+"""For an integer and a boolean in a path or a query."""
+
+
+def entity_tags(request: Request, header: str) -> list[str] | None:
+    """The entity tags of If-Match or If-None-Match (RFC 9110, 8.8.3); None where the header was not sent.
+
+    Raises Invalid where there are more than TAGS_MAX.
+    A tag with a comma in it is split and a malformed one taken as it is: neither is ever one of this service's.
+    """
+    lines = request.headers.getlist(header)
+    tags = ",".join(lines).split(",", TAGS_MAX)
+    if len(tags) > TAGS_MAX:
+        raise Invalid.at("header", header, f"must have at most {TAGS_MAX} tags", "too_long")
+    return [tag.strip() for tag in tags] if lines else None
+
+
+def is_known(tag: str, known: list[str] | None) -> bool:
+    """Whether the entity tag is one of If-None-Match, by weak comparison (RFC 9110, 13.1.2)."""
+    return known == ["*"] or tag in [one.removeprefix("W/") for one in known or []]
+
+
+def next_page(request: Request, limit: int, after: object) -> dict[str, str]:
+    """The header Link (RFC 8288) to the page after this one, relative to it; the other parameters stay."""
+    kept = {name: value for name, value in request.query_params.items() if name != "offset"}
+    return {"Link": f'<?{urlencode(kept | {"limit": limit, "after": after})}>; rel="next"'}
+
+
+class JsonText(Response):
+    """A response whose content is JSON already."""
+
+    media_type = "application/json"

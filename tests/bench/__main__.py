@@ -30,7 +30,7 @@ from sqlalchemy import Engine, text
 
 from app import queries
 from app.core.auth import VERIFIED_MAX
-from app.router import LIMIT_DEFAULT
+from app.schemas import LIMIT_DEFAULT
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.service import SECRET
 from tests.support.tokens import token

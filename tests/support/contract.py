@@ -1,4 +1,4 @@
-"""What holds for every answer that the service gives, whoever asked for what."""
+"""What holds for every response of the service."""
 
 import json
 import re
@@ -10,14 +10,14 @@ from urllib.parse import unquote
 import httpx
 from pydantic import BaseModel
 
-from app.core.errors import Error, KeysUnavailable
+from app.core.errors import KeysUnavailable, Problem
 from app.schemas import TaskListResponse, TaskResponse
 
 FILE = Path(__file__).parents[2] / "docs" / "openapi.json"
 DOCUMENT: dict[str, Any] = json.loads(FILE.read_text("utf-8"))
 PATHS = {re.compile(re.sub(r"{\w+}", "[^/]+", path)): operations for path, operations in DOCUMENT["paths"].items()}
 HEADERS = {"etag", "link", "location", "retry-after", "www-authenticate", "x-request-id"}
-"""What the contract describes wherever it is sent."""
+"""The headers that the contract describes for each response that has them."""
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 CODES = {
     "AUTH_MISSING": {401},
@@ -31,7 +31,7 @@ CODES = {
 
 
 def hold(response: httpx.Response) -> None:
-    """Fail unless the answer keeps to the specification's general rules."""
+    """Fail unless the response keeps to the contract and to the specification's general rules."""
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", response.headers["x-request-id"])
     if response.url.path.startswith("/api/"):
         assert response.headers["cache-control"] == "private, no-cache"
@@ -47,14 +47,20 @@ def hold(response: httpx.Response) -> None:
 
 
 def schema_of(described: dict[str, Any]) -> dict[str, Any]:
-    """The schema that the contract names for a body, or an answer."""
+    """The schema of a request's or a response's body."""
     name = described["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
     schema: dict[str, Any] = DOCUMENT["components"]["schemas"][name]
     return schema
 
 
+def example_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """An object of the examples that a schema has for its properties; KeyError where one has none."""
+    kinds = {name: one.get("anyOf", [one])[0] | one for name, one in schema["properties"].items()}
+    return {name: kind["examples"][0] for name, kind in kinds.items()}
+
+
 def _hold_documented(response: httpx.Response) -> None:
-    """Nothing is answered that the contract does not tell of; what it has no operation for is told nowhere."""
+    """Fail where the contract has the operation, but not the response's status or one of its headers."""
     for path, operations in PATHS.items():
         operation = operations.get(response.request.method.lower())
         if operation and path.fullmatch(response.url.path):
@@ -65,7 +71,7 @@ def _hold_documented(response: httpx.Response) -> None:
 
 
 def _is_one_task(response: httpx.Response) -> bool:
-    """Whether the answer shows one task, or says that the caller's copy of it is still good."""
+    """Whether the response is one task, or says that the caller's copy of it is current."""
     if not response.url.path.startswith("/api/") or response.request.method == "OPTIONS":
         return False
     return response.status_code in {201, 304} or (response.status_code == 200 and response.url.path[-6:] != "/tasks")
@@ -101,7 +107,7 @@ def _hold_error(response: httpx.Response) -> None:
     if response.request.method == "HEAD":
         return
     body = response.json()
-    error = Error.model_validate_json(response.content)
+    error = Problem.model_validate_json(response.content)
     assert body.keys() - {"errors"} == {"detail", "error_code", "timestamp"}
     assert error.detail
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", body["timestamp"])

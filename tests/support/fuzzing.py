@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import schemathesis
 
-from app.router import KEY
+from app.router import KEY_PATTERN
 
 USER = "alice"
 """Whose token is sent, if any is."""
@@ -33,7 +33,7 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], kwarg
     body = case.body
     if all(re.fullmatch("[0-9]{1,19}", str(query.get(name))) for name in ("offset", "after")):
         del query["after"]
-    if re.fullmatch(KEY, str(headers.get("Idempotency-Key", ""))):
+    if re.fullmatch(KEY_PATTERN, str(headers.get("Idempotency-Key", ""))):
         headers["Idempotency-Key"] = uuid4().hex
     if isinstance(body, dict) and isinstance(title := body.get("title"), str) and title and not title.strip():
         body["title"] = "x"

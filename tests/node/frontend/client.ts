@@ -6,7 +6,7 @@ import type { components, paths } from "./contract.js";
 import { sendSignedIn } from "./session.js";
 
 export type Task = components["schemas"]["TaskResponse"];
-export type Problem = components["schemas"]["Error"];
+export type Problem = components["schemas"]["Problem"];
 
 export const api = createClient<paths>({
   baseUrl: document.documentElement.dataset["api"] ?? "",
@@ -16,7 +16,7 @@ export const api = createClient<paths>({
 
 /** Something between the page and the service has answered in its stead. */
 const FOREIGN: Problem = {
-  detail: "the tasks can't be reached right now; please try again",
+  detail: "Your data can't be reached right now; please try again.",
   error_code: "INTERNAL_ERROR",
   timestamp: "",
 };

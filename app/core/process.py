@@ -1,0 +1,32 @@
+"""What a process sets up once, whichever server runs the application: its log, its traces, its garbage collection."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+from app.core.logs import log_as_json, writer
+
+GC_THRESHOLD = 20_000
+"""New objects before the next collection (Python: 700); a request allocates hundreds of objects, few of them cyclic."""
+
+
+@contextmanager
+def set_up_process() -> Iterator[None]:
+    """Set up the process; afterwards its garbage is collected as before."""
+    log_as_json()
+    if find_spec("opentelemetry.sdk"):
+        from app.core.tracing import scrub_spans  # noqa: PLC0415 - an optional extra
+
+        scrub_spans()
+    before = gc.get_threshold()
+    # what the start has made stays: going through it at each collection took a tenth of a request's time
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+        writer.flush()
