@@ -84,7 +84,8 @@ def keep_to(cores: Cores, pid: int) -> None:
 @contextmanager
 def serve(command: list[str], port: int, path: str, cores: Cores = None, **variables: str) -> Iterator[Server]:
     """Run a server in a process of its own, its output thrown away."""
-    env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "BETTER_AUTH_SECRET": SECRET} | variables
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
+    env = kept | {"BETTER_AUTH_SECRET": SECRET} | variables
     with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - our own
         try:
             keep_to(cores, process.pid)

@@ -216,7 +216,7 @@ await first.fine();
 const away = { status: 502, headers: { "access-control-allow-origin": "*" }, body: "<h1>Bad Gateway</h1>" };
 await first.page.route(`${api}/**`, (route) => route.fulfill(away));
 await first.click("Refresh");
-assert.equal(await first.message(), "Your data can't be reached right now; please try again.");
+assert.equal(await first.message(), "the tasks can't be reached right now; please try again");
 await first.page.unroute(`${api}/**`);
 
 // Bob sees nothing of hers

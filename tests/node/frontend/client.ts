@@ -16,7 +16,7 @@ export const api = createClient<paths>({
 
 /** Something between the page and the service has answered in its stead. */
 const FOREIGN: Problem = {
-  detail: "Your data can't be reached right now; please try again.",
+  detail: "the tasks can't be reached right now; please try again",
   error_code: "INTERNAL_ERROR",
   timestamp: "",
 };
