@@ -64,10 +64,8 @@ async def list_tasks(request: Request, user: CurrentUser) -> Response:
     found = lines.split("\n") if lines else []
     page, count = found[:limit], len(found)
     if offset or later or count > limit:
-        proven = (offset if found else 0) + count  # others may delete tasks between the two statements
-        proven = (offset if found else 0) + count  # others may delete tasks between the two statements
-        (count,) = await _row(request, queries.count_tasks(user, **matching))
-        count = max(count, proven)
+        (total,) = await _row(request, queries.count_tasks(user, **matching))
+        count = max(total, (offset if found else 0) + count)  # others may delete tasks between the two statements
     link = next_page(request, limit, json.loads(page[-1])["id"]) if len(found) > limit else None
     return JsonText(TaskListResponse.json_text(page, count), headers=link)
 
