@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from app.core.requests import Digits, TrueOrFalse
 from app.models import DESCRIPTION_MAX, ID_MAX, TITLE_MAX
 
-LIMIT_DEFAULT, LIMIT_MAX = 100, 500
+LIMIT_DEFAULT, LIMIT_MAX = 500, 500
 NO_NUL = r"^[^\x00]*$"
 """PostgreSQL can't store NUL in a text."""
 

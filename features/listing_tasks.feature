@@ -71,18 +71,18 @@ Feature: Listing tasks
       Then Alice has seen 3 completed tasks, on 3 pages
 
     @AC-001
-    Scenario: A page holds a hundred tasks where I don't say how many
-      Given Alice has 101 tasks
+    Scenario: A list holds five hundred tasks where I don't say how many
+      Given Alice has 501 tasks
       When Alice lists her tasks
-      Then Alice sees 100 tasks
-      And Alice is told that 101 tasks match in all
+      Then Alice sees 500 tasks
+      And Alice is told that 501 tasks match in all
       And Alice is shown the way to the next page
 
     @AC-001
     Scenario: A list that just fits on its page has no next page
-      Given Alice has 100 tasks
+      Given Alice has 500 tasks
       When Alice lists her tasks
-      Then Alice sees 100 tasks
+      Then Alice sees 500 tasks
       And Alice is shown no way to a next page
 
     @AC-001

@@ -101,7 +101,8 @@ def _(cast: Cast, who: str, count: int, pages: int) -> None:
 @then(said("{who:Person} is shown the way to the next page"))
 def _(cast: Cast, who: str) -> None:
     last = cast(who).answer.json()["tasks"][-1]["id"]
-    assert cast(who).answer.headers["link"] == f'<?limit=100&after={last}>; rel="next"'
+    next_page = f"{cast(who).tasks_path()}?limit=500&after={last}"
+    assert cast(who).answer.headers["link"] == f'<{next_page}>; rel="next"'
 
 
 @then(said("{who:Person} is shown no way to a next page"))

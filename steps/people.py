@@ -6,7 +6,7 @@ from pytest_bdd import given
 from sqlalchemy import Engine
 
 from steps.vocabulary import said, table
-from tests.support.factories import make_task
+from tests.support.factories import make_task, make_tasks
 from tests.support.people import Cast, Person
 
 
@@ -46,8 +46,8 @@ def _(cast: Cast, database: Engine, who: str, datatable: list[list[str]]) -> Non
 
 @given(said("{who:Person} has {count:Number} tasks"))
 def _(cast: Cast, database: Engine, who: str, count: int) -> None:
-    for place in range(count):
-        has(cast(who), database, title=f"Task {place}")
+    person = cast(who)
+    person.tasks |= {row["title"]: row for row in make_tasks(database, count, user_id=person.user_id)}
 
 
 @given(said("{who:Person} has {count:Number} tasks, every second one completed"))

@@ -21,8 +21,8 @@ Json = dict[str, Any]
 
 HEADERS = {
     "ETag": "The entity tag of this state, for `If-Match` and `If-None-Match`.",
-    "Link": 'The next page, relative to this one, as `<URL>; rel="next"`; sent while more remain.',
-    "Location": "The URL of what was created.",
+    "Link": 'The path of the next page, as `</api/…>; rel="next"`; sent while more remain.',
+    "Location": "The path of what was created.",
     "Retry-After": "The number of seconds after which to try again; sent where that may help.",
     "WWW-Authenticate": 'The scheme, `Bearer`; with `error="invalid_token"` where a token was sent.',
     "X-Request-ID": "The request's id in the log: the caller's own, or a new one.",

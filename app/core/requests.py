@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from email.message import Message
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -151,9 +151,10 @@ def is_known(tag: str, known: list[str] | None) -> bool:
 
 
 def next_page(request: Request, limit: int, after: object) -> dict[str, str]:
-    """The header Link (RFC 8288) to the page after this one, relative to it; the other parameters stay."""
+    """The header Link (RFC 8288) with the path of the page after this one; the other parameters stay."""
     kept = {name: value for name, value in request.query_params.items() if name != "offset"}
-    return {"Link": f'<?{urlencode(kept | {"limit": limit, "after": after})}>; rel="next"'}
+    query = urlencode(kept | {"limit": limit, "after": after})
+    return {"Link": f'<{quote(request.scope["path"])}?{query}>; rel="next"'}
 
 
 class JsonText(Response):

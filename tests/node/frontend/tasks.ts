@@ -21,9 +21,9 @@ export async function listTasks(user_id: string, complete?: boolean, next?: stri
   return { ...sure(answer), next: nextOf(answer.response) };
 }
 
-/** `Link: <?limit=10&after=5>; rel="next"`, which is relative to the page at hand. */
+/** `Link: </api/alice/tasks?limit=10&after=5>; rel="next"`, of which the client needs the query. */
 function nextOf(response: Response): string | undefined {
-  return /<([^>]*)>; rel="next"/.exec(response.headers.get("Link") ?? "")?.[1];
+  return /<[^>?]*\?([^>]*)>; rel="next"/.exec(response.headers.get("Link") ?? "")?.[1];
 }
 // #endregion
 
