@@ -57,7 +57,8 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(Observability, settings=settings, metrics=measured),
             Middleware(
                 CORS,
-                allow_origins=settings.cors_origins,
+                allow_origins=settings.allowed_origins,
+                allow_credentials="*" not in settings.allowed_origins,
                 allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
                 allow_headers=REQUEST_HEADERS,
                 expose_headers=["ETag", "Link", "Location", "Retry-After", "X-Request-ID"],

@@ -81,6 +81,58 @@ def test_an_unsafe_production_does_not_start(
     assert SECRET[:31] not in str(refused.value)
 
 
+ORIGINS = [
+    "http://localhost:3000",
+    "https://app.example.com",
+    "https://xn--bcher-kva.example",
+    "http://192.168.1.4:8080",
+    "http://[::1]:3000",
+    "capacitor://localhost",
+]
+NO_ORIGINS = [
+    "https://app.example.com/",
+    "https://app.example.com/app",
+    "https://app.example.com:443",
+    "http://app.example.com:80",
+    "https://App.example.com",
+    "https://b\u00fccher.example",
+    "https://*.example.com",
+    "https://user@app.example.com",
+    "https://app.example.com?x",
+    "app.example.com",
+    "localhost:3000",
+    "null",
+    '["https://app.example.com"]',
+    "https://",
+    "https://app.example.com https://b.example",
+]
+
+
+@pytest.mark.parametrize("environment", ["development", "production"])
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_an_origin_is_taken_as_a_browser_sends_it(
+    monkeypatch: pytest.MonkeyPatch, environment: str, origin: str
+) -> None:
+    """Alone, and among others."""
+    variables = PRODUCTION | {"ENVIRONMENT": environment, "CORS_ORIGINS": f"https://a.example, {origin}"}
+    assert settings(monkeypatch, **variables).allowed_origins == ("https://a.example", origin)
+
+
+@pytest.mark.parametrize("origin", NO_ORIGINS)
+def test_what_no_browser_sends_as_its_origin_stops_the_start(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    """It would start, and refuse the very page that was meant."""
+    with pytest.raises(SettingsError) as refused:
+        settings(monkeypatch, CORS_ORIGINS=f"https://a.example,{origin}")
+    sentence = "CORS_ORIGINS must be origins like https://app.example.com, without a path or a / at the end"
+    assert str(refused.value) == sentence
+
+
+def test_production_has_no_default_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page on the developer's own machine is not let in by default."""
+    assert settings(monkeypatch).allowed_origins == ("http://localhost:3000",)
+    assert settings(monkeypatch, **PRODUCTION).allowed_origins == ()
+
+
 def test_all_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """One start, one message, one line a problem."""
     with pytest.raises(SettingsError) as refused:

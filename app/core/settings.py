@@ -1,6 +1,6 @@
 """The service's configuration: environment variables, and `.env` (spec: Configuration)."""
 
-from ipaddress import ip_address
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -8,22 +8,26 @@ from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr,
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SECRET_BYTES = 32
-# Better Auth, given no secret, silently signs with a public one that starts like this.
+# Without a secret, Better Auth silently signs with a public one that starts like this.
 WELL_KNOWN_SECRET = "better-auth-secret-"  # noqa: S105 - refused, not used
 FEW_DISTINCT_CHARACTERS = 8
+SAFE_URL = re.compile(r"https:|http://(localhost|127\.[0-9.]+|\[::1\])[:/]")
+"""Nobody can change on the way what is fetched from there."""
+ORIGIN = re.compile(r"(?!http:.*:80$|https:.*:443$)[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:]+\])(:[1-9][0-9]*)?|\*")
+"""An origin as browsers send it (RFC 6454), or `*`: lower case, no path, no default port."""
 
 
 class SettingsError(Exception):
-    """The configuration can't be used; the message is one line a variable, and holds no value of one."""
+    """The configuration can't be used; the message has one line for each problem, and holds no variable's value."""
 
 
 def _split(value: object) -> object:
-    """`a, b` as it stands in a variable: a tuple of its parts."""
+    """The parts of a comma-separated variable."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 def _base(url: HttpUrl) -> HttpUrl:
-    """A URL that a path can be put behind; `/api/auth` is what is put there."""
+    """Check that `/api/auth` can be appended to the URL."""
     odd = any(part is not None for part in (url.username, url.password, url.query, url.fragment))
     if odd or (url.path or "").rstrip("/").endswith("/api/auth"):
         raise ValueError("must end where Better Auth's own /api/auth begins, without a user, ? or #")
@@ -53,8 +57,13 @@ class Settings(BaseSettings):
 
     @property
     def production(self) -> bool:
-        """Whether the checks and the HTTPS rule of production hold."""
+        """Whether the checks and the HTTPS rule of production apply."""
         return self.environment == "production"
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins whose pages may call; the default is for development alone."""
+        return () if self.production and "cors_origins" not in self.model_fields_set else self.cors_origins
 
     @property
     def url(self) -> str:
@@ -65,12 +74,12 @@ class Settings(BaseSettings):
 
     @property
     def secret(self) -> str | None:
-        """The shared secret, where that mode is configured."""
+        """The shared secret, or None where that mode is not configured."""
         return self.better_auth_secret.get_secret_value() if self.better_auth_secret else None
 
     @property
     def jwks_url(self) -> str | None:
-        """Where Better Auth serves its keys, where that mode is configured."""
+        """Where Better Auth serves its keys, or None where that mode is not configured."""
         return f"{self.better_auth_url}".rstrip("/") + "/api/auth/jwks" if self.better_auth_url else None
 
     @property
@@ -82,38 +91,30 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _refuse_what_is_unsafe(self) -> Self:
         secret, url, live = self.secret, self.better_auth_url, self.production
+        odd = not all(map(ORIGIN.fullmatch, self.cors_origins))
         broken_rules = {
             f"BETTER_AUTH_SECRET must have at least {SECRET_BYTES} bytes": secret
             and len(secret.encode()) < SECRET_BYTES,
             "BETTER_AUTH_SECRET is well known or easily guessed: make one with `openssl rand -base64 32`": secret
             and (secret.startswith(WELL_KNOWN_SECRET) or len(set(secret)) < FEW_DISTINCT_CHARACTERS),
-            "BETTER_AUTH_URL must be https in production": live and url and not _is_private(url),
+            "BETTER_AUTH_URL must be https in production": live and url and not SAFE_URL.match(str(url)),
             "BETTER_AUTH_URL or BETTER_AUTH_SECRET is missing: nobody could sign in": live and not (url or secret),
             "DATABASE_URL is missing: production has no embedded database": live and not self.database_url,
             "CORS_ORIGINS must name its origins in production, not *": live and "*" in self.cors_origins,
+            "CORS_ORIGINS must be origins like https://app.example.com, without a path or a / at the end": odd,
         }
         if problems := [rule for rule, broken in broken_rules.items() if broken]:
             raise ValueError("\n".join(problems))
         return self
 
 
-def _is_private(url: HttpUrl) -> bool:
-    """Whether nobody on the way can change what is fetched from there: https, or loopback."""
-    if url.scheme == "https" or url.host == "localhost":
-        return True
-    try:
-        return ip_address((url.host or "").strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def load() -> Settings:
-    """The settings of this process; SettingsError names each variable that is wrong."""
+    """The settings of this process; raises SettingsError, which names each variable that is wrong."""
     try:
         return Settings()
     except ValidationError as invalid:
         lines = []
         for error in invalid.errors(include_url=False, include_input=False):
-            name = "_".join(str(part) for part in error["loc"][:1]).upper()
-            lines.append(f"{name}: {error['msg']}" if name else str(error["ctx"]["error"]))
+            name = [str(part).upper() for part in error["loc"][:1]]
+            lines.append(": ".join([*name, error["msg"].removeprefix("Value error, ")]))
         raise SettingsError("\n".join(lines)) from None
