@@ -28,6 +28,7 @@ pytest_plugins = [
     "steps.traces",
     "steps.better_auth",
     "steps.retries",
+    "steps.reasons",
 ]
 
 

@@ -1,8 +1,10 @@
 """From a token to the user it was issued for (spec: Authentication)."""
 
+import reprlib
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeGuard
+from unicodedata import category
 
 import jwt
 from fastapi import Request, Security
@@ -16,32 +18,35 @@ from app.core.settings import Settings
 
 USER_ID_MAX = 255
 TOKEN_MAX = 8 * 1024
-"""Bytes; verifying a bad token takes the longer the more there is of it."""
+"""Bytes; the time to verify a bad token grows with its length."""
 LIFETIME_MAX = 31 * 24 * 3600
 """Seconds from now to a token's `exp`."""
 LEEWAY = 10
-"""Seconds by which the issuer's clock may differ from ours."""
+"""Seconds by which the issuer's clock may differ from this one."""
 VERIFIED_MAX = 4096
-"""How many tokens are remembered as good; the oldest goes first."""
+"""How many verified tokens are cached; the oldest goes first."""
+_quoted = reprlib.Repr()
+"""Quotes a part of a token for the log: escaped, and cut in the middle where it is long."""
+_quoted.maxstring = 100
 
 
 class Verifier:
-    """Judges tokens. Each algorithm belongs to one mode, so that no token is ever tried with two keys."""
+    """Verifies tokens. Each algorithm belongs to one mode, so that no token is ever tried with two keys."""
 
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.secret
         self.keys = Keys(settings.jwks_url) if settings.jwks_url else None
         self.hits = self.misses = 0
-        """How often a token was remembered as good, and how often it was not."""
-        self._issuer, self._audience = settings.jwt_issuer, settings.jwt_audience
-        self._origin = settings.auth_origin
+        """How often a token was in the cache, and how often it was not."""
+        self._issuer, self._audience, self._origin = settings.jwt_issuer, settings.jwt_audience, settings.auth_origin
         self._verified: dict[str, tuple[str, int]] = {}
         self._verified_with: object = None
 
     async def user(self, token: str) -> str:
-        """Return the id of the user that the token was issued for; AuthInvalid where it breaks any rule.
+        """Return the id of the user that the token was issued for.
 
-        A token that was good is so until it expires or the keys change: it is not verified again.
+        A verified token is not verified again until it expires or the keys change. Raises AuthInvalid where the token
+        breaks a rule, with the reason for the log, and KeysUnavailable where its key can't be fetched.
         """
         if self.keys and self.keys.current is not self._verified_with:
             self._verified.clear()
@@ -60,38 +65,58 @@ class Verifier:
     async def _verify(self, token: str) -> tuple[str, int]:
         """The token's user and `exp`."""
         if len(token) > TOKEN_MAX:
-            raise AuthInvalid
-        try:
-            claims = await self._claims(token)
-            expires = claims["exp"]
-        except jwt.PyJWTError:
-            raise AuthInvalid from None
+            raise AuthInvalid(reason=f"the token has {len(token)} bytes, more than {TOKEN_MAX}")
+        claims = await self._claims(token)
+        expires = claims["exp"]
         # PyJWT takes "123", 123.5 and the year 9999 too
         if type(expires) is not int or expires > time.time() + LIFETIME_MAX:
-            raise AuthInvalid
+            raise AuthInvalid(reason="exp is not an integer within 31 days")
         return _user(claims), expires
 
     async def _claims(self, token: str) -> dict[str, Any]:
         """The verified claims; the token's `alg` decides the mode."""
-        header = jwt.get_unverified_header(token)
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.PyJWTError:
+            word = ": undefined" if token == "undefined" else ""  # noqa: S105 - a mistake of many pages
+            raise AuthInvalid(reason=f"not a JWT ({len(token)} characters){word}") from None
         algorithm, key_id = header.get("alg"), header.get("kid")
         if algorithm == "HS256" and self._secret:
             return self._decoded(token, self._secret, algorithm)
-        if algorithm in ALGORITHMS and self.keys and key_id and (key := await self.keys.find(key_id)):
+        if algorithm not in ("HS256", *ALGORITHMS):
+            raise AuthInvalid(reason=f"alg is {_quoted.repr(algorithm)}")
+        if algorithm == "HS256" or not self.keys:
+            name = "BETTER_AUTH_SECRET" if algorithm == "HS256" else "BETTER_AUTH_URL"
+            raise AuthInvalid(reason=f"{algorithm}, but {name} is not set")
+        if key_id and (key := await self.keys.find(key_id)):
             return self._decoded(token, key, algorithm, self._origin)
-        raise AuthInvalid
+        raise AuthInvalid(reason=f"kid is {_quoted.repr(key_id)}, which {self.keys.url} does not serve")
 
     def _decoded(self, token: str, key: jwt.PyJWK | str, algorithm: str, origin: str | None = None) -> dict[str, Any]:
         issuer, audience = self._issuer or origin, self._audience or origin
         rules: Options = {"require": ["exp"], "verify_aud": bool(audience), "enforce_minimum_key_length": True}
-        return jwt.decode(token, key, [algorithm], rules, issuer=issuer, audience=audience, leeway=LEEWAY)
+        try:
+            return jwt.decode(token, key, [algorithm], rules, issuer=issuer, audience=audience, leeway=LEEWAY)
+        except jwt.PyJWTError as error:
+            raise AuthInvalid(reason=f"{algorithm}: {_reason(error, token, issuer, audience)}") from None
+
+
+def _reason(error: jwt.PyJWTError, token: str, issuer: str | None, audience: str | None) -> str:
+    """Why PyJWT refuses a token; it checks the signature first, so claims are quoted only where that is good."""
+    if not isinstance(error, jwt.ExpiredSignatureError | jwt.InvalidIssuerError | jwt.InvalidAudienceError):
+        return ascii(str(error))[1:-1]
+    claims = jwt.decode_complete(token, options={"verify_signature": False})["payload"]
+    if isinstance(error, jwt.ExpiredSignatureError):
+        return f"expired {int(time.time()) - max(int(claims['exp']), 0)} s ago"
+    name, expected = ("iss", issuer) if isinstance(error, jwt.InvalidIssuerError) else ("aud", audience)
+    return f"{name} is {_quoted.repr(claims[name])}, expected {expected!r}"
 
 
 def _user(claims: Mapping[str, Any]) -> str:
     """The `user_id` claim, or `sub`; where both are there they must agree, and no other claim is a fallback."""
     user, *others = [claims[name] for name in ("user_id", "sub") if name in claims] or [None]
     if not is_user_id(user) or any(other != user for other in others):
-        raise AuthInvalid
+        raise AuthInvalid(reason="user_id and sub are not one user's id")
     return user
 
 
@@ -102,19 +127,15 @@ def is_user_id(user: object) -> TypeGuard[str]:
         and 1 <= len(user) <= USER_ID_MAX
         and user == user.strip()
         and "/" not in user
-        and not any(character < " " or "\x7f" <= character <= "\x9f" or _is_surrogate(character) for character in user)
+        and not any(category(character) in ("Cc", "Cs") for character in user)  # control characters and surrogates
     )
 
 
-def _is_surrogate(character: str) -> bool:
-    return "\ud800" <= character <= "\udfff"
-
-
 def _bearer_token(scope: Scope) -> str:
-    """The token of the one Authorization header; which schemes there are is case-insensitive (RFC 9110, 11.1)."""
+    """The token of the one Authorization header; the scheme is case-insensitive (RFC 9110, 11.1)."""
     found = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(found) > 1:
-        raise AuthInvalid
+        raise AuthInvalid(reason=f"{len(found)} Authorization headers")
     scheme, _, token = found[0].decode("latin-1").partition(" ") if found else ("", "", "")
     if scheme.lower() != "bearer" or not token.strip():
         raise AuthMissing
@@ -122,9 +143,9 @@ def _bearer_token(scope: Scope) -> str:
 
 
 class Authentication:
-    """Judges who calls before anything else of a request under `/api` is looked at.
+    """Authenticates a request under `/api` before anything else of it is read.
 
-    FastAPI reads and parses a body before it solves dependencies; a stranger must not make us do that.
+    FastAPI reads and parses a body before it solves dependencies; a caller without a token must not cause that.
     """
 
     def __init__(self, app: ASGIApp, verifier: Verifier, *, https_only: bool) -> None:
@@ -133,7 +154,7 @@ class Authentication:
         self._https_only = https_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let through what is not under `/api`, and what is where the path's user is the token's."""
+        """Pass on what is not under `/api`, and what is where the path's user is the token's."""
         path = scope["path"].split("/") if scope["type"] == "http" else []
         if path[1:2] == ["api"]:
             if self._https_only and scope["scheme"] != "https":
@@ -149,9 +170,9 @@ class Authentication:
 
 
 class _Bearer(HTTPBearer):
-    """Declares the scheme to OpenAPI; Authentication has already judged the token and the path's user."""
+    """Declares the scheme to OpenAPI; Authentication has verified the token and the path's user before."""
 
-    async def __call__(self, request: Request) -> str:  # type: ignore[override]  # what a dependency gives is its own
+    async def __call__(self, request: Request) -> str:  # type: ignore[override]  # a dependency may return anything
         user: str = request.state.user_id
         return user
 

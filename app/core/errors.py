@@ -27,6 +27,8 @@ NAME_MAX = 64
 """How many characters of an unknown field's name an error repeats."""
 ERRORS_MAX = 20
 """How many of a request's errors are listed."""
+REASON_MAX = 300
+"""How many characters of a reason the log has."""
 
 
 class ErrorCode(StrEnum):
@@ -70,8 +72,12 @@ class ApiError(HTTPException):
     with_headers: ClassVar[Mapping[str, str] | None] = None
     errors: Sequence[Mapping[str, Any]] | None = None
 
-    def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, detail: str | None = None, *, headers: Mapping[str, str] | None = None, reason: str = ""
+    ) -> None:
         super().__init__(self.status, detail or self.sentence, headers or self.with_headers)
+        self.reason = reason
+        """For the log alone, never for the answer."""
 
 
 class AuthMissing(ApiError):
@@ -82,7 +88,7 @@ class AuthMissing(ApiError):
 
 
 class AuthInvalid(ApiError):
-    """A token was sent that is not valid; which rule it breaks is not disclosed."""
+    """A token was sent that is not valid; which rule it breaks is logged and not disclosed."""
 
     status, code, sentence = 401, ErrorCode.AUTH_INVALID, "Sign in again: the token is not valid."
     with_headers: ClassVar = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
@@ -207,7 +213,9 @@ async def handle(request: Request, exception: Exception) -> Response:
     """Answer any exception with the envelope; leaves what the log needs in the request's state."""
     error = _as_api_error(exception, request.scope)
     request.state.error_code = error.code.value
-    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if error.reason:
+        request.state.reason = error.reason[:REASON_MAX]
+    elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         request.state.exception = exception
     return envelope(error)
 

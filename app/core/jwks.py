@@ -1,8 +1,8 @@
 """Better Auth's public keys, cached (spec: Authentication).
 
-A key that is known is there at once, whatever the auth server does. One that is not is looked for: the set is
-fetched, once for all who ask, and a fetch that began after the question decides it. Between fetches there is a
-pause, which doubles with each that brings no new key, so that bogus key ids can't hammer the auth server.
+A known key is returned at once, whatever the auth server does. For an unknown one the set is fetched, once for all
+requests that wait, and a fetch that began after the request decides. Between fetches there is a pause, which doubles
+with each fetch that brings no new key, so that bogus key ids can't hammer the auth server.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import httpx
 from jwt import PyJWK
 
 from app.core.deadline import deadline
-from app.core.errors import KeysUnavailable
+from app.core.errors import REASON_MAX, KeysUnavailable
 
 ALGORITHMS = ("EdDSA", "ES256", "ES512", "RS256", "PS256")
 FETCH_WITHIN = 2.0
@@ -23,9 +23,9 @@ FETCH_WITHIN = 2.0
 SET_MAX = 1024 * 1024
 """Bytes; a thousand RSA keys."""
 REFRESH = 25.0
-"""Seconds between fetches when nothing else calls for one: a withdrawn key works until the next one is done."""
+"""Seconds between fetches that no request needs: a withdrawn key works until the next one is done."""
 PAUSE_MIN, PAUSE_MAX = 0.25, 2.5
-"""Seconds from the end of a fetch to the next; a rotated key waits for the longest of them at most."""
+"""Seconds from the end of a fetch to the next; a rotated key waits for the maximum at most."""
 WAIT_MAX, WAITERS_MAX = 1.0, 100
 """Seconds that a request waits for a pause to end, and how many may do so."""
 DECIDED_WITHIN = 3.0
@@ -35,24 +35,24 @@ _log = logging.getLogger(__name__)
 
 
 class Keys:
-    """The key set at `url`, fetched when first asked for and then kept up to date."""
+    """The key set at `url`, fetched on first use and then kept up to date."""
 
     def __init__(self, url: str) -> None:
         self.current: dict[str, PyJWK] = {}
-        """By key id; another object after any change."""
+        """By key id; replaced by a new dict on any change."""
         self.hits = self.misses = 0
-        """How often a key was there when it was asked for, and how often it was not."""
-        self._url = url
+        """How often a key was known when it was needed, and how often it was not."""
+        self.url = url
         self._tls = httpx.create_ssl_context()
         self._served: object = None
-        self._failed = False
+        self._failure = ""
         self._began = self._next = -math.inf
         self._pause, self._waiting = PAUSE_MIN, 0
         self._fetching: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str) -> PyJWK | None:
-        """Return the key, or None where there is no such key; KeysUnavailable where that can't be said in time."""
+        """Return the key, or None where the set has no such key; raises KeysUnavailable where the set can't be had."""
         if self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh())
         if key_id in self.current:
@@ -64,12 +64,12 @@ class Keys:
             async with asyncio.timeout_at(min(asked + DECIDED_WITHIN, deadline())):
                 while key_id not in self.current and self._began < asked:
                     await self._wait_or_fetch()
-        if key_id not in self.current and (self._failed or self._began < asked):
-            raise KeysUnavailable
+        if key_id not in self.current and (self._failure or self._began < asked):
+            raise KeysUnavailable(reason=self._failure or f"no keys from {self.url} in time")
         return self.current.get(key_id)
 
     async def close(self) -> None:
-        """End what goes on in the background."""
+        """Cancel the background tasks."""
         under_way = [task for task in (self._refreshing, self._fetching) if task]
         for task in under_way:
             task.cancel()
@@ -85,7 +85,7 @@ class Keys:
         if pause <= 0 or (self._fetching and not self._fetching.done()):
             await self._fetched()
         elif pause > WAIT_MAX or self._waiting >= WAITERS_MAX:
-            raise KeysUnavailable
+            raise TimeoutError
         else:
             self._waiting += 1
             try:
@@ -94,7 +94,7 @@ class Keys:
                 self._waiting -= 1
 
     async def _fetched(self) -> None:
-        """Wait for the fetch under way, or a new one; it goes on for the others when one gives up."""
+        """Wait for the fetch under way, or a new one; a waiter that gives up does not cancel it for the others."""
         if self._fetching is None or self._fetching.done():
             self._fetching = asyncio.create_task(self._fetch())
         await asyncio.wait([self._fetching])
@@ -104,38 +104,39 @@ class Keys:
         began, known = clock(), self.current.keys()
         try:
             self._take(await self._download())
-            self._failed = False
-        except Exception as failure:  # whatever is served there, known keys go on
-            self._failed = True
-            _log.warning("the keys of Better Auth can't be had: %s", type(failure).__name__)
+            self._failure = ""
+        except Exception as failure:  # whatever is served there, known keys stay in use
+            name = "" if type(failure) is ValueError else f"{type(failure).__name__}: "
+            self._failure = f"no keys from {self.url}: {name}{ascii(str(failure))[1:-1]}"
+            _log.warning("%s", self._failure[:REASON_MAX])
         fruitless = self.current.keys() <= known and began - self._next < PAUSE_MAX
         self._pause = min(self._pause * 2, PAUSE_MAX) if fruitless else PAUSE_MIN
         self._began, self._next = began, clock() + self._pause
 
     async def _download(self) -> bytes:
         body = bytearray()
-        headers = {"Accept-Encoding": "identity"}  # so that the limit is one of memory
+        headers = {"Accept-Encoding": "identity"}  # so that SET_MAX bounds the memory
         async with (
             asyncio.timeout(FETCH_WITHIN),
             httpx.AsyncClient(verify=self._tls, headers=headers) as client,
-            client.stream("GET", self._url) as response,
+            client.stream("GET", self.url) as response,
         ):
             if response.status_code != httpx.codes.OK:
-                raise ValueError(response.status_code)
+                raise ValueError(f"status {response.status_code}: is the JWT plugin there, and its table?")
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > SET_MAX:
-                    raise ValueError(len(body))
+                    raise ValueError(f"more than {SET_MAX} bytes")
         return bytes(body)
 
     def _take(self, body: bytes) -> None:
-        """Replace the keys by those of a set that has a usable one; ValueError where it has none."""
+        """Replace the keys by those of a served set; raises ValueError where none of them is usable."""
         served = json.loads(body)["keys"]
         if served == self._served:
             return
         keys = {}
         for entry in served:
-            with suppress(Exception):  # PyJWT lets some of Python's own errors through; the other keys are good
+            with suppress(Exception):  # PyJWT raises errors of Python's own too; the other keys are good
                 key = PyJWK(entry)
                 if key.algorithm_name in ALGORITHMS and key.key_id:
                     keys[key.key_id] = key

@@ -6,14 +6,14 @@ from http import HTTPStatus
 from random import getrandbits
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.deadline import start_clock
-from app.core.errors import BadRequest, envelope, handle
+from app.core.errors import REASON_MAX, BadRequest, envelope, handle
 from app.core.logs import trace, write_line
 from app.core.metrics import Metrics
 from app.core.settings import Settings
@@ -70,6 +70,7 @@ class Observability:
                 status=status,
                 duration_ms=round(seconds * 1000, 2),
                 **({"error_code": error_code} if error_code else {}),
+                **({"reason": state["reason"]} if "reason" in state else {}),
                 **({"exception": trace(exception)} if exception else {}),
             )
 
@@ -125,13 +126,24 @@ class ErrorBoundary:
 
 
 class CORS(CORSMiddleware):
-    """Starlette's, but a refused preflight is answered in the envelope."""
+    """Starlette's, with refusals of a preflight that the browser and the log can explain."""
 
-    def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer a preflight."""
-        response = super().preflight_response(request_headers)
-        if response.status_code == HTTPStatus.OK:
-            return response
-        refusal = envelope(BadRequest(bytes(response.body).decode()))
-        refusal.headers.update({"Vary": response.headers["Vary"]})
-        return refusal
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a preflight; add headers to the answer of any other request."""
+        headers = Headers(raw=scope["headers"] if scope.get("method") == "OPTIONS" else [])
+        if not {"origin", "access-control-request-method"} <= set(headers):
+            await super().__call__(scope, receive, send)
+            return
+        response = self.preflight_response(headers)
+        if response.status_code != HTTPStatus.OK:
+            refused, origin = bytes(response.body).decode(), headers["origin"]
+            asked = {name: headers[name] for name in headers if name.startswith("access-control-request-")}
+            if self.is_allowed_origin(origin):
+                # a browser names the header or the method only where the status is a success
+                response.status_code = HTTPStatus.OK.value
+                scope["state"]["reason"] = f"{refused}: {origin!a} asked for {asked!a}"[:REASON_MAX]
+            else:
+                vary, response = response.headers["Vary"], envelope(BadRequest(f"{refused}."))
+                response.headers["Vary"] = vary
+                scope["state"]["reason"] = f"{refused}: CORS_ORIGINS does not name {origin!a}"[:REASON_MAX]
+        await response(scope, receive, send)

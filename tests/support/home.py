@@ -8,7 +8,7 @@ from typing import Any
 
 from app.core.auth import Verifier
 from app.core.deadline import start_clock
-from app.core.errors import AuthInvalid, KeysUnavailable
+from app.core.errors import REASON_MAX, AuthInvalid, KeysUnavailable
 from tests.support.key_server import Key, KeyServer, key_server
 from tests.support.service import settings_for
 
@@ -66,7 +66,15 @@ class Home:
         try:
             return await self.verifier.user(token)
         except (AuthInvalid, KeysUnavailable) as refusal:
+            hold_reason(refusal.reason[:REASON_MAX], token)
             return type(refusal)
+
+
+def hold_reason(reason: str, token: str) -> None:
+    """Every refusal has a reason for the log: one printable sentence, with no part of the token."""
+    assert reason
+    assert reason.isprintable()
+    assert not [part for part in token.split(".") if len(part) > 9 and part in reason]
 
 
 @contextmanager

@@ -187,6 +187,7 @@ HABITS: dict[str, Callable[[KeyServer, BaseHTTPRequestHandler], object]] = {
     "an oct key": lambda _, handler: _answer(handler, json.dumps({"keys": [OCT]}).encode()),
     "nothing": lambda _, handler: _answer(handler, b""),
     "a 500": lambda server, handler: _answer(handler, _set(server), 500),
+    "a 404": lambda _, handler: _answer(handler, b"Not Found", 404),
     "a 204": lambda _, handler: _answer(handler, b"", 204),
     "gzip nobody asked for": lambda server, handler: _answer(
         handler, gzip.compress(_set(server)), content_encoding="gzip"

@@ -1,0 +1,58 @@
+Feature: Refused tokens
+  Whoever runs the service reads in one log line why a token, or a page, was refused. Whoever calls is not told.
+
+  Rule: The log names the cause of a refused token, and no token
+
+    @AC-002
+    Scenario Outline: The log names this cause: <why>
+      Given a service with <settings>
+      And Alice has the task "Buy milk"
+      When Alice tries to list her tasks, sending <token>
+      Then Alice is told to sign in again
+      And the log gives the reason "<reason>", and no part of the token
+      And the database still has exactly the tasks "Buy milk" of Alice's
+
+      Examples: What goes wrong on the first day
+        | why                                    | settings                                                                | token                                 | reason                                                                     |
+        | two names for one host                 | BETTER_AUTH_URL=http://127.0.0.1:3000                                   | one issued by http://localhost:3000   | EdDSA: iss is 'http://localhost:3000', expected 'http://127.0.0.1:3000'    |
+        | a slash after the issuer               | BETTER_AUTH_URL=http://127.0.0.1:3000 JWT_ISSUER=http://127.0.0.1:3000/ | one issued by http://127.0.0.1:3000   | EdDSA: iss is 'http://127.0.0.1:3000', expected 'http://127.0.0.1:3000/'   |
+        | another audience                       | BETTER_AUTH_URL=http://127.0.0.1:3000 JWT_AUDIENCE=todo                 | one issued by http://127.0.0.1:3000   | EdDSA: aud is 'http://127.0.0.1:3000', expected 'todo'                     |
+        | an expired token                       | BETTER_AUTH_SECRET=…                                                    | one that expired 12 s ago             | HS256: expired 12 s ago                                                    |
+        | the session's token instead of the JWT | BETTER_AUTH_URL=http://127.0.0.1:3000                                   | the token that sign-in answers with   | not a JWT (32 characters)                                                  |
+        | a page without a token                 | BETTER_AUTH_URL=http://127.0.0.1:3000                                   | the word undefined                    | not a JWT (9 characters): undefined                                        |
+        | a forgotten BETTER_AUTH_URL            | BETTER_AUTH_SECRET=…                                                    | one issued by http://127.0.0.1:3000   | EdDSA, but BETTER_AUTH_URL is not set                                      |
+        | a forgotten BETTER_AUTH_SECRET         | BETTER_AUTH_URL=http://127.0.0.1:3000                                   | one of todo-api token                 | HS256, but BETTER_AUTH_SECRET is not set                                   |
+        | another BETTER_AUTH_SECRET             | BETTER_AUTH_SECRET=…                                                    | one of todo-api token elsewhere       | HS256: Signature verification failed                                       |
+        | a key of another Better Auth           | BETTER_AUTH_URL=http://127.0.0.1:3000                                   | one under a key that is not published | kid is 'another', which http://127.0.0.1:3000/api/auth/jwks does not serve |
+
+  Rule: Where the keys can't be had, the log says from where and why
+
+    @AC-002
+    Scenario Outline: The log says what the key server did: <why>
+      Given a service with BETTER_AUTH_URL=http://127.0.0.1:3000, whose key server answers with <answer>
+      And Alice has the task "Buy milk"
+      When Alice tries to list her tasks, sending one issued by http://127.0.0.1:3000
+      Then Alice is told that she can't be recognized right now
+      And the log gives the reason "no keys from http://127.0.0.1:3000/api/auth/jwks: <reason>", and no part of the token
+      And the database still has exactly the tasks "Buy milk" of Alice's
+
+      Examples: Failures
+        | why                              | answer             | reason                                   |
+        | Better Auth without a JWT plugin | a 404              | status 404: is the JWT plugin there, and |
+        | a JWT plugin without its table   | a 500              | status 500: is the JWT plugin there, and |
+        | another site at that address     | HTML               | JSONDecodeError: Expecting value: line 1 |
+        | a JWT plugin that has no key yet | an empty set       | no usable key                            |
+        | a broken network                 | a reset connection | ReadError                                |
+
+  Rule: The log names the page whose preflight was refused
+
+    @AC-004
+    Scenario Outline: The log says why a page may not call: <why>
+      Given a service with CORS_ORIGINS=http://localhost:5173
+      When <page> asks whether it may send <header>
+      Then the log gives the reason "<reason>"
+
+      Examples: Pages
+        | why                    | page                  | header           | reason                                                                     |
+        | two names for one host | http://127.0.0.1:5173 | Authorization    | Disallowed CORS origin: CORS_ORIGINS does not name 'http://127.0.0.1:5173' |
+        | a header of its own    | http://localhost:5173 | X-Requested-With | Disallowed CORS headers: 'http://localhost:5173' asked for                 |
