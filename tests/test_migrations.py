@@ -12,8 +12,11 @@ from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 from sqlmodel import SQLModel
 
 from app.cli import upgrade
+from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task
+from tests.support.service import service_in_process, settings_for
+from tests.support.tokens import token
 
 
 @pytest.fixture
@@ -41,7 +44,7 @@ def engine(url: str) -> Engine:
 
 def dump(cluster: Cluster, url: str) -> str:
     """The schema as PostgreSQL itself tells it, without what differs from run to run, and Alembic's own table."""
-    arguments = [str(cluster.bin / "pg_dump"), "--schema-only", "--exclude-table=alembic_version", url]
+    arguments = [str(cluster.bin / "pg_dump"), "--schema-only", "--exclude-table=todo_api_version", url]
     told = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own
     return "\n".join(line for line in told.splitlines() if not line.startswith("\\"))
 
@@ -87,6 +90,117 @@ def test_there_is_nothing_to_generate(empty: Any) -> None:
     url = empty()
     upgrade(url)
     command.check(alembic(url))
+
+
+# Beside another application
+
+
+SCHEMA_OF_ITS_OWN = "options=-csearch_path%3Dtodo"
+
+
+def run_sql(url: str, *statements: str) -> None:
+    """Do what another application, or an operator, did to the database."""
+    with engine(url).begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def column(url: str, query: str) -> list[Any]:
+    """Read the first column."""
+    with engine(url).connect() as connection:
+        return list(connection.scalars(text(query)))
+
+
+def test_another_alembic_in_the_same_database_is_left_alone(empty: Any) -> None:
+    """Its revision is unknown here, and ours is there."""
+    url = empty()
+    run_sql(
+        url,
+        "CREATE TABLE alembic_version (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)",
+        "INSERT INTO alembic_version VALUES ('a1b2c3d4e5f6')",
+    )
+    upgrade(url)
+    upgrade(url)
+    assert column(url, "SELECT version_num FROM alembic_version") == ["a1b2c3d4e5f6"]
+    assert column(url, "SELECT count(*) FROM task") == [0]
+
+
+def test_a_database_whose_revision_is_in_alembic_version_is_taken_over(cluster: Cluster, empty: Any) -> None:
+    """As the first versions of this service left it; another Alembic may then use its default table."""
+    url = empty()
+    upgrade(url)
+    there = dump(cluster, url)
+    revision = column(url, "SELECT version_num FROM todo_api_version")
+    run_sql(
+        url,
+        "ALTER TABLE todo_api_version RENAME TO alembic_version",
+        "ALTER TABLE alembic_version RENAME CONSTRAINT todo_api_version_pkc TO alembic_version_pkc",
+        "INSERT INTO task (user_id, title) VALUES ('alice', 'Buy milk')",
+    )
+    upgrade(url)
+    assert dump(cluster, url) == there
+    assert column(url, "SELECT version_num FROM todo_api_version") == revision
+    assert column(url, "SELECT title FROM task") == ["Buy milk"]
+
+
+def test_the_revision_of_another_alembic_is_not_taken_over(cluster: Cluster, empty: Any) -> None:
+    """Also where the service's tables came without their version, from a dump say."""
+    url = empty()
+    upgrade(url)
+    run_sql(
+        url,
+        "DROP TABLE todo_api_version",
+        "CREATE TABLE alembic_version (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)",
+        "INSERT INTO alembic_version VALUES ('a1b2c3d4e5f6')",
+    )
+    there = dump(cluster, url)
+    with pytest.raises(ProgrammingError, match='"task" already exists'):
+        upgrade(url)
+    assert dump(cluster, url) == there
+
+
+@pytest.mark.parametrize("table", ["task", "idempotency_key"])
+def test_a_table_of_another_application_is_one_sentence(cluster: Cluster, empty: Any, table: str) -> None:
+    """Nothing is changed, and the sentence says what to do; doing it helps."""
+    url = empty()
+    run_sql(url, f"CREATE TABLE {table} (id serial PRIMARY KEY, name text)")
+    there = dump(cluster, url)
+    with pytest.raises(SettingsError) as refused:
+        upgrade(url)
+    assert str(refused.value) == (
+        f"DATABASE_URL: another application has a table called {table} there. Give this service a schema of its own:"
+        f" CREATE SCHEMA todo, and {SCHEMA_OF_ITS_OWN} as a parameter of DATABASE_URL."
+    )
+    assert dump(cluster, url) == there
+
+    run_sql(url, "CREATE SCHEMA todo")
+    ours = f"{url}{'&' if '?' in url else '?'}{SCHEMA_OF_ITS_OWN}"
+    upgrade(ours)
+    with service_in_process(settings_for(ours)) as service:
+        headers = {"authorization": f"Bearer {token('alice')}", "idempotency-key": "1"}
+        assert service.http.get("/health/ready").status_code == 200
+        for status in (201, 201):
+            made = service.http.post("/api/alice/tasks", json={"title": "Buy milk"}, headers=headers)
+            assert made.status_code == status
+        assert service.http.get("/api/alice/tasks", headers=headers).json()["count"] == 1
+    assert column(url, "SELECT title FROM todo.task") == ["Buy milk"]
+    assert column(url, f"SELECT count(*) FROM public.{table}") == [0]  # noqa: S608 - our names
+
+
+def test_a_role_with_a_schema_of_its_name_needs_no_option(empty: Any) -> None:
+    """By PostgreSQL's default search path; poolers that refuse the option in a URL take this."""
+    url = empty()
+    role = "todo_of_its_own"
+    (owner,) = column(url, "SELECT current_user")
+    create = [f"CREATE ROLE {role} LOGIN IN ROLE {owner}", f"CREATE SCHEMA {role} AUTHORIZATION {role}"]
+    run_sql(url, "CREATE TABLE task (id int)", *create)
+    theirs = str(make_url(url).set(username=role).render_as_string(hide_password=False))
+    try:
+        upgrade(theirs)
+        assert column(theirs, "SELECT current_schema()") == [role]
+        assert column(url, f"SELECT count(*) FROM {role}.task") == [0]  # noqa: S608 - the same
+    finally:
+        run_sql(url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
 def test_backends_look_whether_their_client_is_there(empty: Any) -> None:

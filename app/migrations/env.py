@@ -1,12 +1,12 @@
 """Alembic's environment: where the database is, and what it should look like."""
 
 from alembic import context
-from sqlalchemy import create_engine, pool, text
+from sqlalchemy import Connection, create_engine, pool, text
 from sqlmodel import SQLModel
 
 from app import models
 from app.core.connection import connect
-from app.core.settings import load
+from app.core.settings import SettingsError, load
 
 METADATA = models.Task.metadata
 assert METADATA is SQLModel.metadata  # noqa: S101 - autogenerate compares against what the models fill
@@ -18,6 +18,31 @@ LOCKS = (
     "SET LOCAL lock_timeout = '1s'",
 )
 
+VERSION_TABLE = "todo_api_version"
+"""Alembic's default, alembic_version, may belong to another application in the same database."""
+NAMES = """
+    SELECT relname FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+    UNION SELECT conname FROM pg_constraint WHERE conrelid = to_regclass('task')
+"""
+
+
+def take_over(connection: Connection) -> None:
+    """Rename alembic_version where it is this service's; raises SettingsError where a table is not."""
+    names = set(connection.scalars(text(NAMES)))
+    if VERSION_TABLE in names:
+        return
+    if (taken := sorted(METADATA.tables.keys() & names)) and "task_title_length" not in names:
+        raise SettingsError(
+            f"DATABASE_URL: another application has a table called {taken[0]} there. Give this service a schema of its"
+            " own: CREATE SCHEMA todo, and options=-csearch_path%3Dtodo as a parameter of DATABASE_URL."
+        )
+    # what versions of this service have written there
+    ours = "SELECT FROM alembic_version WHERE version_num IN ('0001', '0002')"
+    if taken and "alembic_version" in names and connection.execute(text(ours)).rowcount:
+        connection.execute(text(f"ALTER TABLE alembic_version RENAME TO {VERSION_TABLE}"))
+        rename = "RENAME CONSTRAINT alembic_version_pkc TO"
+        connection.execute(text(f"ALTER TABLE {VERSION_TABLE} {rename} {VERSION_TABLE}_pkc"))
+
 
 def run() -> None:
     """Run the migrations in one transaction, on the URL that the caller gave, or else the configured one."""
@@ -25,10 +50,11 @@ def run() -> None:
     # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
     engine = create_engine("postgresql+psycopg2://", creator=lambda: connect(url), poolclass=pool.NullPool)
     with engine.connect() as connection:
-        context.configure(connection=connection, target_metadata=METADATA)
+        context.configure(connection=connection, target_metadata=METADATA, version_table=VERSION_TABLE)
         with context.begin_transaction():
             for lock in LOCKS:
                 connection.execute(text(lock))
+            take_over(connection)
             context.run_migrations()
 
 
