@@ -80,7 +80,7 @@ def serve(settings: Settings) -> None:
     with _database(_with_secret(settings)) as complete:
         if settings.database_url is None:
             upgrade(complete.url)
-        print(f"Todo API: http://{settings.host}:{settings.port}/docs", file=sys.stderr)
+        print(f"Todo API: http://{settings.host}:{settings.port}/docs", *greeting(complete), sep="\n", file=sys.stderr)
         if complete.secret and not settings.production:
             print("A token for Alice: .venv/bin/todo-api token alice", file=sys.stderr)
         app = create_app(complete)
@@ -96,6 +96,18 @@ def serve(settings: Settings) -> None:
                 log_level="warning",
                 timeout_graceful_shutdown=math.ceil(settings.request_timeout),
             )
+
+
+def greeting(settings: Settings) -> list[str]:
+    """Whose tokens and whose pages the service accepts, one line for each."""
+    hs256 = "HS256 under BETTER_AUTH_SECRET, or development's own secret"
+    issuers = {f"keys from {settings.jwks_url}": settings.auth_origin, hs256: "any" if settings.secret else None}
+    tokens = [
+        f"Tokens: {keys}; iss {settings.jwt_issuer or issuer}, aud {settings.jwt_audience or issuer}"
+        for keys, issuer in issuers.items()
+        if issuer
+    ]
+    return [*tokens, f"Pages: {', '.join(settings.allowed_origins) or 'none on another origin'} (CORS_ORIGINS)"]
 
 
 def migrate(settings: Settings) -> None:

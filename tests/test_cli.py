@@ -13,11 +13,12 @@ import jwt
 import pytest
 
 import app.main
+from app.cli import greeting
 from app.core.embedded import postgres
 from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
 from tests.support.processes import UVICORN, Run, postgres_of, todo_api
-from tests.support.service import SECRET
+from tests.support.service import SECRET, settings_for
 
 
 def create(run: Run, title: str) -> None:
@@ -84,8 +85,54 @@ def test_a_server_greets_and_keeps_its_folder_to_itself(folder: Path, serve: Cal
     _, out, err = run.stop(signal.SIGTERM)
     assert f"{run.url}/docs" in err
     assert "todo-api token alice" in err
+    assert "Tokens: HS256" in err
+    assert "Pages: http://localhost:3000" in err
     # stdout holds nothing but the log
     assert [json.loads(line)["endpoint"] for line in out.splitlines()][-1] == "/docs"
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        (
+            {},
+            [
+                "Tokens: HS256 under BETTER_AUTH_SECRET, or development's own secret; iss any, aud any",
+                "Pages: http://localhost:3000 (CORS_ORIGINS)",
+            ],
+        ),
+        (
+            {
+                "BETTER_AUTH_URL": "http://localhost:3000/",
+                "CORS_ORIGINS": "http://localhost:3000,http://127.0.0.1:5173",
+            },
+            [
+                "Tokens: keys from http://localhost:3000/api/auth/jwks; iss http://localhost:3000, aud http://localhost:3000",
+                "Pages: http://localhost:3000, http://127.0.0.1:5173 (CORS_ORIGINS)",
+            ],
+        ),
+        (
+            {
+                "ENVIRONMENT": "production",
+                "BETTER_AUTH_URL": "https://auth.example.com",
+                "BETTER_AUTH_SECRET": SECRET,
+                "JWT_AUDIENCE": "todo",
+            },
+            [
+                "Tokens: keys from https://auth.example.com/api/auth/jwks; iss https://auth.example.com, aud todo",
+                "Tokens: HS256 under BETTER_AUTH_SECRET, or development's own secret; iss any, aud todo",
+                "Pages: none on another origin (CORS_ORIGINS)",
+            ],
+        ),
+    ],
+)
+def test_the_start_says_whose_tokens_and_whose_pages_are_accepted(variables: dict[str, str], told: list[str]) -> None:
+    """The first two things that differ between a frontend and its service."""
+    chosen = {name.lower(): value for name, value in variables.items()}
+    if not chosen:
+        chosen = {"better_auth_secret": SECRET}
+    settings = settings_for("postgresql://nowhere", **{"better_auth_secret": None} | chosen)
+    assert greeting(settings) == told
 
 
 def test_the_secret_of_development_is_its_owners_alone(folder: Path) -> None:
