@@ -1,6 +1,7 @@
 """docs/frontend.md shows parts of tests/node/frontend/: `python -m tests.guide` copies them into it.
 
 In its file a part stands between `// #region NAME` and `// #endregion`, in the guide after `<!-- FILE: NAME -->`.
+The parts of client.ts, session.ts and tasks.ts are all of the file.
 """
 
 import re
@@ -8,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 GUIDE, SOURCES = ROOT / "docs/frontend.md", ROOT / "tests/node/frontend"
-SHOWN = re.compile(r"<!-- (?P<file>\S+): (?P<region>\S+) -->\n```ts\n.*?```", re.DOTALL)
+SHOWN = re.compile(r"<!-- (?P<file>\S+): (?P<region>\S+) -->\n```(?:ts|js)\n(?P<code>.*?)```", re.DOTALL)
 REGION = re.compile(r"^// #region (\S+)\n(.*?)^// #endregion$", re.DOTALL | re.MULTILINE)
 
 
@@ -16,7 +17,7 @@ def regions() -> dict[str, str]:
     """All regions, by `FILE: NAME`."""
     return {
         f"{file.name}: {name}": content
-        for file in sorted(SOURCES.glob("*.ts"))
+        for file in sorted([*SOURCES.glob("*.ts"), *SOURCES.glob("*.mjs")])
         for name, content in REGION.findall(file.read_text("utf-8"))
     }
 
@@ -27,9 +28,17 @@ def filled(text: str) -> str:
 
     def snippet(shown: re.Match[str]) -> str:
         name = f"{shown['file']}: {shown['region']}"
-        return f"<!-- {name} -->\n```ts\n{sources[name]}```"
+        return f"<!-- {name} -->\n```{'ts' if shown['file'].endswith('.ts') else 'js'}\n{sources[name]}```"
 
     return SHOWN.sub(snippet, text)
+
+
+def shown_files(text: str) -> dict[str, str]:
+    """The files as the guide shows them: each one's snippets, in their order."""
+    files: dict[str, str] = {}
+    for shown in SHOWN.finditer(text):
+        files[shown["file"]] = files.get(shown["file"], "") + shown["code"] + "\n"
+    return files
 
 
 if __name__ == "__main__":

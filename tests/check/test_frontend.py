@@ -8,6 +8,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
+import jwt
 import pytest
 from sqlalchemy import Engine, text
 
@@ -16,9 +18,10 @@ from steps.retries import mute, until
 from tests import guide
 from tests.support.better_auth import NODE, BetterAuth, running_better_auth
 from tests.support.cluster import Cluster
-from tests.support.frontend import SOURCES, build
+from tests.support.frontend import MODULES, SOURCES, build
 from tests.support.processes import free_port
-from tests.support.service import ORIGIN, running_service, settings_for
+from tests.support.service import ORIGIN, Service, running_service, settings_for
+from tests.support.tokens import token
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = ROOT / "docs/openapi.json"
@@ -160,6 +163,31 @@ def route_of(path: str) -> str:
     return re.sub("^/api/[^/]+/tasks(/[0-9]+)?$", lambda found: ROUTE + ("/{task_id}" if found[1] else ""), path)
 
 
+# A page that sends credentials
+
+
+def call(api: str, port: int) -> Any:
+    """Call from a page of Chromium's, with credentials."""
+    command = ["node", str(NODE / "call-across-origins.mjs"), str(port), api, "alice"]
+    run = subprocess.run(command, input=token("alice"), capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - our own
+    assert (run.returncode, run.stderr) == (0, "")
+    return json.loads(run.stdout)
+
+
+@pytest.mark.needs("node", "chromium")
+def test_a_page_with_credentials_does_all_six_operations_in_a_browser(service: Service) -> None:
+    """And where its preflight is refused, the console names the header, not the origin."""
+    port = free_port()
+    settings = settings_for(service.settings.url, cors_origins=(f"http://localhost:{port}",))
+    with running_service(settings) as running:
+        told = call(running.url, port)
+    operations = {"create": 201, "list": 200, "fetch": 200, "replace": 200, "change": 200, "delete": 204}
+    refused = {"without a token": 401, "another header": "TypeError: Failed to fetch"}
+    assert told["statuses"] == operations | refused
+    (complaint,) = [said for said in told["said"] if "CORS policy" in said]
+    assert "Request header field x-requested-with is not allowed" in complaint
+
+
 # The guide
 
 
@@ -169,4 +197,40 @@ def test_the_guide_shows_the_tested_files() -> None:
     assert guide.filled(text) == text, "run: .venv/bin/python -m tests.guide"
     shown = [f"{one['file']}: {one['region']}" for one in guide.SHOWN.finditer(text)]
     assert sorted(shown) == sorted(guide.regions())
-    assert text.count("```ts") == len(shown)
+    assert text.count("```ts") + text.count("```js") == len(shown)
+
+
+@pytest.mark.needs("node")
+def test_the_guides_snippets_compile_as_shown(tmp_path: Path) -> None:
+    """What somebody copies from the guide alone is the whole client: three files, in strict TypeScript."""
+    for name, code in guide.shown_files(guide.GUIDE.read_text("utf-8")).items():
+        if name in ("client.ts", "session.ts", "tasks.ts"):
+            (tmp_path / name).write_text(code, "utf-8")
+    (tmp_path / "node_modules").symlink_to(MODULES)
+    (tmp_path / "page.ts").write_text('export * from "./tasks.js";\nexport { advice } from "./client.js";\n')
+    checked = build(CONTRACT, tmp_path, sources=tmp_path)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+@pytest.mark.needs("node")
+def test_the_first_days_server_signs_people_up(page: Path) -> None:
+    """Better Auth and the page on one origin, as the guide starts them; its JWT names the user and the origin."""
+    port = free_port()
+    for name in ("server.mjs", "auth.mjs", "index.html"):
+        (page / name).write_text((SOURCES / name).read_text("utf-8").replace("3000", str(port)), "utf-8")
+    (page / "node_modules").symlink_to(MODULES)
+    command, url = ["node", "server.mjs"], f"http://localhost:{port}"
+    with subprocess.Popen(command, cwd=page, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
+        try:
+            assert process.stdout
+            assert process.stdout.readline().strip() == url
+            with httpx.Client(base_url=url, headers={"origin": url}, timeout=30) as browser:
+                person = {"name": "Alice", "email": "alice@example.com", "password": "correct horse battery staple"}
+                user = browser.post("/api/auth/sign-up/email", json=person).raise_for_status().json()["user"]
+                issued = browser.get("/api/auth/token").raise_for_status().json()["token"]
+                claims = jwt.decode(issued, options={"verify_signature": False})
+                assert (claims["user_id"], claims["iss"], claims["aud"]) == (user["id"], url, url)
+                assert browser.get("/api/auth/jwks").json()["keys"]
+                assert [browser.get(path).status_code for path in ("/", "/page.js", "/auth.mjs")] == [200, 200, 404]
+        finally:
+            process.terminate()

@@ -20,6 +20,7 @@ const mails = [];
 const sockets = new Set();
 
 let keysHidden = false;
+let tokensHidden = false;
 let expired = 0;
 const token = {
   ...(definePayload ? { definePayload: ({ user }) => ({ user_id: user.id, email: user.email }) } : {}),
@@ -29,6 +30,7 @@ const token = {
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript" };
 const server = createServer(async (request, response) => {
   if (keysHidden && request.url === "/api/auth/jwks") return request.destroy();
+  if (tokensHidden && request.url === "/api/auth/token") return response.writeHead(404).end();
   if (request.url === "/api/auth/token") token.expirationTime = expired-- > 0 ? "-1m" : "15m";
   if (!page || request.url.startsWith("/api/auth/")) return handle(request, response);
   const file = join(page, basename(request.url) || "index.html");
@@ -81,6 +83,9 @@ const commands = {
   // the next token that is fetched has expired a minute ago; asked twice, the next two have
   expire: () => void (expired = Math.max(expired, 0) + 1),
   "hide keys": () => void (keysHidden = true),
+  // as where the JWT plugin is missing
+  "hide tokens": () => void (tokensHidden = true),
+  "show tokens": () => void (tokensHidden = false),
 };
 
 console.log(url);

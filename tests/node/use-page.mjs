@@ -28,12 +28,14 @@ class Tab {
     tab.page = await context.newPage();
     tab.page.setDefaultTimeout(10_000);
     tab.calls = [];
+    tab.asked = [];
     tab.page.on("pageerror", (error) => wrong.push(`the page fails: ${error.message}`));
     tab.page.on("console", (said) => {
       const expected = /^Failed to load resource: /.test(said.text());
       if (said.type() === "error" && !expected) wrong.push(`the console says: ${said.text()}`);
     });
     tab.page.on("request", (asked) => {
+      tab.asked.push(new URL(asked.url()).pathname);
       if (![address, api].includes(new URL(asked.url()).origin)) wrong.push(`the page asks for ${asked.url()}`);
     });
     tab.page.on("response", (answer) => {
@@ -216,7 +218,7 @@ await first.fine();
 const away = { status: 502, headers: { "access-control-allow-origin": "*" }, body: "<h1>Bad Gateway</h1>" };
 await first.page.route(`${api}/**`, (route) => route.fulfill(away));
 await first.click("Refresh");
-assert.equal(await first.message(), "the tasks can't be reached right now; please try again");
+assert.equal(await first.message(), "The tasks can't be reached right now. Please try again.");
 await first.page.unroute(`${api}/**`);
 
 // Bob sees nothing of hers
@@ -252,6 +254,15 @@ assert.deepEqual(await second.titles(), ["Call Alice"]);
 await first.click("Refresh");
 await first.refused(403, "AUTH_FORBIDDEN", "somebody-else");
 assert.deepEqual(await first.titles(), ["Call Alice"]);
+
+// Better Auth has no JWT plugin: the page says so, and does not ask again
+await outside("hide tokens");
+asked = first.asked.length;
+await first.load();
+assert.equal(await first.message(), "Better Auth has no /api/auth/token: add its plugin jwt().");
+assert.equal(first.asked.slice(asked).filter((path) => path === "/api/auth/token").length, 1);
+await outside("show tokens");
+await first.load();
 
 // she signs in again, on her phone
 await first.click("Sign out");

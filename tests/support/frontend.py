@@ -11,7 +11,7 @@ SOURCES = NODE / "frontend"
 MODULES = NODE / "node_modules"
 
 
-def build(contract: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def build(contract: Path, folder: Path, sources: Path = SOURCES) -> subprocess.CompletedProcess[str]:
     """Make types from an OpenAPI document, check the frontend against them with tsc, and put the page into `folder`.
 
     Returns what tsc said, or openapi-typescript where that could not make the types.
@@ -19,9 +19,9 @@ def build(contract: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     types = run("openapi-typescript/bin/cli.js", str(contract), "--output", str(folder / "contract.d.ts"))
     if types.returncode != 0:
         return types
-    options = {"rootDirs": [str(SOURCES), str(folder)], "rootDir": str(SOURCES), "outDir": str(folder)}
-    sources = [str(SOURCES / "page.ts")]
-    project = {"extends": str(SOURCES / "tsconfig.json"), "compilerOptions": options, "files": sources}
+    options = {"rootDirs": [str(sources), str(folder)], "rootDir": str(sources), "outDir": str(folder)}
+    files = [str(sources / "page.ts")]
+    project = {"extends": str(SOURCES / "tsconfig.json"), "compilerOptions": options, "files": files}
     (folder / "tsconfig.json").write_text(json.dumps(project))
     shutil.copy(MODULES / "openapi-fetch/dist/index.mjs", folder / "openapi-fetch.js")
     return run("typescript/bin/tsc", "--strict", "--project", str(folder))

@@ -1,9 +1,7 @@
-// The typed client of the API, what it does on its own when something goes wrong, and what is left to the page.
-
 // #region client
 import createClient from "openapi-fetch";
 import type { components, paths } from "./contract.js";
-import { sendSignedIn } from "./session.js";
+import { sendSignedIn, SetupError } from "./session.js";
 
 export type Task = components["schemas"]["TaskResponse"];
 export type Problem = components["schemas"]["Problem"];
@@ -13,13 +11,6 @@ export const api = createClient<paths>({
   fetch: sendPatiently,
 });
 // #endregion
-
-/** Something between the page and the service has answered in its stead. */
-const FOREIGN: Problem = {
-  detail: "the tasks can't be reached right now; please try again",
-  error_code: "INTERNAL_ERROR",
-  timestamp: "",
-};
 
 // #region retry
 const TRIES = 3;
@@ -34,8 +25,9 @@ async function sendPatiently(request: Request): Promise<Response> {
       const answer = await sendSignedIn(request.clone());
       seconds = Number(answer.headers.get("Retry-After") ?? NaN);
       if (last || !(seconds <= 10)) return answer; // none, a date, or too long to wait for
-    } catch (nothing) {
-      if (last) throw nothing; // no answer at all: offline, or cut off in the midst
+    } catch (failure) {
+      // otherwise there was no answer: offline, or cut off in the middle
+      if (last || failure instanceof SetupError) throw failure;
     }
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   }
@@ -53,10 +45,16 @@ export class Refusal extends Error {
   }
 }
 
+/** Something between the page and the service has answered instead, a proxy say: its body has another shape. */
+const FOREIGN: Problem = {
+  detail: "The tasks can't be reached right now. Please try again.",
+  error_code: "INTERNAL_ERROR",
+  timestamp: "",
+};
+
 /** The body of a success; every other answer is thrown as a Refusal. */
 export function sure<T>(answer: { data?: T; error?: Problem; response: Response }): T {
   if (answer.response.ok) return answer.data as T;
-  // a proxy's own answer has another shape
   throw new Refusal(answer.response.status, answer.error?.error_code ? answer.error : FOREIGN);
 }
 // #endregion

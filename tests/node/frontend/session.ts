@@ -1,36 +1,22 @@
-// Better Auth, which this page comes from: who is signed in here, and the token for the API. Its own client sends the
-// same requests.
-
+// #region sign-in
+/** Better Auth's account of a person; `id` is in every path of the API. */
 export interface User {
   id: string;
   name: string;
 }
 
-// #region sign-in
+/** Ask Better Auth, which is on the page's own origin; its client (`better-auth/client`) sends the same requests. */
 async function ask(path: string, body?: object): Promise<Response> {
   const headers = { "Content-Type": "application/json" };
   return fetch(`/api/auth/${path}`, body ? { method: "POST", headers, body: JSON.stringify(body) } : {});
 }
 
-export async function signIn(email: string, password: string): Promise<User> {
-  return user(await ask("sign-in/email", { email, password }));
-}
-
-/** Who is signed in already, if anybody. */
-export async function whoAmI(): Promise<User | undefined> {
-  return (await (await ask("get-session")).json())?.user;
-}
-// #endregion
-
 export async function signUp(name: string, email: string, password: string): Promise<User> {
   return user(await ask("sign-up/email", { name, email, password }));
 }
 
-async function user(answer: Response): Promise<User> {
-  forgetToken();
-  const body = await answer.json();
-  if (!answer.ok) throw new Error(body.message);
-  return body.user;
+export async function signIn(email: string, password: string): Promise<User> {
+  return user(await ask("sign-in/email", { email, password }));
 }
 
 export async function signOut(): Promise<void> {
@@ -38,12 +24,29 @@ export async function signOut(): Promise<void> {
   await ask("sign-out", {});
 }
 
+/** Who is signed in already, if anybody. */
+export async function whoAmI(): Promise<User | undefined> {
+  return (await (await ask("get-session")).json())?.user;
+}
+
+/** The body has a field called `token`, too: that is the session's, and not for the API. */
+async function user(answer: Response): Promise<User> {
+  forgetToken();
+  const body = await answer.json();
+  if (!answer.ok) throw new Error(body.message);
+  return body.user;
+}
+// #endregion
+
+// #region token
+let token: string | undefined;
+
 function forgetToken(): void {
   token = undefined;
 }
 
-// #region token
-let token: string | undefined;
+/** Better Auth is not set up for the API: trying again does not help. */
+export class SetupError extends Error {}
 
 /** Send a request with the token; without one where nobody is signed in. */
 async function send(request: Request): Promise<Response> {
@@ -57,7 +60,8 @@ async function send(request: Request): Promise<Response> {
 async function newToken(): Promise<string | undefined> {
   const answer = await ask("token");
   if (answer.status === 401) return undefined;
-  if (!answer.ok) throw new Error("you can't be signed in right now; please try again");
+  if (answer.status === 404) throw new SetupError("Better Auth has no /api/auth/token: add its plugin jwt().");
+  if (!answer.ok) throw new Error("You can't be signed in right now. Please try again.");
   return (await answer.json()).token;
 }
 

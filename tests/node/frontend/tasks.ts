@@ -1,8 +1,6 @@
-// The six operations. A refused one throws a Refusal.
-
+// #region list
 import { api, sure, type Task } from "./client.js";
 
-// #region list
 export interface Page {
   tasks: Task[];
   /** How many there are on all pages. */
@@ -60,7 +58,6 @@ export async function replaceTask({ task, tag }: Seen, title: string, descriptio
     }),
   );
 }
-// #endregion
 
 /** Change one field and leave the others, whoever has changed them. */
 export async function completeTask({ user_id, id }: Task, complete: boolean): Promise<Task> {
@@ -75,3 +72,4 @@ export async function completeTask({ user_id, id }: Task, complete: boolean): Pr
 export async function deleteTask({ user_id, id }: Task): Promise<void> {
   sure(await api.DELETE("/api/{user_id}/tasks/{task_id}", { params: { path: { user_id, task_id: id } } }));
 }
+// #endregion
