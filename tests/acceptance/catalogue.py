@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.acceptance.specification import Document
+
 FILE = "catalogue.toml"
 
 
@@ -55,23 +57,25 @@ class Language:
     unchanged: tuple[str, ...] = ()
     """Of these words a step has some that checks that a refusal changed nothing."""
     allowed: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """By a feature file's name: the words and paths that it may use all the same."""
+    """By a feature file's path from the root: the words and paths that it may use all the same."""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Stories by id, criteria by id, needs by name."""
+    """Stories by id, criteria by id, needs by name; the features' folders in the order in which they are read."""
 
     stories: dict[str, str]
     criteria: dict[str, Criterion]
     needs: dict[str, Need]
     language: Language
+    folders: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, features: Path, root: Path) -> "Catalogue":
         """Read the catalogue in a folder of features; paths in it start at the root."""
         said = tomllib.loads((features / FILE).read_text("utf-8"))
         words = said.get("language", {})
+        home = features.relative_to(root).as_posix()
         return cls(
             stories=said.get("stories", {}),
             criteria={id_: _criterion(id_, one) for id_, one in said.get("criteria", {}).items()},
@@ -80,9 +84,16 @@ class Catalogue:
                 technical=tuple(words.get("technical", ())),
                 switches=tuple(words.get("switches", ())),
                 unchanged=tuple(words.get("unchanged", ())),
-                allowed={name: tuple(ones) for name, ones in words.get("allowed", {}).items()},
+                allowed={f"{home}/{path}": tuple(ones) for path, ones in words.get("allowed", {}).items()},
             ),
+            folders=tuple(f"{home}/{name}/" for name in said.get("folders", ())),
         )
+
+    def place(self, document: Document) -> tuple[int, int, str]:
+        """Where a document comes when all are sorted: by its folder, then by its story, then by its name."""
+        folders = (place for place, folder in enumerate(self.folders) if document.uri.startswith(folder))
+        stories = (place for place, story in enumerate(self.stories) if story in document.tags)
+        return next(folders, len(self.folders)), next(stories, len(self.stories)), document.uri
 
     def markers(self) -> dict[str, str]:
         """Every tag that a scenario may carry, and what it means."""

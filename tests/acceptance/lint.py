@@ -122,19 +122,17 @@ def _examples(scenario: Scenario, examples: Node, catalogue: Catalogue) -> Itera
         yield Problem(uri, line, f'are Examples without rows, so "{scenario.name}" shows nothing: add a row')
         return
     columns = [cell["value"] for cell in examples["tableHeader"]["cells"]]
-    if "why" not in columns:
-        yield Problem(uri, line, 'are Examples without a column "why": give each row its reason')
     used = set(re.findall(r"<([^<>]+)>", _outline_text(scenario.node)))
     for name in sorted(used - set(columns)):
         yield Problem(uri, line, f"are Examples without the column <{name}>, which a step names: add it")
     for name in sorted(set(columns) - used - {"why"}):
         yield Problem(uri, line, f'are Examples with the column "{name}", which no step names: use it or drop it')
     for row in examples["tableBody"]:
-        cells = dict(zip(columns, (cell["value"] for cell in row["cells"]), strict=True))
-        if cells.get("why") == "":
-            yield Problem(uri, _line(row), 'is an example without its "why"')
-        for value in set(cells.values()) & set(catalogue.language.switches):
+        for value in {cell["value"] for cell in row["cells"]} & set(catalogue.language.switches):
             yield Problem(uri, _line(row), f'turns the rule on or off by "{value}": write two scenarios')
+    why = columns.index("why") if "why" in columns else None
+    if why is not None and not any(row["cells"][why]["value"] for row in examples["tableBody"]):
+        yield Problem(uri, line, 'are Examples with a column "why" and no reason in it: drop the column')
 
 
 def _outline_text(node: Node) -> str:
@@ -204,13 +202,8 @@ def _names(specification: Specification) -> Iterator[Problem]:
 
 
 def _language(document: Document, catalogue: Catalogue) -> Iterator[Problem]:
-    """Look at all that a reader sees, line by line; tags and comments are not read aloud.
-
-    What is written for operators may use their terms.
-    """
-    if "/operations/" in document.uri:
-        return
-    allowed = catalogue.language.allowed.get(document.uri.rsplit("/", 1)[-1], ())
+    """Look at all that a reader sees, line by line; tags and comments are not read aloud."""
+    allowed = catalogue.language.allowed.get(document.uri, ())
     technical = words_as_pattern(catalogue.language.technical)
     for line, text in _readable(document):
         found = [match[0] for pattern in (technical, _PATH) for match in pattern.finditer(text)]

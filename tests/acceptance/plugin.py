@@ -70,6 +70,7 @@ class Gate:
         self.catalogue = Catalogue.read(features, self.root)
         self.catalogue_uri = (features / FILE).relative_to(self.root).as_posix()
         self.specification = Specification.read(features, self.root)
+        self.specification.documents.sort(key=self.catalogue.place)
         self.pickles: dict[Key, Pickle] = self.specification.pickles
         self.recorder = Recorder()
         self.started = time.time()

@@ -96,6 +96,11 @@ class Document:
         feature: Node = self.node.get("feature") or {"name": "", "children": [], "tags": [], "location": {"line": 1}}
         return feature
 
+    @property
+    def tags(self) -> set[str]:
+        """The feature's own tags, without the @."""
+        return {tag["name"].removeprefix("@") for tag in self.feature["tags"]}
+
     def scenarios(self) -> Iterator[Scenario]:
         """All that is written in it, inside Rules and outside."""
         for child in self.feature["children"]:

@@ -6,9 +6,27 @@ import { pipeline } from 'node:stream/promises'
 
 import { CucumberHtmlStream } from '@cucumber/html-formatter'
 
+// The report sorts features by path. A number before each name keeps the order in which they come.
+const names = new Map()
+function numbered(uri) {
+  const [root, ...parts] = uri.split('/')
+  let parent = root
+  const shown = parts.map((name) => {
+    if (!names.has(parent)) names.set(parent, [])
+    const siblings = names.get(parent)
+    if (!siblings.includes(name)) siblings.push(name)
+    parent += `/${name}`
+    return `${String(siblings.indexOf(name) + 1).padStart(2, '0')} ${name}`
+  })
+  return [root, ...shown].join('/')
+}
+
 async function* messages(path) {
   for await (const line of createInterface({ input: createReadStream(path, 'utf-8') })) {
-    yield JSON.parse(line)
+    const message = JSON.parse(line)
+    const named = message.source ?? message.gherkinDocument ?? message.pickle
+    if (named) named.uri = numbered(named.uri)
+    yield message
   }
 }
 

@@ -95,7 +95,7 @@ class Suite:
 
     def _file(self, name: str, text: str) -> Path:
         path = self.pytester.path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
         return path
 

@@ -238,6 +238,52 @@ def test_without_node_one_sentence_says_what_to_install(suite: Suite) -> None:
     assert read(path.with_name("messages.ndjson"))
 
 
+@pytest.fixture
+def in_folders(suite: Suite) -> Suite:
+    """Features in folders, whose order is not that of their names."""
+    text = suite.catalogue.read_text("utf-8").replace('US-1 = "be greeted"', 'US-1 = "be greeted"\nUS-2 = "be fed"')
+    suite.catalogue.write_text('folders = ["stories", "promises"]\n' + text, "utf-8")
+    for folder, story, deed in (
+        ("stories", "@US-1", "Greeting"),
+        ("stories", "@US-2", "Feeding"),
+        ("promises", "", "Admitting"),
+        ("stories", "", "Keeping"),
+    ):
+        text = FEATURE.replace("@US-1", story).replace("Greeting", deed).replace("A guest ", f"A guest, {deed}, ")
+        suite.add(f"features/{folder}/{deed.lower()}_guests.feature", text)
+    suite.change(suite.feature, "@US-1", "")
+    suite.change(suite.feature, "Greeting", "Waiting for")
+    suite.feature.rename(suite.feature.with_name("waiting_for_guests.feature"))
+    return suite
+
+
+IN_ORDER = [
+    "features/stories/greeting_guests.feature",
+    "features/stories/feeding_guests.feature",
+    "features/stories/keeping_guests.feature",
+    "features/promises/admitting_guests.feature",
+    "features/waiting_for_guests.feature",
+]
+
+
+def test_features_come_in_the_order_of_the_catalogue(in_folders: Suite) -> None:
+    """By folder and by story; what is in no folder of the catalogue comes last."""
+    path = in_folders.pytester.path / "messages.ndjson"
+    in_folders.run(f"--messages={path}")
+    assert [one["uri"] for one in of_kind(read(path), "gherkinDocument")] == IN_ORDER
+
+
+@pytest.mark.needs("node", "chromium")
+def test_the_page_keeps_that_order(in_folders: Suite) -> None:
+    """The formatter sorts by path; a reader sees numbers before the names instead."""
+    path = in_folders.pytester.path / "page.html"
+    in_folders.run(f"--living-documentation={path}")
+    seen = look(path)
+    assert (seen.returncode, seen.stderr) == (0, "")
+    numbered = ["01 stories/02 feeding_guests.feature", "02 promises/01 admitting_guests.feature"]
+    assert all(f'"features/{name}"' in path.read_text("utf-8") for name in numbered)
+
+
 @pytest.mark.needs("node", "chromium")
 def test_the_page_works_in_a_browser(two_criteria: Suite) -> None:
     """Offline, at two widths: the matrix, every link, the search, no error on the console."""

@@ -128,9 +128,14 @@ BROKEN = {
     "examples without a why": (
         "| words    | why     |\n        | Welcome  | English |\n        | Bonjour  | French  |",
         "| words   |\n        | Welcome |",
-        ['21 are Examples without a column "why": give each row its reason'],
+        [],
     ),
-    "an example without its why": ("| French  |", "|         |", ['24 is an example without its "why"']),
+    "one example without a why": ("| French  |", "|         |", []),
+    "a why that says nothing": (
+        "| Welcome  | English |\n        | Bonjour  | French  |",
+        "| Welcome  |         |\n        | Bonjour  |         |",
+        ['21 are Examples with a column "why" and no reason in it: drop the column'],
+    ),
     "a column that is missing": (
         "Then the guest hears <words>",
         "Then the guest hears <word>",
@@ -227,11 +232,28 @@ def test_a_name_is_unique_in_all_files(suite: Suite) -> None:
 
 def test_a_file_may_use_a_word_that_is_its_subject(suite: Suite) -> None:
     """The documentation's feature may name the documentation's page."""
-    text = suite.catalogue.read_text() + '[language.allowed]\n"greeting_guests.feature" = ["endpoint", "/door"]\n'
-    suite.catalogue.write_text(text)
+    allow(suite, "greeting_guests.feature")
     suite.change(suite.feature, "In any language", "Endpoints behind the /door")
     assert findings(suite.pytester.path) == []
     suite.change(suite.feature, "behind the /door", "behind the /window")
     assert findings(suite.pytester.path) == [
         f'{FILE}:21 says "/window": say what it means to a person, and let the step know'
     ]
+
+
+def test_a_word_is_allowed_to_the_file_at_that_path_alone(suite: Suite) -> None:
+    """A file of the same name in another folder has other readers."""
+    allow(suite, "indoors/greeting_guests.feature")
+    suite.change(suite.feature, "In any language", "Endpoints")
+    assert findings(suite.pytester.path) == [
+        f'{FILE}:21 says "Endpoints": say what it means to a person, and let the step know'
+    ]
+    suite.add("features/indoors/greeting_guests.feature", suite.feature.read_text("utf-8"))
+    suite.feature.unlink()
+    assert findings(suite.pytester.path) == []
+
+
+def allow(suite: Suite, path: str) -> None:
+    """Let the feature file at this path use a word and name a path."""
+    text = suite.catalogue.read_text() + f'[language.allowed]\n"{path}" = ["endpoint", "/door"]\n'
+    suite.catalogue.write_text(text)
