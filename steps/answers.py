@@ -67,7 +67,7 @@ def _(cast: Cast, who: str, count: int) -> None:
     assert titles_of(shown(cast(who))["tasks"]) == newest_first[:count]
 
 
-@then(said("{who:Person} is told that {count:Number} tasks match in all"))
+@then(said("{who:Person} is told that the total is {count:Number}"))
 def _(cast: Cast, who: str, count: int) -> None:
     assert shown(cast(who))["count"] == count
 
@@ -80,7 +80,7 @@ def _(cast: Cast, who: str, datatable: list[list[str]]) -> None:
     assert {task["user_id"] for task in tasks} == {cast(who).user_id}
 
 
-@then(said("{who:Person} has seen each of {_:Whose} tasks once, on {pages:Number} pages"))
+@then(said("{who:Person} has seen each of {_:Whose} tasks once, and page {pages:Number} was the last"))
 def _(cast: Cast, who: str, pages: int) -> None:
     person = cast(who)
     assert len(person.pages) == pages
@@ -88,7 +88,7 @@ def _(cast: Cast, who: str, pages: int) -> None:
     assert {page["count"] for page in person.pages} == {len(person.tasks)}
 
 
-@then(said("{who:Person} has seen {count:Number} completed tasks, on {pages:Number} pages"))
+@then(said("{who:Person} has seen {count:Number} completed tasks, and page {pages:Number} was the last"))
 def _(cast: Cast, who: str, count: int, pages: int) -> None:
     person = cast(who)
     assert len(person.pages) == pages
@@ -188,7 +188,7 @@ def _(cast: Cast, database: Engine, title: str) -> None:
     assert now in [datetime.fromisoformat(task["updated_at"]) for task in tasks]
 
 
-@then(said("the task {title:Quoted} was created when it was"))
+@then(said("the task {title:Quoted} has kept the time of its creation"))
 def _(cast: Cast, database: Engine, title: str) -> None:
     assert stored(database, title)["created_at"] == remembered(cast, title)["created_at"]
 
@@ -234,24 +234,26 @@ def _(cast: Cast, who: str, field: str) -> None:
     assert error["detail"].startswith(f"{field}: ")
 
 
-@then(said("{who:Person} is told that this is no task"))
+@then(said("{who:Person} is told that this is not a task"))
 def _(cast: Cast, who: str) -> None:
     error = refused(cast(who), 422, "VALIDATION_ERROR")
     assert error["errors"][0]["loc"] == ["body"]
     assert error["detail"].startswith("body: ")
 
 
-@then(said("{who:Person} is told that the request makes no sense"))
+@then(said("{who:Person} is told that the request can't be read"))
+@then(said("{who:Person} is told that there is nothing to change"))
+@then(said("{who:Person} is told that the Idempotency-Key can't be used"))
 def _(cast: Cast, who: str) -> None:
     refused(cast(who), 400, "VALIDATION_ERROR")
 
 
-@then(said("{who:Person} is told that it is too much"))
+@then(said("{who:Person} is told that the request is too large"))
 def _(cast: Cast, who: str) -> None:
     refused(cast(who), 413, "VALIDATION_ERROR")
 
 
-@then(said("{who:Person} is told that this can't be done there"))
+@then(said("{who:Person} is told that this is not supported"))
 def _(cast: Cast, who: str) -> None:
     refused(cast(who), 405, "VALIDATION_ERROR")
     assert cast(who).answer.headers["allow"] == "GET, POST"
@@ -277,11 +279,11 @@ def _(cast: Cast) -> None:
     assert SECRET not in cast("Alice").answer.text
 
 
-@then(said("the answer carries the reference {reference:Quoted}"))
-def _(cast: Cast, reference: str) -> None:
-    assert cast("Alice").answer.headers["x-request-id"] == reference
+@then(said("the answer carries the request id {request_id:Quoted}"))
+def _(cast: Cast, request_id: str) -> None:
+    assert cast("Alice").answer.headers["x-request-id"] == request_id
 
 
-@then("the answer carries a reference of its own")
+@then("the answer carries a new request id")
 def _(cast: Cast) -> None:
     assert len(cast("Alice").answer.headers["x-request-id"]) == 32

@@ -26,11 +26,11 @@ from tests.support.service import SECRET, Service, running_service, settings_for
 
 SETUPS: dict[str, dict[str, object]] = {
     "is just installed": {},
-    "tells the user's id and mail address only": {"definePayload": True},
+    "tells the user's id and email address only": {"definePayload": True},
     "signs with ES256": {"algorithm": "ES256"},
-    "signs with ES256 and tells id and mail only": {"algorithm": "ES256", "definePayload": True},
+    "signs with ES256 and tells id and email only": {"algorithm": "ES256", "definePayload": True},
     "signs with RS256": {"algorithm": "RS256"},
-    "signs with RS256 and tells id and mail only": {"algorithm": "RS256", "definePayload": True},
+    "signs with RS256 and tells id and email only": {"algorithm": "RS256", "definePayload": True},
     "changes its key every second": {"rotationInterval": 1},
     "keeps sessions in the browser": {"sessionCookie": "secret"},
     "keeps sessions in the browser, signed with its keys": {"sessionCookie": "keys"},
@@ -57,7 +57,7 @@ class Scene:
     _service: Service | None = None
 
     def open(self, setup: str) -> None:
-        """Start both; the secret is shared, as if the other mode were in use too."""
+        """Start both; the service has a shared secret too, as if it accepted both kinds of tokens."""
         self._auth = self.stack.enter_context(running_better_auth(**SETUPS[setup]))
         settings = settings_for(self.cluster.url, better_auth_url=self._auth.url)
         self._service = self.stack.enter_context(running_service(settings))
@@ -144,7 +144,7 @@ def _(scene: Scene, cast: Cast, away: str) -> None:
     AWAY[away](scene.auth)
 
 
-@when("Alice lists her tasks with a new token under a new key")
+@when("Alice lists her tasks with a new token, signed with a new key")
 def _(scene: Scene, cast: Cast) -> None:
     alice = cast("Alice")
     old, new = alice.token, scene.accounts["Alice"].token()
@@ -171,7 +171,7 @@ def _(scene: Scene, cast: Cast, devices: int, seconds: int) -> None:
         scene.answers = [answer for answers in pool.map(device, range(devices)) for answer in answers]
 
 
-@then("not one of the requests has failed")
+@then("none of the requests has failed")
 def _(scene: Scene) -> None:
     assert len(scene.answers) > 100
     assert {answer.status_code for answer in scene.answers} == {200}
@@ -179,7 +179,7 @@ def _(scene: Scene) -> None:
         contract.hold(answer)
 
 
-@then(said("they carried tokens under at least {count:Number} keys"))
+@then(said("their tokens were signed with at least {count:Number} keys"))
 def _(scene: Scene, count: int) -> None:
     tokens = [answer.request.headers["authorization"].removeprefix("Bearer ") for answer in scene.answers]
     assert len({key_of(token) for token in tokens}) >= count
@@ -225,10 +225,10 @@ def _(cast: Cast, database: Engine, titles: list[str], who: str) -> None:
 @when(parsers.re(r"Mallory shows (?P<thing>the .+) and tries to list Alice's tasks"))
 def _(scene: Scene, cast: Cast, thing: str) -> None:
     mallory, alice = cast("Mallory"), cast("Alice")
-    if thing == "the link of Alice's welcome mail":
+    if thing == "the link in Alice's welcome email":
         (shown_token,) = scene.auth.tell("mails")
     else:
-        assert thing in ("the mark of Alice's session", "the signed mark of her session")
+        assert thing in ("the cookie of Alice's session", "the signed cookie of her session")
         shown_token = scene.accounts["Alice"].session_cookie()
     if "kid" not in jwt.get_unverified_header(shown_token):
         # really what it looks like: a JWT under the secret that the service has

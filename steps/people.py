@@ -56,6 +56,12 @@ def _(cast: Cast, database: Engine, who: str, count: int) -> None:
         has(cast(who), database, title=f"Task {place}", complete=place % 2 == 0)
 
 
+@given(said("{who:Person} has looked at {_:Whose} tasks"))
+def _(cast: Cast, who: str) -> None:
+    person = cast(who)
+    assert person.ask("GET", person.tasks_path()).status_code == 200
+
+
 @given(said("{who:Person} has looked at the first {size:Number} of {_:Whose} tasks"))
 def _(cast: Cast, who: str, size: int) -> None:
     person = cast(who)
@@ -74,7 +80,7 @@ def _(cast: Cast, who: str, title: str) -> None:
     assert person.ask("POST", person.tasks_path(), json={"title": title}).status_code == 201
 
 
-@given(said("{who:Person} has replaced the task {title:Quoted} by {new:Quoted}"))
+@given(said("{who:Person} has replaced the task {title:Quoted} with {new:Quoted}"))
 def _(cast: Cast, who: str, title: str, new: str) -> None:
     person = cast(who)
     body = {"title": new, "complete": False}

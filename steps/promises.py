@@ -49,8 +49,8 @@ TOKENS: dict[str, Callable[[], str]] = {
     "names her twice": lambda: token("alice"),
     "names her as its subject alone": lambda: token("alice", user_id=None),
     "names her as its user alone": lambda: token("alice", sub=None),
-    "ended a moment ago": lambda: token("alice", exp=now() - 2),
-    "is no token at all": lambda: "open-sesame",
+    "expired a moment ago": lambda: token("alice", exp=now() - 2),
+    "is not a token at all": lambda: "open-sesame",
     "is signed with another secret": lambda: token("alice", secret="mallory-" * 8),
     "is not signed": lambda: jwt.encode(claims("alice"), "", algorithm="none"),
     "was changed after it was signed": lambda: changed(token("bob")),
@@ -59,7 +59,7 @@ TOKENS: dict[str, Callable[[], str]] = {
     "expires in a year": lambda: token("alice", exp=now() + 365 * 24 * 3600),
     "is not valid yet": lambda: token("alice", nbf=now() + 60),
     "names nobody": lambda: token("alice", sub=None, user_id=None, email=None),
-    "names her by mail address alone": lambda: token("alice", sub=None, user_id=None),
+    "names her by email address alone": lambda: token("alice", sub=None, user_id=None),
     "names two different people": lambda: token("alice", sub="mallory"),
     "is far too long": lambda: token("alice", padding="x" * 8192),
 }
@@ -101,12 +101,12 @@ def _(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - the databas
     cluster.stop()
 
 
-@given("the database has fallen silent")
+@given("the database is frozen")
 def _(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - the same
     cluster.freeze()
 
 
-@given("somebody keeps all tasks locked")
+@given("somebody holds a lock on all tasks")
 def _(database: Engine, request: pytest.FixtureRequest) -> None:
     lock = database.connect()
     lock.execute(text("LOCK TABLE task IN EXCLUSIVE MODE"))
@@ -119,7 +119,7 @@ def _(cluster: Cluster) -> None:
     cluster.start()
 
 
-@then("nobody in the database goes on waiting for her")
+@then("nothing of hers is left waiting in the database")
 def _(database: Engine) -> None:
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'todo-api' AND state = 'active'")
     end = time.monotonic() + 3
@@ -185,17 +185,17 @@ def _(cast: Cast) -> None:
 
 # Documentation
 
-ENDS = {
+OUTCOMES = {
     "success": {"200", "201", "204"},
     "no token": {"401"},
     "not yours": {"403"},
     "no such task": {"404"},
-    "makes no sense": {"400"},
+    "unreadable": {"400"},
     "broken rule": {"422"},
-    "too much": {"413"},
+    "too large": {"413"},
     "our failure": {"500"},
-    "nothing new": {"304"},
-    "changed meanwhile": {"412"},
+    "not changed": {"304"},
+    "outdated": {"412"},
 }
 OPERATIONS = [one for operations in contract.DOCUMENT["paths"].values() for one in operations.values()]
 SUCCESSES = {"POST": "201", "DELETE": "204"}
@@ -219,13 +219,13 @@ def _(scenario_service: Service, pages: dict[str, httpx.Response]) -> None:
 
 
 def operation(pages: dict[str, httpx.Response], action: str) -> Any:
-    """What the documentation says of one thing that can be done."""
+    """What the documentation says of one action."""
     method, _, one = ACTIONS[action].partition(" ")
     path = "/api/{user_id}/tasks" + ("/{task_id}" if one else "")
     return pages["contract"].json()["paths"][path][method.lower()]
 
 
-@then("the six things one can do with tasks are there, each behind a token")
+@then("it has the six endpoints for tasks, and each asks for a token")
 def _(pages: dict[str, httpx.Response]) -> None:
     document = pages["contract"].json()
     operations = [one for path, ones in document["paths"].items() if path.startswith("/api") for one in ones.values()]
@@ -235,7 +235,7 @@ def _(pages: dict[str, httpx.Response]) -> None:
     assert all(operation["security"] == [{scheme: []}] for operation in operations)
 
 
-@then("the schemas are there with the limits of titles and descriptions")
+@then("it has the schemas, with the limits of titles and descriptions")
 def _(pages: dict[str, httpx.Response]) -> None:
     schemas = pages["contract"].json()["components"]["schemas"]
     inputs = {"TaskCreate", "TaskUpdate", "TaskPatch"}
@@ -253,11 +253,12 @@ def _(pages: dict[str, httpx.Response]) -> None:
     ]
 
 
-@then(said("trying to {action:Action} can end exactly in {ends}"))
-def _(pages: dict[str, httpx.Response], action: str, ends: str) -> None:
+@then(said("a request to {action:Action} can end exactly in {outcomes}"))
+def _(pages: dict[str, httpx.Response], action: str, outcomes: str) -> None:
     answers = operation(pages, action)["responses"]
     success = SUCCESSES.get(ACTIONS[action].split()[0], "200")
-    expected = [end for name in ends.split(", ") for end in (ENDS[name] if name != "success" else {success})]
+    chosen = [OUTCOMES[name] if name != "success" else {success} for name in outcomes.split(", ")]
+    expected = [status for statuses in chosen for status in statuses]
     assert sorted(answers) == sorted(expected)
     for status in answers.keys() & {"200", "201", "304"} if action != "list the tasks" else ():
         assert "ETag" in answers[status]["headers"]
@@ -291,7 +292,7 @@ def _(scenario_service: Service, pages: dict[str, httpx.Response]) -> None:
     assert policy["script-src"].split() == ["'self'", *hashes]
 
 
-@when("a developer reads both pages where nothing else can be reached, and creates and lists tasks there as Alice")
+@when("a developer uses both pages without internet access, and creates and lists tasks there as Alice")
 def _(cast: Cast, service: Service, reading: dict[str, Any]) -> None:
     alice = cast("Alice")
     assert alice.token
@@ -302,7 +303,7 @@ def _(cast: Cast, service: Service, reading: dict[str, Any]) -> None:
     reading.update(json.loads(run.stdout))
 
 
-@then("both pages show the six things one can do with tasks, and every schema")
+@then("both pages show the six endpoints for tasks, and every schema")
 def _(reading: dict[str, Any]) -> None:
     operations = [one for one in OPERATIONS if one.get("security")]
     schemas = sorted(contract.DOCUMENT["components"]["schemas"])
@@ -320,7 +321,7 @@ def _(cast: Cast, database: Engine, reading: dict[str, Any]) -> None:
     has_exactly(cast("Alice"), database, [created["body"]["title"]])
 
 
-@then("the pages asked nobody else for anything but a logo, in vain")
+@then("the pages asked other sites for nothing but a logo, which was blocked")
 def _(reading: dict[str, Any]) -> None:
     # ReDoc asks for it under every page
     logo = "https://cdn.redoc.ly/redoc/logo-mini.svg"

@@ -1,4 +1,4 @@
-"""The steps of retries and second tabs: marks are idempotency keys, and what a tab has seen is an entity tag."""
+"""The steps of retries (Idempotency-Key) and of second tabs (ETag, If-Match, If-None-Match)."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from pytest_bdd import given, then, when
 from sqlalchemy import Engine, text
 
 from steps.answers import details, refused, shown
-from steps.inputs import TASK, WHOLE_TASK
+from steps.inputs import WHOLE_TASK
 from steps.vocabulary import ACTIONS, said
 from tests.support import contract
 from tests.support.cluster import Cluster
@@ -20,13 +20,13 @@ from tests.support.factories import rows
 from tests.support.people import Cast, Person, path_to
 from tests.support.service import RunService
 
-KEY = "Idempotency-Key"
-MARKS: dict[str, list[tuple[str, str | bytes]]] = {
-    "an empty mark": [(KEY, "")],
-    "a mark of 256 letters": [(KEY, "x" * 256)],
-    "a mark with an umlaut": [(KEY, "m\u00e4rk".encode("latin-1"))],
-    "a mark with a tab in it": [(KEY, "one\ttwo")],
-    "two marks": [(KEY, "one"), (KEY, "one")],
+HEADER = "Idempotency-Key"
+BAD_KEYS: dict[str, list[tuple[str, str | bytes]]] = {
+    "an empty Idempotency-Key": [(HEADER, "")],
+    "an Idempotency-Key of 256 letters": [(HEADER, "x" * 256)],
+    "an Idempotency-Key with an umlaut": [(HEADER, "k\u00e4y".encode("latin-1"))],
+    "an Idempotency-Key with a tab": [(HEADER, "one\ttwo")],
+    "two Idempotency-Keys": [(HEADER, "one"), (HEADER, "one")],
 }
 
 
@@ -43,9 +43,9 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def send(person: Person, title: str, mark: str) -> httpx.Response:
-    """Create a task under a mark."""
-    return person.ask("POST", person.tasks_path(), json={"title": title}, headers={KEY: mark})
+def send(person: Person, title: str, key: str) -> httpx.Response:
+    """Create a task with an Idempotency-Key."""
+    return person.ask("POST", person.tasks_path(), json={"title": title}, headers={HEADER: key})
 
 
 def apart(person: Person, method: str, path: str, headers: dict[str, str], body: Any) -> httpx.Response:
@@ -66,9 +66,7 @@ def _(cast: Cast, memory: dict[str, Any], title: str) -> None:
 
 
 @given(
-    said(
-        "Alice's phone has sent the task {title:Quoted}, and the database has stored it and died before it could say so"
-    )
+    said("Alice's phone has sent the task {title:Quoted}, and the database has stored it and crashed before answering")
 )
 def _(cast: Cast, cluster: Cluster, database: Engine, memory: dict[str, Any], title: str) -> None:
     memory["title"] = title
@@ -78,7 +76,7 @@ def _(cast: Cast, cluster: Cluster, database: Engine, memory: dict[str, Any], ti
     assert [row["title"] for row in rows(database, "alice")] == [title]
 
 
-@given(said("Alice's phone has sent the task {title:Quoted}, and the database has died before it could store it"))
+@given(said("Alice's phone has sent the task {title:Quoted}, and the database has crashed before it could store it"))
 def _(cast: Cast, cluster: Cluster, database: Engine, memory: dict[str, Any], title: str) -> None:
     memory["title"] = title
     with database.connect() as lock:
@@ -92,7 +90,7 @@ def _(cast: Cast, cluster: Cluster, database: Engine, memory: dict[str, Any], ti
 
 @contextmanager
 def mute(database: Engine) -> Iterator[None]:
-    """Let commits happen on disk, but be confirmed to nobody: they wait for a standby that isn't there."""
+    """Let commits reach the disk without being confirmed: they wait for a standby that does not exist."""
     try:
         wait_for_standby(database, "nobody")
         yield
@@ -110,7 +108,7 @@ def wait_for_standby(database: Engine, name: str) -> None:
 
 @contextmanager
 def in_flight(person: Person, database: Engine, title: str, event: str) -> Iterator[None]:
-    """Have the person's phone send a task, and go on once the database waits in it for this; no answer comes."""
+    """Send a task from the person's phone, and go on once its statement waits for this event; it is not answered."""
     with ThreadPoolExecutor(1) as phone:
         sent = phone.submit(send, person, title, "phone")
         waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = :event")
@@ -121,7 +119,7 @@ def in_flight(person: Person, database: Engine, title: str, event: str) -> Itera
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Wait for something to hold, for a second at most."""
+    """Wait until something holds, for a second at most."""
     give_up = time.monotonic() + 1
     while not holds():
         assert time.monotonic() < give_up
@@ -140,9 +138,9 @@ def _(database: Engine) -> None:
         connection.execute(text("UPDATE idempotency_key SET created_at = created_at - interval '24 hours 1 second'"))
 
 
-@given(said("{who:Person} has created the task {title:Quoted} under the mark {mark:Quoted}"))
-def _(cast: Cast, who: str, title: str, mark: str) -> None:
-    send(cast(who), title, mark)
+@given(said("{who:Person} has created the task {title:Quoted} with the Idempotency-Key {key:Quoted}"))
+def _(cast: Cast, who: str, title: str, key: str) -> None:
+    send(cast(who), title, key)
     cast(who).tasks[title] = shown(cast(who), 201)
 
 
@@ -153,44 +151,44 @@ def _(cast: Cast, memory: dict[str, Any]) -> None:
 
 @when(said("Alice's phone sends the task {title:Quoted} {count:Number} times at once"))
 def _(cast: Cast, memory: dict[str, Any], title: str, count: int) -> None:
-    alice, mark, body = cast("Alice"), {KEY: "phone"}, {"title": title}
+    alice, key, body = cast("Alice"), {HEADER: "phone"}, {"title": title}
     with ThreadPoolExecutor(count) as phone:
-        sent = [phone.submit(apart, alice, "POST", alice.tasks_path(), mark, body) for _ in range(count)]
+        sent = [phone.submit(apart, alice, "POST", alice.tasks_path(), key, body) for _ in range(count)]
     memory["answers"] = [answer.result() for answer in sent]
 
 
-@when(said("{who:Person} creates the task {title:Quoted} under the mark {mark:Quoted}"))
-@when(said("{who:Person} tries to create the task {title:Quoted} under the mark {mark:Quoted}"))
-def _(cast: Cast, who: str, title: str, mark: str) -> None:
-    send(cast(who), title, mark)
+@when(said("{who:Person} creates the task {title:Quoted} with the Idempotency-Key {key:Quoted}"))
+@when(said("{who:Person} tries to create the task {title:Quoted} with the Idempotency-Key {key:Quoted}"))
+def _(cast: Cast, who: str, title: str, key: str) -> None:
+    send(cast(who), title, key)
 
 
-@when(said("{who:Person} tries to create a task under {what}"))
-def _(cast: Cast, who: str, what: str) -> None:
-    cast(who).ask("POST", cast(who).tasks_path(), json=TASK, headers=MARKS[what])
+@when(said("{who:Person} tries to send the task {title:Quoted} with {what}"))
+def _(cast: Cast, who: str, title: str, what: str) -> None:
+    cast(who).ask("POST", cast(who).tasks_path(), json={"title": title}, headers=BAD_KEYS[what])
 
 
 def essence(answer: httpx.Response) -> tuple[Any, ...]:
-    """All of an answer that is about the task."""
+    """The parts of an answer that are about the task."""
     return answer.status_code, answer.content, answer.headers["location"], answer.headers["etag"]
 
 
-@then("Alice's phone is given the first answer, letter for letter")
+@then("Alice's phone gets the first answer again, byte for byte")
 def _(cast: Cast, memory: dict[str, Any]) -> None:
     assert essence(cast("Alice").answer) == essence(memory["first"])
 
 
-@then(said("all {count:Number} are given the same answer"))
+@then(said("all {count:Number} get the same answer"))
 def _(memory: dict[str, Any], count: int) -> None:
     assert len(memory["answers"]) == count
     assert len({essence(answer) for answer in memory["answers"]}) == 1
     assert memory["answers"][0].status_code == 201
 
 
-@then(said("{who:Person} is told that the mark was used for another task"))
+@then(said("{who:Person} is told that the Idempotency-Key was used for another task"))
 def _(cast: Cast, who: str) -> None:
     error = refused(cast(who), 422, "VALIDATION_ERROR")
-    assert error["errors"][0]["loc"] == ["header", KEY]
+    assert error["errors"][0]["loc"] == ["header", HEADER]
     assert error["detail"] == "Idempotency-Key: was used for another task before"
 
 
@@ -223,7 +221,7 @@ def _(cast: Cast, memory: dict[str, Any], title: str) -> None:
     memory["stored"] = shown(cast("Alice"))
 
 
-@given("her second tab has looked again")
+@given("her second tab has reloaded the task")
 def _(cast: Cast, memory: dict[str, Any]) -> None:
     alice = cast("Alice")
     memory["second"] = alice.ask("GET", alice.tasks_path(only(cast))).headers["etag"]
@@ -240,7 +238,7 @@ def _(cast: Cast, memory: dict[str, Any], field: str, new: str) -> None:
     shown(cast("Alice"))
 
 
-@when(said("her second tab changes the {field:w} to {new:Quoted}, whatever is there"))
+@when(said("her second tab changes the {field:w} to {new:Quoted}, whatever has changed"))
 def _(cast: Cast, field: str, new: str) -> None:
     save(cast, "*", body={field: new})
     shown(cast("Alice"))
@@ -262,16 +260,20 @@ def _(cast: Cast, database: Engine, memory: dict[str, Any]) -> None:
     memory["answers"] = {answer.result().status_code: title for title, answer in sent.items()}
 
 
-@when("her second tab asks whether there is anything new")
+@when("her second tab asks whether the task has changed")
 def _(cast: Cast, memory: dict[str, Any]) -> None:
     alice = cast("Alice")
     alice.ask("GET", alice.tasks_path(only(cast)), headers={"If-None-Match": memory["second"]})
 
 
-@when(said("{who:Person} tries to change {owner:Person}'s task as one of their own, by {state}"))
-def _(cast: Cast, who: str, owner: str, state: str) -> None:
+@when(said("{who:Person} tries to change {owner:Person}'s task through their own list, naming {version}"))
+def _(cast: Cast, who: str, owner: str, version: str) -> None:
     (task,) = cast(owner).tasks.values()
-    tag = cast(owner).ask("GET", path_to(cast(owner), task)).headers["etag"] if state == "its state" else '"guess"'
+    tag = (
+        cast(owner).ask("GET", path_to(cast(owner), task)).headers["etag"]
+        if version == "its current version"
+        else '"guess"'
+    )
     cast(who).ask("PATCH", path_to(cast(who), task), json={"complete": True}, headers={"If-Match": tag})
 
 
@@ -291,6 +293,6 @@ def _(database: Engine, memory: dict[str, Any]) -> None:
     assert [row["title"] for row in rows(database, "alice")] == [memory["answers"][200]]
 
 
-@then("it is told that nothing is new")
+@then("it is told that nothing has changed")
 def _(cast: Cast) -> None:
     assert cast("Alice").answer.status_code == 304

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from pytest_bdd import when
 
-from steps.inputs import BAD_FIELDS, BAD_QUESTIONS, BODIES, GOOD_TASKS, ODD_NUMBERS, TASK, WHOLE_TASK
+from steps.inputs import BAD_FIELDS, BAD_FILTERS, BAD_NUMBERS, BODIES, GOOD_TASKS, TASK, WHOLE_TASK
 from steps.vocabulary import ACTIONS, said, table
 from tests.support.people import Cast, Person, path_to
 
@@ -20,17 +20,17 @@ def attempt(who: Person, action: str, owner: Person, in_list_of: Person) -> None
     method, _, one = ACTIONS[action].partition(" ")
     task = next(iter(owner.tasks.values())) if one else None
     path = path_to(in_list_of, task)
-    if action == "send nonsense":
-        who.ask("POST", path, content=b"{nonsense", headers=JSON)
-    elif action == "find a way in":
-        who.ask("GET", "/api/way/in")
+    if action == "send an unreadable request":
+        who.ask("POST", path, content=b"{unreadable", headers=JSON)
+    elif action == "guess an address":
+        who.ask("GET", "/api/no/such/address")
     else:
         body = {"POST": TASK, "PUT": WHOLE_TASK, "PATCH": {"complete": True}}.get(method)
         who.ask(method, path, json=body) if body else who.ask(method, path)
 
 
 def follow(person: Person, answer: httpx.Response) -> httpx.Response:
-    """Go where the answer's link to the next page leads."""
+    """Follow the answer's link to the next page."""
     link = answer.links["next"]["url"]
     return person.ask("GET", str(answer.url.join(link)).removeprefix(person.service.url))
 
@@ -82,14 +82,14 @@ def _(cast: Cast, who: str, title: str, owner: str) -> None:
     cast(who).ask("GET", cast(who).tasks_path(), params={"after": cast(owner).tasks[title]["id"]})
 
 
-@when(said("{who:Person} lists {_:Whose} tasks with the reference {reference:Quoted}"))
-def _(cast: Cast, who: str, reference: str) -> None:
-    cast(who).ask("GET", cast(who).tasks_path(), headers={"x-request-id": reference})
+@when(said("{who:Person} lists {_:Whose} tasks with the request id {request_id:Quoted}"))
+def _(cast: Cast, who: str, request_id: str) -> None:
+    cast(who).ask("GET", cast(who).tasks_path(), headers={"x-request-id": request_id})
 
 
 @when(said("{who:Person} tries to list {_:Whose} tasks with {what}"))
 def _(cast: Cast, who: str, what: str) -> None:
-    cast(who).ask("GET", f"{cast(who).tasks_path()}?{BAD_QUESTIONS[what]}")
+    cast(who).ask("GET", f"{cast(who).tasks_path()}?{BAD_FILTERS[what]}")
 
 
 # Creating
@@ -137,7 +137,7 @@ def _(cast: Cast, who: str, title: str) -> None:
 
 @when(said("{who:Person} tries to open the task numbered {number}"))
 def _(cast: Cast, who: str, number: str) -> None:
-    cast(who).ask("GET", cast(who).tasks_path(ODD_NUMBERS.get(number, number)))
+    cast(who).ask("GET", cast(who).tasks_path(BAD_NUMBERS.get(number, number)))
 
 
 @when(said("{who:Person} tries to open a task that never existed"))
@@ -148,7 +148,7 @@ def _(cast: Cast, who: str) -> None:
 # Changing
 
 
-@when(said("{who:Person} replaces the task {title:Quoted} by:"))
+@when(said("{who:Person} replaces the task {title:Quoted} with:"))
 def _(cast: Cast, who: str, title: str, datatable: list[list[str]]) -> None:
     person, (new,) = cast(who), table(datatable)
     person.ask("PUT", person.tasks_path(person.tasks[title]), json=new)
@@ -179,7 +179,7 @@ def change(person: Person, title: str, fields: dict[str, object]) -> None:
     person.ask("PATCH", person.tasks_path(person.tasks[title]), json=fields)
 
 
-@when(said("{who:Person} tries to replace the task {title:Quoted} by one with {what}"))
+@when(said("{who:Person} tries to replace the task {title:Quoted} with one that has {what}"))
 def _(cast: Cast, who: str, title: str, what: str) -> None:
     path = cast(who).tasks_path(cast(who).tasks[title])
     cast(who).ask("PUT", path, content=BAD_FIELDS[what](WHOLE_TASK).encode(), headers=JSON)
@@ -189,6 +189,11 @@ def _(cast: Cast, who: str, title: str, what: str) -> None:
 def _(cast: Cast, who: str, title: str, what: str) -> None:
     path = cast(who).tasks_path(cast(who).tasks[title])
     cast(who).ask("PATCH", path, content=BAD_FIELDS[what]({}).encode(), headers=JSON)
+
+
+@when(said("{who:Person} tries to change nothing about the task {title:Quoted}"))
+def _(cast: Cast, who: str, title: str) -> None:
+    change(cast(who), title, {})
 
 
 @when(said("{who:Person} tries to replace a task that never existed"))
@@ -230,7 +235,7 @@ def _(cast: Cast, who: str) -> None:
     cast(who).ask("DELETE", cast(who).tasks_path())
 
 
-# Going where one must not
+# What is not allowed, or does not exist
 
 
 @when(said("{who:Person} tries to {action:Action} in {owner:Person}'s list"))
@@ -238,12 +243,12 @@ def _(cast: Cast, who: str, action: str, owner: str) -> None:
     attempt(cast(who), action, cast(owner), in_list_of=cast(owner))
 
 
-@when(said("{who:Person} tries to send nonsense to {owner:Person}'s list"))
+@when(said("{who:Person} tries to send an unreadable request to {owner:Person}'s list"))
 def _(cast: Cast, who: str, owner: str) -> None:
-    attempt(cast(who), "send nonsense", cast(owner), in_list_of=cast(owner))
+    attempt(cast(who), "send an unreadable request", cast(owner), in_list_of=cast(owner))
 
 
-@when(said("{who:Person} tries to {action:Action} of {owner:Person}'s as one of their own"))
+@when(said("{who:Person} tries to {action:Action} of {owner:Person}'s through their own list"))
 def _(cast: Cast, who: str, action: str, owner: str) -> None:
     attempt(cast(who), action, cast(owner), in_list_of=cast(who))
 
@@ -259,7 +264,7 @@ def devices() -> list[Person]:
     return []
 
 
-@when("Alice tries all of this at once, each on another device:")
+@when("Alice tries to do all of this at once, each on another device:")
 def _(cast: Cast, devices: list[Person], datatable: list[list[str]]) -> None:
     alice = cast("Alice")
     devices += [Person(alice.name, alice.service, alice.token, alice.tasks) for _ in datatable]
@@ -271,6 +276,6 @@ def _(cast: Cast, devices: list[Person], datatable: list[list[str]]) -> None:
         one.result()
 
 
-@when(said("{who:Person} tries to go to a place that does not exist"))
+@when(said("{who:Person} tries to open an address that does not exist"))
 def _(cast: Cast, who: str) -> None:
-    cast(who).ask("GET", "/no/such/place")
+    cast(who).ask("GET", "/no/such/address")

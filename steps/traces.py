@@ -1,4 +1,4 @@
-"""The steps about what a request leaves in the log."""
+"""The steps about the line that a request leaves in the log."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from pytest_bdd import then, when
 
 from steps.inputs import SECRET
-from steps.promises import ENDS
+from steps.promises import OUTCOMES
 from steps.vocabulary import said
 from tests.support.log import Log
 from tests.support.people import Cast
@@ -15,14 +15,14 @@ from tests.support.tokens import token
 
 TASKS, ONE_TASK = "/api/{user_id}/tasks", "/api/{user_id}/tasks/{task_id}"
 TASK = json.dumps({"title": SECRET, "description": SECRET})
-# What is asked for: method, path, body, and the endpoint that the log should name.
+# By what Alice asks for: method, path, body, and the endpoint that the log should name.
 ASKED = {
     "a new task": ("POST", "/api/alice/tasks", TASK, TASKS),
     "a task with a wrong field": ("POST", "/api/alice/tasks", json.dumps({SECRET: SECRET, "title": [SECRET]}), TASKS),
     "somebody else's list": ("GET", f"/api/bob/tasks?complete={SECRET}", None, TASKS),
-    "a task that is not there": ("PATCH", f"/api/alice/tasks/{2**60}", TASK, ONE_TASK),
+    "a task that does not exist": ("PATCH", f"/api/alice/tasks/{2**60}", TASK, ONE_TASK),
     "something unreadable": ("PUT", "/api/alice/tasks/1", f'{{"{SECRET}', ONE_TASK),
-    "far too much": ("POST", "/api/alice/tasks", SECRET * 10_000, TASKS),
+    "something that is too large": ("POST", "/api/alice/tasks", SECRET * 10_000, TASKS),
 }
 FORGED = token("alice", secret="mallory-" * 8)
 
@@ -39,7 +39,7 @@ def traces() -> dict[str, str]:
     return {"endpoint": TASKS}
 
 
-@when(said("{who:Person} asks for {what} with a secret in all that she sends"))
+@when(said("{who:Person} asks for {what} with a secret in everything that she sends"))
 def _(cast: Cast, log: Log, traces: dict[str, str], who: str, what: str) -> None:
     method, path, body, traces["endpoint"] = ASKED[what]
     headers = {"content-type": "application/json", "user-agent": SECRET, "x-request-id": f"{SECRET}/x"}
@@ -55,12 +55,12 @@ def _(cast: Cast, log: Log, traces: dict[str, str]) -> None:
     traces["log"] = log.read()
 
 
-@then(said("exactly one line in the log tells of it: that it was {whom}, what it was and that it ended in {end}"))
-def _(traces: dict[str, str], whom: str, end: str) -> None:
+@then(said("the log has exactly one line about it, which names {whom}, the endpoint and the outcome: {outcome}"))
+def _(traces: dict[str, str], whom: str, outcome: str) -> None:
     (line,) = [json.loads(line) for line in traces["log"].splitlines()]
-    assert line["user_id"] == {"Alice": "alice", "nobody known": None}[whom]
+    assert line["user_id"] == {"Alice": "alice", "nobody": None}[whom]
     assert line["endpoint"] == traces["endpoint"]
-    assert str(line["status"]) in ENDS[end]
+    assert str(line["status"]) in OUTCOMES[outcome]
     assert line["request_id"]
     assert line["duration_ms"] > 0
 

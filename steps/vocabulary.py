@@ -15,8 +15,8 @@ ACTIONS = {
     "replace a task": "PUT one",
     "change a task": "PATCH one",
     "delete a task": "DELETE one",
-    "send nonsense": "POST",
-    "find a way in": "GET",
+    "send an unreadable request": "POST",
+    "guess an address": "GET",
 }
 
 

@@ -1,47 +1,47 @@
 Feature: Documenting the API
-  A frontend developer finds everything that the service does in its documentation.
+  A developer of a frontend finds everything that the service does in its documentation.
 
   Rule: The documentation is complete and true
 
     @AC-005
     Scenario: Every endpoint is documented, and asks for a token
       When a developer reads the documentation
-      Then the six things one can do with tasks are there, each behind a token
+      Then it has the six endpoints for tasks, and each asks for a token
 
     @AC-005
     Scenario: Every schema is documented with its limits
       When a developer reads the documentation
-      Then the schemas are there with the limits of titles and descriptions
+      Then it has the schemas, with the limits of titles and descriptions
 
     @AC-005
-    Scenario Outline: The documentation says how trying to <action> can end
+    Scenario Outline: The documentation says how a request to <action> can end
       When a developer reads the documentation
-      Then trying to <action> can end exactly in <ends>
+      Then a request to <action> can end exactly in <outcomes>
 
-      Examples: Every end of every thing one can do
-        | action         | ends                                                                                                              | why                                     |
-        | list the tasks | success, no token, not yours, broken rule, our failure                                                            | nothing is looked up by id              |
-        | create a task  | success, no token, not yours, broken rule, our failure, makes no sense, too much                                  | what is sent can be bad                 |
-        | open a task    | success, no token, not yours, broken rule, our failure, no such task, nothing new                                 | the task may be gone, or known          |
-        | replace a task | success, no token, not yours, broken rule, our failure, no such task, makes no sense, too much, changed meanwhile | both, and another change may come first |
-        | change a task  | success, no token, not yours, broken rule, our failure, no such task, makes no sense, too much, changed meanwhile | both, and another change may come first |
-        | delete a task  | success, no token, not yours, broken rule, our failure, no such task, changed meanwhile                           | the task may be gone, or changed        |
+      Examples: Every outcome of every request
+        | action         | outcomes                                                                                              |
+        | list the tasks | success, no token, not yours, broken rule, our failure                                                |
+        | create a task  | success, no token, not yours, broken rule, our failure, unreadable, too large                         |
+        | open a task    | success, no token, not yours, broken rule, our failure, no such task, not changed                     |
+        | replace a task | success, no token, not yours, broken rule, our failure, no such task, unreadable, too large, outdated |
+        | change a task  | success, no token, not yours, broken rule, our failure, no such task, unreadable, too large, outdated |
+        | delete a task  | success, no token, not yours, broken rule, our failure, no such task, outdated                        |
 
   Rule: The documentation can be read in a browser
 
     @AC-005
-    Scenario Outline: <page> opens, with nothing from elsewhere
+    Scenario Outline: <page> loads everything from the service itself
       When a developer opens <page>
       Then the page shows, and every part of it comes from the service itself
 
-      Examples: Two ways to read
+      Examples: Two pages
         | page   | why               |
         | /docs  | to try things out |
         | /redoc | to read           |
 
     @AC-005 @needs-node @needs-chromium
     Scenario: A developer tries the service out from the documentation itself
-      When a developer reads both pages where nothing else can be reached, and creates and lists tasks there as Alice
-      Then both pages show the six things one can do with tasks, and every schema
+      When a developer uses both pages without internet access, and creates and lists tasks there as Alice
+      Then both pages show the six endpoints for tasks, and every schema
       And what was tried out has worked
-      And the pages asked nobody else for anything but a logo, in vain
+      And the pages asked other sites for nothing but a logo, which was blocked

@@ -51,7 +51,7 @@ Feature: Keeping tasks safe
       When Alice's phone changes the title while her laptop completes the task
       Then the task has the phone's title and the laptop's state
 
-  Rule: What breaks the database for a while costs time, and never a task
+  Rule: A database that is down for a while costs time, and never a task
 
     @AC-006
     Scenario: The database is restarted between two of Alice's tasks

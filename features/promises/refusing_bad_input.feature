@@ -1,56 +1,56 @@
 Feature: Refusing bad input
-  What can't be understood is refused with a reason, and never harms what is stored.
+  What can't be read is refused with a reason, and never harms what is stored.
 
-  Rule: What is not a task at all is refused as such
+  Rule: A request that is not a task is refused as such
 
     @AC-003
-    Scenario Outline: <what> can't be understood
+    Scenario Outline: A request of <what> can't be read
       Given Alice has the task "Buy milk"
       When Alice tries to create a task by sending <what>
-      Then Alice is told that the request makes no sense
+      Then Alice is told that the request can't be read
       And Alice still has exactly the tasks "Buy milk"
 
-      Examples: Not even wrong
-        | what                          | why                                       |
-        | nothing                       | there is nothing to read                  |
-        | broken syntax                 | it can't be read                          |
-        | broken letters                | it is not valid Unicode                   |
-        | a number that is none         | "not a number" is no value                |
-        | an endless number             | infinity is no value                      |
-        | a number of 5,000 digits      | no program should have to read it         |
-        | boxes in boxes, 30,000 deep   | no program should have to open them       |
-        | a plain text                  | it does not say that it is a task         |
-        | a form                        | it does not say that it is a task         |
-        | something without a label     | it does not say what it is                |
+      Examples: Not JSON, or not declared as JSON
+        | what                          | why                              |
+        | an empty body                 |                                  |
+        | broken JSON                   |                                  |
+        | invalid UTF-8                 |                                  |
+        | the number NaN                | JSON has no such number          |
+        | the number -Infinity          | JSON has no such number          |
+        | a number of 5,000 digits      | reading it would cost too much   |
+        | lists nested 30,000 deep      | reading them would cost too much |
+        | a task as plain text          | its content type is not JSON's   |
+        | a form                        | its content type is not JSON's   |
+        | a task without a content type |                                  |
 
     @AC-003
-    Scenario Outline: <what> is no task
+    Scenario Outline: A request of <what> is not a task
       Given Alice has the task "Buy milk"
       When Alice tries to create a task by sending <what>
-      Then Alice is told that this is no task
+      Then Alice is told that this is not a task
       And Alice still has exactly the tasks "Buy milk"
 
-      Examples: Readable, but something else
-        | what                | why               |
-        | a list              | a task has fields |
-        | a mere text         | a task has fields |
-        | "nothing" spelt out | a task has fields |
+      Examples: Good JSON, but something else
+        | what     |
+        | a list   |
+        | a string |
+        | null     |
 
     @AC-003
-    Scenario Outline: <what> is too much
+    Scenario Outline: A request of <what> is too large
       Given Alice has the task "Buy milk"
       When Alice tries to create a task by sending <what>
-      Then Alice is told that it is too much
+      Then Alice is told that the request is too large
       And Alice still has exactly the tasks "Buy milk"
 
       Examples: Over the limit of 64 KiB
-        | what                         | why                                       |
-        | one byte more than allowed   | the limit is exact                        |
-        | ten megabytes                | nobody writes such a task                 |
-        | ten megabytes piece by piece | the length need not be told beforehand    |
+        | what                       | why                                |
+        | one byte more than allowed | the limit is exact                 |
+        | ten megabytes              |                                    |
+        | ten megabytes in chunks    | its length is not known beforehand |
 
     @AC-003
-    Scenario: A task of exactly 64 KiB is read
+    Scenario: A request of exactly 64 KiB is accepted
       Given Alice has no tasks
       When Alice creates a task padded to exactly 64 KiB
       Then Alice still has exactly the tasks "Buy milk"

@@ -22,7 +22,7 @@ Feature: Creating tasks
       And the task "Buy milk" has the description "two litres"
 
     @AC-003
-    Scenario: White space around a title is taken off, and around a description it is kept
+    Scenario: Spaces around a title are removed, and around a description they are kept
       Given Alice has no tasks
       When Alice creates the task "  Buy milk  " with the description "  two litres  "
       Then Alice is shown the new task "Buy milk" and where to find it
@@ -42,12 +42,12 @@ Feature: Creating tasks
       Then Alice has one task, exactly as she wrote it
 
       Examples: Just within the limits
-        | what                               | why                                    |
-        | a title of one character           | the shortest there is                  |
-        | a title of 200 characters          | the longest there is                   |
-        | a title of 200 emoji               | characters are counted, not bytes      |
-        | a description of 1,000 characters  | the longest there is                   |
-        | an empty description               | empty is a text too                    |
+        | what                              | why                               |
+        | a title of one character          |                                   |
+        | a title of 200 characters         |                                   |
+        | a title of 200 emoji              | characters are counted, not bytes |
+        | a description of 1,000 characters |                                   |
+        | an empty description              |                                   |
 
     @AC-006
     Scenario: The database notes when a task was created
@@ -56,7 +56,7 @@ Feature: Creating tasks
       Then the task "Buy milk" was created and changed just now
 
     @AC-006
-    Scenario: A deleted task's number is never given again
+    Scenario: A deleted task's number is never used again
       Given Alice has the task "Buy milk"
       And Alice has deleted the task "Buy milk"
       When Alice creates the task "Pay the rent"
@@ -72,21 +72,21 @@ Feature: Creating tasks
       And Alice still has exactly the tasks "Water the plants"
 
       Examples: What a task must not be
-        | what                                | field       | why                                        |
-        | no title                            | title       | a task needs one                           |
-        | an empty title                      | title       | a task needs one                           |
-        | a title of nothing but spaces       | title       | it is empty once the spaces are off        |
-        | a title of 201 characters           | title       | 200 is the limit                           |
-        | a title that is nothing             | title       | a title is a text                          |
-        | a title that is a number            | title       | a title is a text                          |
-        | a title with an invisible NUL       | title       | the database can't keep it                 |
-        | a title with half a character       | title       | a lone surrogate is no text                |
-        | two titles                          | title       | which of them counts would be a guess      |
-        | a description of 1,001 characters   | description | 1,000 is the limit                         |
-        | a description that is a list        | description | a description is a text                    |
-        | a description with an invisible NUL | description | the database can't keep it                 |
-        | a description with half a character | description | a lone surrogate is no text                |
-        | a misspelt field                    | descripton  | a typo must not be dropped silently        |
-        | a state of its own                  | complete    | a new task is open                         |
-        | an owner of its own                 | user_id     | a task belongs to who creates it           |
-        | a number of its own                 | id          | the database gives the numbers             |
+        | what                                          | field       | why                                       |
+        | no title                                      | title       |                                           |
+        | an empty title                                | title       |                                           |
+        | a title of nothing but spaces                 | title       | it is empty once the spaces are removed   |
+        | a title of 201 characters                     | title       | 200 is the limit                          |
+        | a title set to nothing                        | title       |                                           |
+        | a title that is a number                      | title       |                                           |
+        | a title with an invisible NUL character       | title       | the database can't store it               |
+        | a title with a broken character               | title       | one half of an emoji is not text          |
+        | two titles                                    | title       | which of them counts would be a guess     |
+        | a description of 1,001 characters             | description | 1,000 is the limit                        |
+        | a description that is a list                  | description |                                           |
+        | a description with an invisible NUL character | description | the database can't store it               |
+        | a description with a broken character         | description | one half of an emoji is not text          |
+        | a misspelt field                              | descripton  | a typo must not be ignored silently       |
+        | a state of its own                            | complete    | a new task is open                        |
+        | an owner of its own                           | user_id     | a task belongs to the person who creates it |
+        | a number of its own                           | id          | the database gives the numbers            |

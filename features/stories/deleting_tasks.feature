@@ -29,7 +29,7 @@ Feature: Deleting tasks
       And Alice still has exactly the tasks "Buy milk"
 
     @AC-003
-    Scenario: What is no number can't be deleted
+    Scenario: Something that is not a task's number can't be deleted
       Given Alice has the task "Buy milk"
       When Alice tries to delete the task numbered abc
       Then Alice is told that the "task_id" breaks a rule

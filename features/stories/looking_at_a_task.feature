@@ -41,14 +41,14 @@ Feature: Looking at a task
       Then Alice is told that the "task_id" breaks a rule
       And the task "Buy milk" has not changed
 
-      Examples: Numbers that can't be
-        | what                        | why                                  |
-        | 0                           | numbers start at one                 |
-        | -1                          | numbers start at one                 |
-        | 9223372036854775808         | one more than the largest            |
-        | abc                         | not a number                         |
-        | 1.5                         | not a whole number                   |
-        | 1.0                         | written as a fraction                |
-        | 1_0                         | digits only                          |
-        | an invisible NUL character  | not a number                         |
-        | half a character            | not a number                         |
+      Examples: What is not a number, or too small or too large
+        | what                       | why                              |
+        | 0                          | numbers start at one             |
+        | -1                         | numbers start at one             |
+        | 9223372036854775808        | one more than the largest number |
+        | abc                        |                                  |
+        | 1.5                        |                                  |
+        | 1.0                        | digits only                      |
+        | 1_0                        | digits only                      |
+        | an invisible NUL character |                                  |
+        | a broken character         |                                  |
