@@ -242,10 +242,18 @@ def _(cast: Cast, who: str) -> None:
 
 
 @then(said("{who:Person} is told that the request can't be read"))
-@then(said("{who:Person} is told that there is nothing to change"))
-@then(said("{who:Person} is told that the Idempotency-Key can't be used"))
 def _(cast: Cast, who: str) -> None:
     refused(cast(who), 400, "VALIDATION_ERROR")
+
+
+@then(said("{who:Person} is told that there is nothing to change"))
+def _(cast: Cast, who: str) -> None:
+    assert "nothing to change" in refused(cast(who), 400, "VALIDATION_ERROR")["detail"].lower()
+
+
+@then(said("{who:Person} is told that the Idempotency-Key can't be used"))
+def _(cast: Cast, who: str) -> None:
+    assert "Idempotency-Key" in refused(cast(who), 400, "VALIDATION_ERROR")["detail"]
 
 
 @then(said("{who:Person} is told that the request is too large"))

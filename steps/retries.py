@@ -119,8 +119,8 @@ def in_flight(person: Person, database: Engine, title: str, event: str) -> Itera
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds, for a second at most."""
-    give_up = time.monotonic() + 1
+    """Wait until something holds, for five seconds at most."""
+    give_up = time.monotonic() + 5
     while not holds():
         assert time.monotonic() < give_up
         time.sleep(0.01)
