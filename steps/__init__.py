@@ -1,1 +1,1 @@
-"""The sentences of the feature files, and what they do."""
+"""The step definitions of the feature files."""

@@ -13,37 +13,37 @@ from tests.support.people import Cast, Person
 
 
 def shown(person: Person, status: int = 200) -> Any:
-    """What the last answer shows, if it has this status."""
+    """The JSON of the last answer, whose status must be this one."""
     assert person.answer.status_code == status, person.answer.text
     return person.answer.json()
 
 
 def refused(person: Person, status: int, code: str) -> dict[str, Any]:
-    """The last answer's error, if it is this one; that it has the envelope is held for every answer."""
+    """The last answer's error, which must be this one; `Person.ask` checks the envelope of every answer."""
     error: dict[str, Any] = shown(person, status)
     assert error["error_code"] == code
     return error
 
 
 def titles_of(tasks: list[dict[str, Any]]) -> list[str]:
-    """Their titles."""
+    """The tasks' titles."""
     return [task["title"] for task in tasks]
 
 
 def details(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What a person wrote or set of each."""
+    """The fields of each task that a person can set."""
     return [{name: task[name] for name in ("title", "description", "complete")} for task in tasks]
 
 
 def stored(database: Engine, title: str) -> dict[str, Any]:
-    """The one task with this title, as it is in the database, whoever has it."""
+    """The only task with this title in the database, Alice's or Bob's."""
     found = [row for user in ("alice", "bob") for row in rows(database, user) if row["title"] == title]
     assert len(found) == 1, found
     return found[0]
 
 
 def remembered(cast: Cast, title: str) -> dict[str, Any]:
-    """A task as it was given, by its title or, if it has another one by now, the only one there was."""
+    """Alice's task as it was at the start, by its title, or her only one if the title has changed."""
     tasks = cast("Alice").tasks
     return tasks[title] if title in tasks else next(iter(tasks.values()))
 
@@ -119,7 +119,7 @@ def _(cast: Cast, who: str, title: str) -> None:
 
 
 def shown_at(person: Person, place: str) -> Any:
-    """What is to be found there."""
+    """What the person gets from this path."""
     person.ask("GET", place)
     return shown(person)
 
@@ -138,7 +138,7 @@ def _(cast: Cast, database: Engine, who: str, titles: list[str]) -> None:
 
 
 def has_exactly(person: Person, database: Engine, titles: list[str]) -> None:
-    """Hold both the database and what the service lists against these titles, whatever their order."""
+    """Check that the database and the person's list have exactly these titles, in any order."""
     assert sorted(titles_of(rows(database, person.user_id))) == sorted(titles)
     person.ask("GET", person.tasks_path())
     assert sorted(titles_of(shown(person)["tasks"])) == sorted(titles)

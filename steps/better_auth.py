@@ -1,4 +1,4 @@
-"""The steps of signing in with a real Better Auth; none of them signs anything itself."""
+"""The steps of signing in with a real Better Auth, which signs all their tokens."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -42,12 +42,12 @@ AWAY: dict[str, Callable[[BetterAuth], object]] = {
 ONE_OF_AWAY = "|".join(AWAY)
 LARGE_PICTURE = "data:image/png;base64," + "A" * 9000
 AT_ONCE = 0.5
-"""Seconds; a fetch of the keys would be waited for longer."""
+"""Seconds; waiting for a fetch of the keys would take longer."""
 
 
 @dataclass
 class Scene:
-    """A Better Auth, a service that is told where it is, and the accounts there."""
+    """A Better Auth, a service that accepts its tokens, and the accounts there."""
 
     stack: ExitStack
     cluster: Cluster
@@ -64,20 +64,20 @@ class Scene:
 
     @property
     def auth(self) -> BetterAuth:
-        """The one that runs."""
+        """The running Better Auth."""
         assert self._auth
         return self._auth
 
     @property
     def service(self) -> Service:
-        """The one that runs."""
+        """The running service."""
         assert self._service
         return self._service
 
 
 @pytest.fixture
 def scene(cluster: Cluster) -> Iterator[Scene]:
-    """What a scenario with a real Better Auth plays in."""
+    """The Better Auth and the service of a scenario."""
     with ExitStack() as stack:
         yield Scene(stack, cluster)
 
@@ -120,7 +120,7 @@ def _(scene: Scene, cast: Cast, who: str) -> None:
 
 
 def sign_up(scene: Scene, cast: Cast, who: str, **profile: str) -> None:
-    """Sign up; from now on the person calls with what Better Auth has given them."""
+    """Sign up; from now on the person sends the token of that account."""
     account = scene.accounts[who] = scene.auth.sign_up(who, **profile)
     person = cast(who)
     person.service, person.id_at_better_auth, person.token = scene.service, account.user_id, account.token()
@@ -138,7 +138,7 @@ def _(scene: Scene, away: str) -> None:
 
 @given(parsers.re(rf"Alice has a new token and Better Auth (?P<away>{ONE_OF_AWAY})"))
 def _(scene: Scene, cast: Cast, away: str) -> None:
-    time.sleep(1)  # a token is another one in the next second
+    time.sleep(1)  # two tokens of one second are the same
     old, cast("Alice").token = cast("Alice").token, scene.accounts["Alice"].token()
     assert cast("Alice").token != old
     AWAY[away](scene.auth)
@@ -231,7 +231,7 @@ def _(scene: Scene, cast: Cast, thing: str) -> None:
         assert thing in ("the cookie of Alice's session", "the signed cookie of her session")
         shown_token = scene.accounts["Alice"].session_cookie()
     if "kid" not in jwt.get_unverified_header(shown_token):
-        # really what it looks like: a JWT under the secret that the service has
+        # it is what it looks like: a JWT that is signed with the service's secret
         jwt.decode(shown_token, SECRET, algorithms=["HS256"])
     mallory.service, mallory.token = scene.service, shown_token
     mallory.ask("GET", alice.tasks_path())

@@ -34,14 +34,14 @@ from tests.support.tokens import claims, token
 
 
 def changed(good: str) -> str:
-    """The token with other claims under the same signature."""
+    """The token with other claims and the same signature."""
     head, _, signature = good.split(".")
     body = jwt.utils.base64url_encode(str(claims("alice", exp=10**10)).encode()).decode()
     return f"{head}.{body}.{signature}"
 
 
 def now() -> int:
-    """Seconds since the epoch, as tokens count."""
+    """The time as tokens have it: whole seconds since the epoch."""
     return int(time.time())
 
 
@@ -82,7 +82,7 @@ def _(cast: Cast, what: str) -> None:
 @when("Mallory tries to list Alice's tasks with two tokens at once")
 def _(cast: Cast) -> None:
     alice, mallory = cast("Alice"), cast("Mallory")
-    # even one that is good in itself
+    # each of the two would be accepted alone
     mallory.ask("GET", alice.tasks_path(), headers=[("authorization", f"Bearer {alice.token}")])
 
 
@@ -124,7 +124,7 @@ def _(database: Engine) -> None:
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'todo-api' AND state = 'active'")
     end = time.monotonic() + 3
     with database.connect() as connection:
-        assert connection.execute(waiting).scalar_one() > 0  # the server looks once a second
+        assert connection.execute(waiting).scalar_one() > 0  # the server checks once a second
         while connection.execute(waiting).scalar_one() > 0:
             assert time.monotonic() < end
             connection.rollback()
@@ -395,7 +395,7 @@ def _(cast: Cast, count: int, moment: datetime) -> None:  # noqa: ARG001 - it is
 
 
 def create(service: Service, bearer: str | None, title: str) -> httpx.Response:
-    """Create a task for Alice apart from what she remembers, since many do it at once."""
+    """Create a task for Alice without changing her state, since many threads do it at once."""
     headers = {"authorization": f"Bearer {bearer}"}
     answer = attach(service.http.post("/api/alice/tasks", json={"title": title}, headers=headers))
     contract.hold(answer)
@@ -423,7 +423,7 @@ def _(cast: Cast, database: Engine) -> None:
     headers = {"authorization": f"Bearer {alice.token}"}
     changes = [{"title": "Buy oat milk"}, {"complete": True}]
     with database.connect() as lock, ThreadPoolExecutor(2) as devices:
-        # both are under way before either can be written
+        # both requests wait for the lock before either can write
         lock.execute(text("SELECT 1 FROM task WHERE id = :id FOR UPDATE"), {"id": task["id"]})
         sent = [devices.submit(alice.service.http.patch, path, json=change, headers=headers) for change in changes]
         time.sleep(0.3)

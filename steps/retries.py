@@ -32,13 +32,13 @@ BAD_KEYS: dict[str, list[tuple[str, str | bytes]]] = {
 
 @pytest.fixture
 def memory() -> dict[str, Any]:
-    """What a phone or the tabs of a scenario know."""
+    """What the phone or the tabs of a scenario have received."""
     return {}
 
 
 @pytest.fixture
 def stack() -> Iterator[ExitStack]:
-    """What a scenario has started, to be stopped at its end."""
+    """What the scenario has started, and must be stopped at its end."""
     with ExitStack() as stack:
         yield stack
 
@@ -48,8 +48,8 @@ def send(person: Person, title: str, key: str) -> httpx.Response:
     return person.ask("POST", person.tasks_path(), json={"title": title}, headers={HEADER: key})
 
 
-def apart(person: Person, method: str, path: str, headers: dict[str, str], body: Any) -> httpx.Response:
-    """Ask apart from what the person remembers, since many do it at once."""
+def send_unrecorded(person: Person, method: str, path: str, headers: dict[str, str], body: Any) -> httpx.Response:
+    """Send a request without changing the person's state, since many threads do it at once."""
     signed_in = {"authorization": f"Bearer {person.token}"}
     answer = person.service.http.request(method, path, json=body, headers=signed_in | headers)
     contract.hold(answer)
@@ -70,7 +70,7 @@ def _(cast: Cast, memory: dict[str, Any], title: str) -> None:
 )
 def _(cast: Cast, cluster: Cluster, database: Engine, memory: dict[str, Any], title: str) -> None:
     memory["title"] = title
-    with mute(database), in_flight(cast("Alice"), database, title, "SyncRep"):
+    with unconfirmed_commits(database), in_flight(cast("Alice"), database, title, "SyncRep"):
         cluster.crash()
         cluster.start()
     assert [row["title"] for row in rows(database, "alice")] == [title]
@@ -89,7 +89,7 @@ def _(cast: Cast, cluster: Cluster, database: Engine, memory: dict[str, Any], ti
 
 
 @contextmanager
-def mute(database: Engine) -> Iterator[None]:
+def unconfirmed_commits(database: Engine) -> Iterator[None]:
     """Let commits reach the disk without being confirmed: they wait for a standby that does not exist."""
     try:
         wait_for_standby(database, "nobody")
@@ -99,7 +99,7 @@ def mute(database: Engine) -> Iterator[None]:
 
 
 def wait_for_standby(database: Engine, name: str) -> None:
-    """Have commits wait for this standby from now on, or for none."""
+    """Make commits wait for this standby, or for none if the name is empty."""
     with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'"))
         connection.execute(text("SELECT pg_reload_conf()"))
@@ -153,7 +153,7 @@ def _(cast: Cast, memory: dict[str, Any]) -> None:
 def _(cast: Cast, memory: dict[str, Any], title: str, count: int) -> None:
     alice, key, body = cast("Alice"), {HEADER: "phone"}, {"title": title}
     with ThreadPoolExecutor(count) as phone:
-        sent = [phone.submit(apart, alice, "POST", alice.tasks_path(), key, body) for _ in range(count)]
+        sent = [phone.submit(send_unrecorded, alice, "POST", alice.tasks_path(), key, body) for _ in range(count)]
     memory["answers"] = [answer.result() for answer in sent]
 
 
@@ -168,20 +168,20 @@ def _(cast: Cast, who: str, title: str, what: str) -> None:
     cast(who).ask("POST", cast(who).tasks_path(), json={"title": title}, headers=BAD_KEYS[what])
 
 
-def essence(answer: httpx.Response) -> tuple[Any, ...]:
+def task_of(answer: httpx.Response) -> tuple[Any, ...]:
     """The parts of an answer that are about the task."""
     return answer.status_code, answer.content, answer.headers["location"], answer.headers["etag"]
 
 
 @then("Alice's phone gets the first answer again, byte for byte")
 def _(cast: Cast, memory: dict[str, Any]) -> None:
-    assert essence(cast("Alice").answer) == essence(memory["first"])
+    assert task_of(cast("Alice").answer) == task_of(memory["first"])
 
 
 @then(said("all {count:Number} get the same answer"))
 def _(memory: dict[str, Any], count: int) -> None:
     assert len(memory["answers"]) == count
-    assert len({essence(answer) for answer in memory["answers"]}) == 1
+    assert len({task_of(answer) for answer in memory["answers"]}) == 1
     assert memory["answers"][0].status_code == 201
 
 
@@ -195,18 +195,18 @@ def _(cast: Cast, who: str) -> None:
 # Two tabs
 
 
-def only(cast: Cast) -> dict[str, Any]:
-    """Alice's only task, as it was given."""
+def only_task(cast: Cast) -> dict[str, Any]:
+    """Alice's only task, as it was at the start."""
     (task,) = cast("Alice").tasks.values()
     return task
 
 
 def save(cast: Cast, tag: str, action: str = "change a task", body: Any = None) -> None:
-    """Change Alice's task if it is as the tab has seen it."""
+    """Change or delete Alice's task if its ETag is still this one."""
     method = ACTIONS[action].split()[0]
     body = body or {"PUT": WHOLE_TASK, "PATCH": {"complete": True}}.get(method)
     sent = {"json": body} if body else {}
-    cast("Alice").ask(method, cast("Alice").tasks_path(only(cast)), headers={"If-Match": tag}, **sent)
+    cast("Alice").ask(method, cast("Alice").tasks_path(only_task(cast)), headers={"If-Match": tag}, **sent)
 
 
 @given(said("Alice has opened the task {title:Quoted} in two tabs"))
@@ -224,7 +224,7 @@ def _(cast: Cast, memory: dict[str, Any], title: str) -> None:
 @given("her second tab has reloaded the task")
 def _(cast: Cast, memory: dict[str, Any]) -> None:
     alice = cast("Alice")
-    memory["second"] = alice.ask("GET", alice.tasks_path(only(cast))).headers["etag"]
+    memory["second"] = alice.ask("GET", alice.tasks_path(only_task(cast))).headers["etag"]
 
 
 @when(said("her second tab tries to {action:Action}"))
@@ -246,13 +246,14 @@ def _(cast: Cast, field: str, new: str) -> None:
 
 @when("both tabs save another title in the same moment")
 def _(cast: Cast, database: Engine, memory: dict[str, Any]) -> None:
-    alice, task = cast("Alice"), only(cast)
+    alice, task = cast("Alice"), only_task(cast)
     path, seen = alice.tasks_path(task), {"If-Match": memory["first"]}
     with database.connect() as lock, ThreadPoolExecutor(2) as tabs:
-        # both are under way before either can be written
+        # both requests wait for the lock before either can write
         lock.execute(text("SELECT 1 FROM task WHERE id = :id FOR UPDATE"), {"id": task["id"]})
         sent: dict[str, Future[httpx.Response]] = {
-            title: tabs.submit(apart, alice, "PATCH", path, seen, {"title": title}) for title in ("Oats", "Rice")
+            title: tabs.submit(send_unrecorded, alice, "PATCH", path, seen, {"title": title})
+            for title in ("Oats", "Rice")
         }
         time.sleep(0.3)
         assert not any(answer.done() for answer in sent.values())
@@ -263,7 +264,7 @@ def _(cast: Cast, database: Engine, memory: dict[str, Any]) -> None:
 @when("her second tab asks whether the task has changed")
 def _(cast: Cast, memory: dict[str, Any]) -> None:
     alice = cast("Alice")
-    alice.ask("GET", alice.tasks_path(only(cast)), headers={"If-None-Match": memory["second"]})
+    alice.ask("GET", alice.tasks_path(only_task(cast)), headers={"If-None-Match": memory["second"]})
 
 
 @when(said("{who:Person} tries to change {owner:Person}'s task through their own list, naming {version}"))

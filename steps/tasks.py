@@ -16,7 +16,7 @@ STATES = {"open": "false", "completed": "true"}
 
 
 def attempt(who: Person, action: str, owner: Person, in_list_of: Person) -> None:
-    """Try an action on a task of the owner's, if it is on a task, through somebody's list."""
+    """Try an action, on the owner's task if it needs one, through a person's list."""
     method, _, one = ACTIONS[action].partition(" ")
     task = next(iter(owner.tasks.values())) if one else None
     path = path_to(in_list_of, task)
@@ -59,7 +59,7 @@ def _(cast: Cast, who: str, size: int) -> None:
 
 
 def read_all_pages(person: Person, question: dict[str, str]) -> None:
-    """Turn pages until there is no next one."""
+    """Follow the links until there is no next page."""
     answer = person.ask("GET", person.tasks_path(), params=question)
     person.pages = [answer.json()]
     while "next" in answer.links:

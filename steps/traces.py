@@ -35,7 +35,7 @@ def log(scenario_service: Service, capsys: pytest.CaptureFixture[str]) -> Log:
 
 @pytest.fixture
 def traces() -> dict[str, str]:
-    """What the request was, and what the log has since."""
+    """The endpoint of the request, and the log since."""
     return {"endpoint": TASKS}
 
 

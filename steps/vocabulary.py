@@ -1,4 +1,4 @@
-"""The words that steps are made of, and what each stands for."""
+"""The placeholders of the steps' sentences, and how each is parsed."""
 
 import re
 from collections.abc import Mapping
@@ -38,11 +38,11 @@ WORDS = {
 }
 
 said = partial(parsers.parse, extra_types=WORDS)
-"""A step's sentence, with the words above in it: `{who:Person} opens the task {title:Quoted}`."""
+"""Parse a step's sentence with these placeholders: `{who:Person} opens the task {title:Quoted}`."""
 
 
 def table(datatable: list[list[str]]) -> list[dict[str, Any]]:
-    """Read the tasks in a table; an empty description is none, and a state is yes or no."""
+    """The tasks of a table; an empty description is None, a state is yes or no."""
     header, *lines = datatable
     read = {"description": lambda cell: cell or None, "complete": {"yes": True, "no": False}.__getitem__}
     return [{name: read.get(name, str)(cell) for name, cell in zip(header, line, strict=True)} for line in lines]

@@ -83,7 +83,7 @@ Feature: Changing tasks
       And the task "Buy oat milk" has kept the time of its creation
 
     @AC-006
-    Scenario: It moves forward even if the new title is the old one
+    Scenario: It moves forward even if the new title equals the old one
       Given Alice has the task "Buy milk"
       When Alice changes the title of "Buy milk" to "Buy milk"
       Then the task "Buy milk" was changed later than before

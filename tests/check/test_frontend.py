@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from app.core.errors import ErrorCode
-from steps.retries import mute, until
+from steps.retries import unconfirmed_commits, until
 from tests import guide
 from tests.support.better_auth import NODE, BetterAuth, running_better_auth
 from tests.support.cluster import Cluster
@@ -92,7 +92,7 @@ class Outside:
         """Make it happen."""
         match wish:
             case "hold commits":
-                self._held.enter_context(mute(self._database))
+                self._held.enter_context(unconfirmed_commits(self._database))
             case "crash":
                 self._crash_before_the_answer()
             case "stop the database":
