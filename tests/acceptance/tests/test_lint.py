@@ -241,6 +241,16 @@ def test_a_file_may_use_a_word_that_is_its_subject(suite: Suite) -> None:
     ]
 
 
+def test_a_file_may_name_status_codes_where_they_are_its_subject(suite: Suite) -> None:
+    """As what an operator reads in a log."""
+    suite.change(suite.feature, "In any language", "In any language, with status 200")
+    assert len(findings(suite.pytester.path)) == 1
+    suite.catalogue.write_text(
+        suite.catalogue.read_text() + '[language.allowed]\n"greeting_guests.feature" = ["status code"]\n'
+    )
+    assert findings(suite.pytester.path) == []
+
+
 def test_a_word_is_allowed_to_the_file_at_that_path_alone(suite: Suite) -> None:
     """A file of the same name in another folder has other readers."""
     allow(suite, "indoors/greeting_guests.feature")
