@@ -75,12 +75,6 @@ def test_every_statement_uses_the_key(cluster: Cluster, crowded: Engine, stateme
         assert "user_id" in scan.get("Index Cond", scan.get("Recheck Cond", ""))
 
 
-@pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS.keys())
-def test_every_statement_is_compiled_once(statement: Callable[[int], Query]) -> None:
-    """SQLAlchemy takes hundreds of microseconds for it."""
-    assert statement(1).sql is statement(2).sql
-
-
 def test_no_request_goes_through_a_thread(folder: Path, serve: Callable[..., Run]) -> None:
     """The event loop does all of it; each hop would cost a hundred microseconds."""
     run = serve(folder).wait_until_up()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -38,16 +39,40 @@ def fetch(cluster: Cluster, database: Engine) -> Fetch:  # noqa: ARG001 - each t
 
 
 def test_every_statement_names_the_owner() -> None:
-    """Someone else's row does not exist: by the filter, never by an `if`."""
-    updates = [queries._update_sql(frozenset({"title"}), unchanged=unchanged) for unchanged in (False, True)]
-    lists = [queries.list_tasks("alice", limit=1).sql, queries.list_tasks("alice", limit=1, complete=True, after=1).sql]
-    counts = [queries.count_tasks("alice").sql, queries.count_tasks("alice", complete=True).sql]
-    statements = [*lists, *counts, queries.FETCH, queries.DELETE, queries.DELETE_UNCHANGED, *updates]
+    """Another user's row does not exist: by the filter, never by an `if`."""
+    values = {"title": "x"}
+    updates = [queries.update_task("alice", 1, values, tags) for tags in (None, ["*"], ['"x"'])]
+    deletes = [queries.delete_task("alice", 1, tags) for tags in (None, ["*"], ['"x"'])]
+    lists = [queries.list_tasks("alice", limit=1), queries.list_tasks("alice", limit=1, complete=True, after=1)]
+    counts = [queries.count_tasks("alice"), queries.count_tasks("alice", complete=True)]
+    for query in [*updates, *deletes, *lists, *counts, queries.fetch_task("alice", 1)]:
+        assert re.search(r" FROM task WHERE user_id = %\(owner\)s| WHERE user_id = %\(owner\)s AND id = ", query.sql)
+        assert query.params["owner"] == "alice"
+    assert "INSERT INTO task (user_id, title) VALUES (%(owner)s, " in queries.create_task("alice", values).sql
+    assert "'user_id', %(owner)s" in queries.create_task_once("alice", values, "key", b"", 24).sql
+
+
+def test_every_statement_of_the_function_names_the_owner(database: Engine) -> None:
+    """The one that creates a task once, which stands in the database."""
+    with database.connect() as connection:
+        body = connection.execute(text("SELECT prosrc FROM pg_proc WHERE proname = 'create_task_once'")).scalar_one()
+    statements = [part for part in body.split(";") if re.search(r"\b(FROM|INTO|UPDATE) (task|idempotency_key)\b", part)]
+    assert len(statements) == 4
     for statement in statements:
-        assert "task.user_id = %(owner)s" in statement
-    assert "INSERT INTO task (user_id, " in queries.CREATE
-    assert queries.CREATE_ONCE.count("idempotency_key.user_id = %(owner)s") == 2  # to look for old keys, and to delete
-    assert "INSERT INTO task (user_id, " in queries.CREATE_ONCE
+        tables = re.findall(r"\b(?:FROM|INTO) (?:task|idempotency_key)\b", statement)
+        owners = re.findall(r"user_id = new_task\.user_id|VALUES \(new_task\.(?:user_id|\*)", statement)
+        assert len(owners) == len(tables)
+
+
+def test_a_body_never_names_the_owner(fetch: Fetch, database: Engine) -> None:
+    """Not even one that had got past the schemas."""
+    values = {"title": "x", "user_id": "alice", "id": 7}
+    with pytest.raises(DatabaseError):
+        fetch(queries.create_task("bob", values))
+    once = queries.create_task_once("bob", values, "key", b"", 24)
+    assert fetch(once) == fetch(once)
+    assert rows(database, "alice") == []
+    assert [row["title"] for row in rows(database, "bob")] == ["x"]
 
 
 def test_reads_alone_may_be_sent_again() -> None:
@@ -148,10 +173,44 @@ def test_updated_at_moves_on_even_where_the_clock_does_not(fetch: Fetch, databas
     assert (rows(database, "alice")[0]["updated_at"] - before).total_seconds() == 1e-6
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        '"2025-12-20T11:30:00.123456+00:00"',
+        '"2025-12-20T11:30:00.123456"',
+        '"2025-12-20 11:30:00.123456Z"',
+        '"20251220T113000.123456Z"',
+        '"2025-12-20T11:30:00.1234560Z"',
+        '"2025-13-45T11:30:00.123456Z"',
+        '"2025-12-20T13:30:00.123456+02:00"',
+        'W/"2025-12-20T11:30:00.123456Z"',
+        "2025-12-20T11:30:00.123456Z",
+        "'2025-12-20T11:30:00.123456Z'",
+        '"infinity"',
+        '"now"',
+        '"',
+        "",
+        "\xff",
+    ],
+)
+def test_a_tag_is_compared_as_it_was_sent(fetch: Fetch, database: Engine, foreign: str) -> None:
+    """Tags are opaque (RFC 9110, 8.8.3): another form of the same moment is another tag, and none is an error."""
+    task = make_task(database, user_id="alice")
+    with database.begin() as connection:
+        connection.execute(
+            text("UPDATE task SET created_at = :moment, updated_at = :moment"),
+            {"moment": "2025-12-20T11:30:00.123456Z"},
+        )
+    assert fetch(queries.update_task("alice", task["id"], {"title": "x"}, [foreign])) is None
+    assert fetch(queries.delete_task("alice", task["id"], [foreign])) is None
+    own = '"2025-12-20T11:30:00.123456Z"'
+    assert fetch(queries.delete_task("alice", task["id"], [foreign, own])) == (task["id"],)
+
+
 def test_only_the_named_fields_are_written() -> None:
     """Updating all of them would overwrite what another client has just changed."""
-    assert "title=" not in queries.update_task("alice", 1, {"complete": True}).sql
-    assert "complete=" not in queries.update_task("alice", 1, {"title": "x"}).sql
+    assert "title = " not in queries.update_task("alice", 1, {"complete": True}).sql
+    assert "complete = " not in queries.update_task("alice", 1, {"title": "x"}).sql
 
 
 @pytest.mark.parametrize("text_", ["'; DROP TABLE task; --", "%(owner)s", "%s", "\\", "$$", "E'\\x41'", "{}"])

@@ -10,15 +10,15 @@ from tests.support.pooler import Pooler
 KINDS = {
     "list": r"^SELECT string_agg\(",
     "count": r"^SELECT count\(",
-    "fetch": r"^SELECT CAST\(json_build_object",
-    "create": r"^INSERT INTO task",
-    "create once": r"^WITH drawn .*INSERT INTO idempotency_key .*INSERT INTO task",
-    "update": r"^UPDATE task",
+    "fetch": r"^SELECT json_build_object",
+    "create": r"^WITH made AS \(INSERT INTO task",
+    "create once": r"^SELECT kept.* create_task_once\(",
+    "update": r"^WITH changed AS \( UPDATE task",
     "delete": r"^DELETE FROM task",
     "ready": r"^SELECT 'task'::regclass$",
 }
-TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN) (?:ONLY )?(?:task|idempotency_key)\b")
-OWNER = re.compile(r"\buser_id = '[^']+'|\bINSERT INTO \w+ \(user_id, ")
+TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN) (?:ONLY )?(?:task|idempotency_key)\b|\bcreate_task_once\(")
+OWNER = re.compile(r"\buser_id = E?'[^']+'|\bINSERT INTO \w+ \(user_id, |'user_id', E?'[^']+'")
 
 
 def statements(cluster: Cluster) -> list[str]:
