@@ -10,7 +10,7 @@ WORKERS ?= 3
 PARALLEL = -n $(WORKERS) --dist loadgroup
 PAGE := build/living-documentation.html
 
-.PHONY: run install install-check node test check docs lint contract contract-lint lines lock bench faults live pooled mutants fuzz soak
+.PHONY: run install install-check node test check docs lint contract contract-lint lines lock bench faults live pooled distributed mutants fuzz soak
 
 run: install
 	@exec $(BIN)/todo-api serve
@@ -65,6 +65,14 @@ pooled: install
 # what takes minutes: the database stopped, frozen, killed, half-open, asleep, and 200 clients for a minute
 faults: install
 	$(BIN)/pytest tests/faults/database.py tests/faults/neon.py tests/faults/load.py
+
+# every scenario on Citus, and its workers' faults: CITUS=FOLDER has Citus's source archive and a build.sh for it
+distributed: install
+ifdef CITUS
+	$(BIN)/pytest --on-citus=$(CITUS) tests/test_features.py tests/test_queries.py tests/test_retries.py tests/faults/shards.py tests/faults/outgrowing.py tests/faults/workers.py
+else
+	@echo "make distributed: not run here; it needs CITUS=FOLDER, a folder with Citus's source archive and build.sh"
+endif
 
 # which mutants of auth, errors, queries and schemas the tests let live: a sample, half an hour
 MUTANTS ?= 150

@@ -11,6 +11,7 @@ from app.core.logs import writer
 from app.core.settings import Settings
 from app.main import create_app
 from tests.support import pooler
+from tests.support.citus import running_citus
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.people import Cast
 from tests.support.pooler import Pooler
@@ -41,13 +42,15 @@ def pytest_acceptance_endpoints() -> list[tuple[str, str]]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the scenarios meet the service, or its database, in another way."""
     parser.addoption("--live", action="store_true", help="call a running `todo-api serve` over HTTP")
+    parser.addoption("--on-citus", type=Path, metavar="FOLDER", help="use Citus, built from its source in the folder")
     parser.addoption("--through-pgbouncer", action="store_true", help="put PgBouncer before the service's database")
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A PostgreSQL for this run, with the service's tables."""
-    with running_cluster() as cluster:
+    source = request.config.getoption("on_citus")
+    with running_citus(source) if source else running_cluster() as cluster:
         yield cluster
 
 

@@ -424,7 +424,7 @@ def _(cast: Cast, database: Engine) -> None:
     changes = [{"title": "Buy oat milk"}, {"complete": True}]
     with database.connect() as lock, ThreadPoolExecutor(2) as devices:
         # both requests wait for the lock before either can write
-        lock.execute(text("SELECT 1 FROM task WHERE id = :id FOR UPDATE"), {"id": task["id"]})
+        lock.execute(text("SELECT 1 FROM task WHERE user_id = :user_id AND id = :id FOR UPDATE"), task)
         sent = [devices.submit(alice.service.http.patch, path, json=change, headers=headers) for change in changes]
         time.sleep(0.3)
         assert not any(answer.done() for answer in sent)

@@ -135,7 +135,12 @@ def _(cast: Cast, stack: ExitStack, run_service: RunService) -> None:
 @given("a day has passed")
 def _(database: Engine) -> None:
     with database.begin() as connection:
-        connection.execute(text("UPDATE idempotency_key SET created_at = created_at - interval '24 hours 1 second'"))
+        connection.execute(
+            text(
+                "UPDATE idempotency_key"
+                " SET created_at = timezone('UTC', timezone('UTC', created_at) - interval '24 hours 1 second')"
+            )
+        )
 
 
 @given(said("{who:Person} has created the task {title:Quoted} with the Idempotency-Key {key:Quoted}"))
@@ -250,7 +255,7 @@ def _(cast: Cast, database: Engine, memory: dict[str, Any]) -> None:
     path, seen = alice.tasks_path(task), {"If-Match": memory["first"]}
     with database.connect() as lock, ThreadPoolExecutor(2) as tabs:
         # both requests wait for the lock before either can write
-        lock.execute(text("SELECT 1 FROM task WHERE id = :id FOR UPDATE"), {"id": task["id"]})
+        lock.execute(text("SELECT 1 FROM task WHERE user_id = :user_id AND id = :id FOR UPDATE"), task)
         sent: dict[str, Future[httpx.Response]] = {
             title: tabs.submit(send_unrecorded, alice, "PATCH", path, seen, {"title": title})
             for title in ("Oats", "Rice")

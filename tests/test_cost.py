@@ -1,6 +1,8 @@
 """What a request may cost, held without a clock: plans and threads (spec: Non-functional requirements)."""
 
+import re
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ from sqlalchemy import Engine, text
 from app import queries
 from app.core.database import Query
 from tests.support.cluster import Cluster
+from tests.support.factories import make_task
+from tests.support.people import Cast, Person
 from tests.support.processes import Run
+from tests.support.service import running_service, settings_for
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +95,88 @@ def test_no_request_goes_through_a_thread(folder: Path, serve: Callable[..., Run
     assert httpx.get(run.url + "/health/ready").status_code == 200
     assert httpx.get(run.url + "/metrics").status_code == 200
     assert psutil.Process(run.process.pid).num_threads() == threads
+
+
+@contextmanager
+def statements(cluster: Cluster) -> Iterator[tuple[Person, Callable[[], list[str]]]]:
+    """Alice at a service whose statements the database logs, and a look at those since the last look."""
+    logged = cluster.url + ("&" if "?" in cluster.url else "?") + "options=-c%20log_statement%3Dall"
+    log = cluster.log
+    with running_service(settings_for(logged)) as service:
+        place = log.stat().st_size
+
+        def since() -> list[str]:
+            nonlocal place
+            with log.open("rb") as file:
+                file.seek(place)
+                text_ = file.read().decode()
+                place = file.tell()
+            return re.findall(r"LOG:  statement: \s*(\w+)", text_)
+
+        yield Cast(service)("Alice"), since
+
+
+def test_one_statement_for_each_request(cluster: Cluster, database: Engine) -> None:
+    """With the headers or without; a part of a list is counted apart, and a refusal by a condition looks again."""
+    task = make_task(database, user_id="alice")
+    title, whole = {"title": "x"}, {"title": "x", "complete": True}
+    with statements(cluster) as (alice, since):
+        one, all_ = alice.tasks_path(task), alice.tasks_path()
+
+        def sent(method: str, path: str, status: int, body: Any = None, **headers: str) -> list[str]:
+            given = {name.replace("_", "-"): value for name, value in headers.items()}
+            asked = {} if body is None else {"json": body}
+            assert alice.ask(method, path, headers=given, **asked).status_code == status
+            return since()
+
+        assert sent("GET", all_, 200)[-1:] == ["SELECT"]  # the first one connects
+        assert sent("GET", all_, 200) == ["SELECT"]
+        assert sent("POST", all_, 201, title) == ["WITH"]
+        # two tasks now; they are counted apart only where the page does not show them all
+        assert sent("GET", all_ + "?limit=2", 200) == ["SELECT"]
+        assert sent("GET", all_ + "?limit=1", 200) == ["SELECT", "SELECT"]
+        assert sent("GET", all_ + "?offset=1", 200) == ["SELECT", "SELECT"]
+        assert sent("GET", all_ + "?after=1", 200) == ["SELECT", "SELECT"]
+        assert sent("GET", one, 200) == ["SELECT"]
+        assert sent("PUT", one, 200, whole) == ["WITH"]
+        assert sent("PATCH", one, 200, title) == ["WITH"]
+        assert sent("POST", all_, 201, title, idempotency_key="one") == ["SELECT"]
+        assert sent("POST", all_, 201, title, idempotency_key="one") == ["SELECT"]
+        assert sent("POST", all_, 422, whole | {"complete": 1}, idempotency_key="one") == []
+        assert sent("POST", all_, 422, {"title": "y"}, idempotency_key="one") == ["SELECT"]
+        tag = alice.ask("GET", one).headers["etag"]
+        assert since() == ["SELECT"]
+        assert sent("GET", one, 304, if_none_match=tag) == ["SELECT"]
+        assert sent("PATCH", one, 200, title, if_match=tag) == ["WITH"]
+        assert sent("PATCH", one, 412, title, if_match=tag) == ["WITH", "SELECT"]
+        assert sent("PUT", one, 200, whole, if_match="*") == ["WITH"]
+        assert sent("DELETE", one, 412, if_match=tag) == ["DELETE", "SELECT"]
+        assert sent("DELETE", one, 204) == ["DELETE"]
+        assert sent("DELETE", one, 404) == ["DELETE"]
+
+
+def test_a_key_is_found_by_its_index(cluster: Cluster, database: Engine) -> None:
+    """And so are the expired ones, after the key itself is decided: else two requests could wait for each other."""
+    with database.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO idempotency_key SELECT 'user' || u, 'key-' || k, '', 1, '{}', now()"
+                " FROM generate_series(1, 500) u, generate_series(1, 100) k"
+            )
+        )
+        connection.execute(text("ANALYZE idempotency_key"))
+    values = {"title": "x", "description": None}
+    scans = (
+        "SELECT seq_scan, pg_stat_get_xact_numscans('idempotency_key_pkey'::regclass),"
+        " pg_stat_get_xact_numscans('idempotency_key_user_id_created_at_idx'::regclass)"
+        " FROM pg_stat_xact_user_tables WHERE relname = 'idempotency_key'"
+    )
+    counted = {}
+    for key in ("key-7", "new"):
+        with closing(psycopg2.connect(cluster.url)) as connection_, connection_.cursor() as cursor:
+            query = queries.create_task_once("user250", values, key, b"", 24)
+            cursor.execute(query.sql, query.params)
+            cursor.execute(scans)
+            counted[key] = cursor.fetchone()
+    # by the key: to find the conflict, and then its answer; by the time: to look for expired ones
+    assert counted == {"key-7": (0, 2, 0), "new": (0, 1, 1)}

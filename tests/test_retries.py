@@ -1,18 +1,13 @@
 """Idempotency keys and entity tags in detail: forms of headers, clean-up, statements, concurrency."""
 
-import re
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
 from typing import Any
 
 import httpx
-import psycopg2
 import pytest
 from sqlalchemy import Engine, text
 
-from app import queries
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
 from tests.support.people import Cast, Person
@@ -44,7 +39,11 @@ def age(database: Engine, hours: float) -> None:
     """Let time pass for all keys."""
     with database.begin() as connection:
         connection.execute(
-            text("UPDATE idempotency_key SET created_at = created_at - :hours * interval '1 hour'"), {"hours": hours}
+            text(
+                "UPDATE idempotency_key"
+                " SET created_at = timezone('UTC', timezone('UTC', created_at) - :hours * interval '1 hour')"
+            ),
+            {"hours": hours},
         )
 
 
@@ -146,7 +145,7 @@ def test_nobody_waits_to_clear_away(alice: Person, database: Engine) -> None:
     post(alice, "old")
     age(database, 25)
     with database.connect() as other:
-        other.execute(text("SELECT 1 FROM idempotency_key WHERE key = 'old' FOR UPDATE"))
+        other.execute(text("SELECT 1 FROM idempotency_key WHERE user_id = 'alice' AND key = 'old' FOR UPDATE"))
         assert post(alice, "new").status_code == 201
         other.rollback()
     assert keys(database) == ["new", "old"]
@@ -321,91 +320,3 @@ def test_pages_of_the_frontend_may_use_the_headers(alice: Person) -> None:
     assert allowed.status_code == 200
     exposed = alice.ask("GET", alice.tasks_path(), headers={"origin": ORIGIN}).headers["access-control-expose-headers"]
     assert "ETag" in exposed.split(", ")
-
-
-# Statements
-
-
-@contextmanager
-def statements(cluster: Cluster) -> Iterator[tuple[Person, Callable[[], list[str]]]]:
-    """Alice at a service whose statements the database logs, and a look at those since the last look."""
-    logged = cluster.url + ("&" if "?" in cluster.url else "?") + "options=-c%20log_statement%3Dall"
-    log = cluster.log
-    with running_service(settings_for(logged)) as service:
-        place = log.stat().st_size
-
-        def since() -> list[str]:
-            nonlocal place
-            with log.open("rb") as file:
-                file.seek(place)
-                text_ = file.read().decode()
-                place = file.tell()
-            return re.findall(r"LOG:  statement: \s*(\w+)", text_)
-
-        yield Cast(service)("Alice"), since
-
-
-def test_one_statement_for_each_request(cluster: Cluster, database: Engine) -> None:
-    """With the headers or without; a part of a list is counted apart, and a refusal by a condition looks again."""
-    task = make_task(database, user_id="alice")
-    title, whole = {"title": "x"}, {"title": "x", "complete": True}
-    with statements(cluster) as (alice, since):
-        one, all_ = alice.tasks_path(task), alice.tasks_path()
-
-        def sent(method: str, path: str, status: int, body: Any = None, **headers: str) -> list[str]:
-            given = {name.replace("_", "-"): value for name, value in headers.items()}
-            asked = {} if body is None else {"json": body}
-            assert alice.ask(method, path, headers=given, **asked).status_code == status
-            return since()
-
-        assert sent("GET", all_, 200)[-1:] == ["SELECT"]  # the first one connects
-        assert sent("GET", all_, 200) == ["SELECT"]
-        assert sent("POST", all_, 201, title) == ["WITH"]
-        # two tasks now; they are counted apart only where the page does not show them all
-        assert sent("GET", all_ + "?limit=2", 200) == ["SELECT"]
-        assert sent("GET", all_ + "?limit=1", 200) == ["SELECT", "SELECT"]
-        assert sent("GET", all_ + "?offset=1", 200) == ["SELECT", "SELECT"]
-        assert sent("GET", all_ + "?after=1", 200) == ["SELECT", "SELECT"]
-        assert sent("GET", one, 200) == ["SELECT"]
-        assert sent("PUT", one, 200, whole) == ["WITH"]
-        assert sent("PATCH", one, 200, title) == ["WITH"]
-        assert sent("POST", all_, 201, title, idempotency_key="one") == ["SELECT"]
-        assert sent("POST", all_, 201, title, idempotency_key="one") == ["SELECT"]
-        assert sent("POST", all_, 422, whole | {"complete": 1}, idempotency_key="one") == []
-        assert sent("POST", all_, 422, {"title": "y"}, idempotency_key="one") == ["SELECT"]
-        tag = alice.ask("GET", one).headers["etag"]
-        assert since() == ["SELECT"]
-        assert sent("GET", one, 304, if_none_match=tag) == ["SELECT"]
-        assert sent("PATCH", one, 200, title, if_match=tag) == ["WITH"]
-        assert sent("PATCH", one, 412, title, if_match=tag) == ["WITH", "SELECT"]
-        assert sent("PUT", one, 200, whole, if_match="*") == ["WITH"]
-        assert sent("DELETE", one, 412, if_match=tag) == ["DELETE", "SELECT"]
-        assert sent("DELETE", one, 204) == ["DELETE"]
-        assert sent("DELETE", one, 404) == ["DELETE"]
-
-
-def test_a_key_is_found_by_its_index(cluster: Cluster, database: Engine) -> None:
-    """And so are the expired ones, after the key itself is decided: else two requests could wait for each other."""
-    with database.begin() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO idempotency_key SELECT 'user' || u, 'key-' || k, '', 1, '{}', now()"
-                " FROM generate_series(1, 500) u, generate_series(1, 100) k"
-            )
-        )
-        connection.execute(text("ANALYZE idempotency_key"))
-    values = {"title": "x", "description": None}
-    scans = (
-        "SELECT seq_scan, pg_stat_get_xact_numscans('idempotency_key_pkey'::regclass),"
-        " pg_stat_get_xact_numscans('idempotency_key_user_id_created_at_idx'::regclass)"
-        " FROM pg_stat_xact_user_tables WHERE relname = 'idempotency_key'"
-    )
-    counted = {}
-    for key in ("key-7", "new"):
-        with closing(psycopg2.connect(cluster.url)) as connection_, connection_.cursor() as cursor:
-            query = queries.create_task_once("user250", values, key, b"", 24)
-            cursor.execute(query.sql, query.params)
-            cursor.execute(scans)
-            counted[key] = cursor.fetchone()
-    # by the key: to find the conflict, and then its answer; by the time: to look for expired ones
-    assert counted == {"key-7": (0, 2, 0), "new": (0, 1, 1)}

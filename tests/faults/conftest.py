@@ -8,6 +8,8 @@ from tests.faults.clients import Tally
 from tests.support.cluster import Cluster
 
 TALLIES: list[Tally] = []
+SUMMARY: list[str] = []
+"""Lines of other tables."""
 
 
 @pytest.fixture
@@ -32,3 +34,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_sep("=", "faults")
         for line in [Tally.HEAD, *[tally.line() for tally in TALLIES]]:
             terminalreporter.write_line(line)
+    for line in SUMMARY:
+        terminalreporter.write_line(line)

@@ -1,8 +1,5 @@
-"""The function that creates a task once for each request key; on Citus, tables distributed by their user."""
+"""The function that creates a task once for each request key."""
 
-import sys
-
-import sqlalchemy as sa
 from alembic import op
 
 revision = "0003"
@@ -49,10 +46,6 @@ END $$
 
 def upgrade() -> None:
     op.execute(CREATE_TASK_ONCE)
-    if op.get_bind().scalar(sa.text("SELECT true FROM pg_extension WHERE extname = 'citus'")):
-        op.execute("SELECT create_distributed_table('task', 'user_id')")
-        op.execute("SELECT create_distributed_table('idempotency_key', 'user_id', colocate_with => 'task')")
-        print("Citus: task and idempotency_key are distributed by user_id.", file=sys.stderr)
 
 
 def downgrade() -> None:
