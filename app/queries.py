@@ -42,7 +42,6 @@ DEFAULTS = ", ".join(
 OWNED = "user_id = %(owner)s"
 BY_ID = f"{OWNED} AND id = %(task_id)s"
 CONDITIONS = {"complete": "complete = %(complete)s", "after": "id < %(after)s"}
-UNCHANGED = "(%(moments)s::timestamptz[] IS NULL OR updated_at = ANY (%(moments)s::timestamptz[]))"
 # Strictly later than before, also where the clock has been set back. Citus refuses `timestamptz + interval`, which
 # depends on the session's time zone; `timestamp + interval` does not.
 LATER = "greatest(now(), timezone('UTC', timezone('UTC', updated_at) + interval '1 microsecond'))"
@@ -56,16 +55,18 @@ def _matching(conditions: Mapping[str, Any]) -> str:
     return " AND ".join([OWNED, *[CONDITIONS[name] for name in conditions]])
 
 
-def _moments(tags: Tags) -> list[datetime] | None:
-    """The `updated_at` of each tag, without the tags that are not this service's; None where any state will do."""
+def _by_id(owner: str, task_id: int, tags: Tags) -> tuple[str, dict[str, Any]]:
+    """The condition for a task with one of the tags, and its parameters; `moments` is None where any state will do."""
+    params = {"owner": owner, "task_id": task_id, "moments": None}
     if tags is None or tags == ["*"]:
-        return None
-    found = []
+        return BY_ID, params
+    moments = []
     for tag in tags:
         with suppress(ValueError):
             moment = datetime.fromisoformat(tag[1:-1])
-            found += [moment] if tag == f'"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"' else []
-    return found
+            # another form of the same moment is not a tag that this service has sent
+            moments += [moment] if tag == f'"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"' else []
+    return f"{BY_ID} AND updated_at = ANY (%(moments)s::timestamptz[])", params | {"moments": moments}
 
 
 def list_tasks(owner: str, *, limit: int, offset: int = 0, **conditions: bool | int) -> Query:
@@ -100,7 +101,7 @@ def create_task(owner: str, values: Mapping[str, Any]) -> Query:
         WITH made AS (INSERT INTO task (user_id, {", ".join(values)}) VALUES (%(owner)s, {places}) RETURNING *)
         SELECT id, {AS_JSON}, {ETAG}, true FROM made
     """
-    return Query(sql, {"owner": owner, **values})
+    return Query(sql, {**values, "owner": owner})
 
 
 def create_task_once(owner: str, values: Mapping[str, Any], key: str, fingerprint: bytes, hours: int) -> Query:
@@ -110,8 +111,8 @@ def create_task_once(owner: str, values: Mapping[str, Any], key: str, fingerprin
         SELECT kept.task_id, kept.answer, '"' || (kept.answer::json ->> 'updated_at') || '"', kept.same
         FROM jsonb_populate_record(
                 NULL::task,
-                %(given)s::jsonb
-                || jsonb_build_object('user_id', %(owner)s, 'id', nextval('task_id_seq'), {DEFAULTS})
+                jsonb_build_object({DEFAULTS}) || %(given)s::jsonb
+                || jsonb_build_object('user_id', %(owner)s, 'id', nextval('task_id_seq'))
             ) AS new_task,
             create_task_once(new_task, {AS_JSON}, %(key)s, %(fingerprint)s, %(hours)s) AS kept
     """
@@ -121,21 +122,20 @@ def create_task_once(owner: str, values: Mapping[str, Any], key: str, fingerprin
 
 def update_task(owner: str, task_id: int, values: Mapping[str, Any], tags: Tags = None) -> Query:
     """Write these fields and give the task as JSON and its entity tag, or no row."""
+    where, params = _by_id(owner, task_id, tags)
     # only these fields: a change that another client makes to the others at the same time is kept
     changes = ", ".join(f"{name} = %({name})s" for name in values)
     sql = f"""
-        WITH changed AS (
-            UPDATE task SET {changes}, updated_at = {LATER} WHERE {BY_ID} AND {UNCHANGED} RETURNING *
-        )
+        WITH changed AS (UPDATE task SET {changes}, updated_at = {LATER} WHERE {where} RETURNING *)
         SELECT {AS_JSON}, {ETAG} FROM changed
     """
-    return Query(sql, {"owner": owner, "task_id": task_id, "moments": _moments(tags), **values})
+    return Query(sql, {**values, **params})
 
 
 def delete_task(owner: str, task_id: int, tags: Tags = None) -> Query:
     """Give the deleted task's id, or no row."""
-    sql = f"DELETE FROM task WHERE {BY_ID} AND {UNCHANGED} RETURNING id"
-    return Query(sql, {"owner": owner, "task_id": task_id, "moments": _moments(tags)})
+    where, params = _by_id(owner, task_id, tags)
+    return Query(f"DELETE FROM task WHERE {where} RETURNING id", params)
 
 
 def delete_user(owner: str) -> dict[str, Query]:

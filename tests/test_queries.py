@@ -75,6 +75,14 @@ def test_a_body_never_names_the_owner(fetch: Fetch, database: Engine) -> None:
     assert [row["title"] for row in rows(database, "bob")] == ["x"]
 
 
+def test_a_given_value_goes_before_the_default(fetch: Fetch, database: Engine) -> None:
+    """With a key as without: a field with a default in the table may be in the body."""
+    values = {"title": "x", "complete": True}
+    fetch(queries.create_task("alice", values))
+    fetch(queries.create_task_once("alice", values, "key", b"", 24))
+    assert [row["complete"] for row in rows(database, "alice")] == [True, True]
+
+
 def test_reads_alone_may_be_sent_again() -> None:
     """A write whose connection died may have happened."""
     values = {"title": "x", "description": None}

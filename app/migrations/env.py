@@ -27,6 +27,12 @@ NAMES = """
     UNION SELECT conname FROM pg_constraint WHERE conrelid = to_regclass('task')
 """
 
+# as the first migration does; Citus passes it on to the workers that there are by now
+CHECK_INTERVAL = (
+    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET client_connection_check_interval = ''1s'''"
+    ", current_database()); END $$"
+)
+
 
 def take_over(connection: Connection) -> None:
     """Rename alembic_version where it is this service's; raises SettingsError where a table is not."""
@@ -65,6 +71,7 @@ def distribute(connection: Connection) -> None:
     """Distribute the tables by their users where the database has the extension Citus; elsewhere do nothing."""
     if not connection.scalar(text("SELECT true FROM pg_extension WHERE extname = 'citus'")):
         return
+    connection.execute(text(CHECK_INTERVAL))
     there = text("SELECT to_regclass(:table) IS NOT NULL")
     distributed = text("SELECT true FROM pg_dist_partition WHERE logicalrelid = :table ::regclass AND partmethod = 'h'")
     for table in METADATA.tables:

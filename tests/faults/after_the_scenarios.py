@@ -13,7 +13,7 @@ KINDS = {
     "fetch": r"^SELECT json_build_object",
     "create": r"^WITH made AS \(INSERT INTO task",
     "create once": r"^SELECT kept.* create_task_once\(",
-    "update": r"^WITH changed AS \( UPDATE task",
+    "update": r"^WITH changed AS \(UPDATE task",
     "delete": r"^DELETE FROM task",
     "ready": r"^SELECT 'task'::regclass$",
 }

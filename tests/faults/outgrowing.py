@@ -44,5 +44,7 @@ def test_an_existing_database_is_distributed(cluster: Cluster, capsys: pytest.Ca
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM task")).scalar_one() == 1002
         assert connection.execute(text("SELECT count(DISTINCT colocationid) FROM pg_dist_partition")).scalar_one() == 1
+        interval = "SELECT result FROM run_command_on_workers('SHOW client_connection_check_interval')"
+        assert connection.execute(text(interval)).scalars().all() == ["1s", "1s"]
         # what the coordinator itself still holds
         assert connection.execute(text("SELECT pg_relation_size('task')")).scalar_one() == 0
