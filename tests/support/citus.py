@@ -12,11 +12,10 @@ from pathlib import Path
 import psycopg2
 
 from app.cli import upgrade
-from app.core.embedded import server_at
 from tests.support.cluster import Cluster
 
 TARGET = Path(__file__).parents[2] / "build" / "citus" / "built"
-SETTINGS = """
+CITUS_SETTINGS = """
 shared_preload_libraries = 'citus'
 wal_level = logical
 citus.node_conninfo = 'sslmode=prefer'
@@ -50,15 +49,10 @@ def build(source: Path) -> Path:
 class Node(Cluster):
     """A server with Citus in it: a worker, as long as nobody adds others to it."""
 
-    def __init__(self, folder: Path, programs: Path) -> None:
-        self._server = server_at(folder)
-        self._server.bin_path = programs
-        self._server.ensure_pgdata_inited()
-        with (folder / "postgresql.conf").open("a") as configuration:
-            configuration.write(SETTINGS)
-        self._server.start()
-        self.url = self._server.get_uri()
-        self.noticed = lambda: None
+    SETTINGS = Cluster.SETTINGS + CITUS_SETTINGS
+
+    def prepare(self) -> None:
+        """Make no tables: the coordinator does, on all nodes."""
 
     def run(self, *statements: str, database: str = "postgres") -> None:
         """Run statements, each by itself."""
@@ -72,8 +66,11 @@ class Citus(Node):
     """The coordinator, and its workers."""
 
     def __init__(self, folder: Path, programs: Path) -> None:
-        super().__init__(folder / "coordinator", programs)
         self.workers = [Node(folder / f"worker-{number}", programs) for number in (1, 2)]
+        super().__init__(folder / "coordinator", programs)
+
+    def prepare(self) -> None:
+        """Make the service's tables, distributed."""
         self.distribute("postgres")
         upgrade(self.url)
 

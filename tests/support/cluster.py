@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 from sqlalchemy import URL, create_engine, make_url, text
@@ -22,19 +22,27 @@ class Cluster:
     cut loses can't be shown here either way.
     """
 
-    def __init__(self, folder: Path) -> None:
+    SETTINGS: ClassVar[str] = "fsync = off\nfull_page_writes = off\n"
+
+    def __init__(self, folder: Path, programs: Path | None = None) -> None:
         self._server: Any = server_at(folder)
+        if programs is not None:
+            self._server.bin_path = programs
         self._server.ensure_pgdata_inited()
         with (folder / "postgresql.conf").open("a") as configuration:
-            configuration.write("fsync = off\nfull_page_writes = off\n")
+            configuration.write(self.SETTINGS)
         self._server.start()
         self._disturbed = False
         self.url: str = self._server.get_uri()
         self.noticed: Callable[[], None] = lambda: None
         """Waits until whoever stands before the server has noticed that it is back."""
-        upgrade(self.url)
+        self.prepare()
         self.engine = create_engine(self._driver_url, pool_pre_ping=True)
         """How a test connects: with SQLAlchemy, apart from the service."""
+
+    def prepare(self) -> None:
+        """Make the service's tables."""
+        upgrade(self.url)
 
     @property
     def _driver_url(self) -> URL:
