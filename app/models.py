@@ -1,4 +1,4 @@
-"""The tables: their columns, their limits (said here, once) and their constraints."""
+"""The tables: their columns, their limits and their constraints; each limit is defined here alone."""
 
 from datetime import datetime
 
@@ -19,8 +19,8 @@ SQLModel.metadata.naming_convention = {"pk": "%(table_name)s_pkey", "ck": "%(tab
 class Task(SQLModel, table=True):
     """One person's task.
 
-    The owner comes first in the key: every query of a user reads one range of one index, and the table
-    can be distributed by `user_id`. The database refuses by itself what the API would have refused.
+    The owner comes first in the key: every query of a user reads one range of one index, and the table can be
+    distributed by `user_id`. The constraints refuse what the API refuses.
     """
 
     __table_args__ = (
@@ -41,9 +41,9 @@ class Task(SQLModel, table=True):
 
 
 class IdempotencyKey(SQLModel, table=True):
-    """What was answered to the first request with a key, to be answered again to a retry.
+    """The answer to the first request with a key.
 
-    It stands for itself: the answer is given again also where the task has since changed or gone.
+    A retry gets it again, also where the task has since been changed or deleted.
     """
 
     __tablename__ = "idempotency_key"
