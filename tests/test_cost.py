@@ -180,3 +180,17 @@ def test_a_key_is_found_by_its_index(cluster: Cluster, database: Engine) -> None
             counted[key] = cursor.fetchone()
     # by the key: to find the conflict, and then its answer; by the time: to look for expired ones
     assert counted == {"key-7": (0, 2, 0), "new": (0, 1, 1)}
+
+
+def test_a_plan_made_for_few_keys_is_good_for_many(cluster: Cluster, database: Engine) -> None:
+    """The function's plans are kept by its connection, and the first ones are made while there is hardly a key."""
+    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE task, idempotency_key"))
+    with closing(psycopg2.connect(cluster.url)) as connection_, connection_.cursor() as cursor:
+        for key in range(10):
+            query = queries.create_task_once("alice", {"title": "x"}, f"key-{key}", b"", 24)
+            cursor.execute(query.sql, query.params)
+        cursor.execute(
+            "SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE relname IN ('task', 'idempotency_key')"
+        )
+        assert dict(cursor.fetchall()) == {"task": 0, "idempotency_key": 0}

@@ -7,10 +7,12 @@ down_revision = "0002"
 
 # No lock is waited for while another is held: the key's row comes first, and expired rows that someone else has
 # locked are passed over. So two requests never deadlock.
+# PL/pgSQL keeps a statement's plan for as long as the connection lasts: without `enable_seqscan = off`, one that was
+# made for a nearly empty table would read the whole of it when it has grown.
 CREATE_TASK_ONCE = """
 CREATE FUNCTION create_task_once(
     new_task task, new_answer text, new_key text, new_fingerprint bytea, hours integer
-) RETURNS TABLE (task_id bigint, answer text, same boolean) ROWS 1 LANGUAGE plpgsql AS $$
+) RETURNS TABLE (task_id bigint, answer text, same boolean) ROWS 1 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     expiry timestamptz := now() - hours * interval '1 hour';
