@@ -173,6 +173,8 @@ def test_a_database_whose_revision_is_in_alembic_version_is_taken_over(cluster: 
     revision = column(url, "SELECT version_num FROM todo_api_version")
     run_sql(
         url,
+        "DROP FUNCTION create_task_once",
+        "UPDATE todo_api_version SET version_num = '0002'",
         "ALTER TABLE todo_api_version RENAME TO alembic_version",
         "ALTER TABLE alembic_version RENAME CONSTRAINT todo_api_version_pkc TO alembic_version_pkc",
         "INSERT INTO task (user_id, title) VALUES ('alice', 'Buy milk')",
