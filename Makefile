@@ -47,6 +47,7 @@ check: install-check node
 	$(MAKE) --no-print-directory test ACCEPTANCE=everywhere PYTEST=--living-documentation=$(PAGE)
 	node tests/node/look-at-page.mjs $(PAGE) build/pictures
 	$(BIN)/pytest $(PARALLEL) tests/check tests/acceptance/tests
+	$(MAKE) --no-print-directory contract-lint
 	$(MAKE) --no-print-directory live pooled faults distributed
 
 # the living documentation, and the Cucumber Messages beside it

@@ -92,6 +92,7 @@ def serve(settings: Settings) -> None:
                 http=Protocol,
                 host=settings.host,
                 port=settings.port,
+                log_config=None,  # the lifespan sets the log up
                 access_log=False,
                 log_level="warning",
                 timeout_graceful_shutdown=math.ceil(settings.request_timeout),

@@ -245,7 +245,9 @@ def test_migrations_that_start_together_take_turns(empty: str, tmp_path: Path, s
         first.rollback()
         second.result()
         assert (third.process.communicate(timeout=30)[1], third.process.returncode) == ("", 0)
-        cursor.execute("SELECT count(*) FROM todo_api_version, pg_tables WHERE tablename IN ('task', 'idempotency_key')")
+        cursor.execute(
+            "SELECT count(*) FROM todo_api_version, pg_tables WHERE tablename IN ('task', 'idempotency_key')"
+        )
         assert cursor.fetchone() == (2,)
 
 

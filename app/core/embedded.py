@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ def postgres(data_dir: Path) -> Iterator[str]:
             raise SettingsError(f"DATA_DIR: {data_dir} is in use by another todo-api") from None
         server = server_at(data_dir / "postgres")
         try:
-            server.start()
+            # in a thread, which a signal can't cut short: only a server that has started can be stopped
+            with ThreadPoolExecutor(1) as starter:
+                starter.submit(server.start).result()
             yield server.get_uri()
         finally:
             server.stop()
