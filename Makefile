@@ -48,7 +48,7 @@ check: install-check node
 	node tests/node/look-at-page.mjs $(PAGE) build/pictures
 	$(BIN)/pytest $(PARALLEL) tests/check tests/acceptance/tests
 	$(MAKE) --no-print-directory contract-lint
-	$(MAKE) --no-print-directory live pooled faults distributed
+	$(MAKE) --no-print-directory pooled faults distributed
 
 # the living documentation, and the Cucumber Messages beside it
 docs: install
@@ -59,11 +59,11 @@ docs: install
 live: install
 	$(BIN)/pytest $(PARALLEL) --live tests/test_features.py
 
-# every scenario again with PgBouncer between the service and its database, and what can be told from that
+# the same with PgBouncer between the service and its database, and what the server's log shows then
 pooled: install
-	$(BIN)/pytest --through-pgbouncer tests/test_features.py tests/faults/after_the_scenarios.py
+	$(BIN)/pytest --live --through-pgbouncer tests/test_features.py tests/faults/after_the_scenarios.py
 
-# what takes minutes: the database stopped, frozen, killed, half-open, asleep, and 200 clients for a minute
+# the database stopped, frozen, killed, half-open, asleep, and 200 clients at once
 faults: install
 	$(BIN)/pytest tests/faults/database.py tests/faults/neon.py tests/faults/load.py
 

@@ -51,7 +51,8 @@ def main() -> None:
     except SettingsError as problem:
         sys.exit(f"todo-api: {problem}")
     except (DatabaseError, DBAPIError) as failure:
-        sys.exit(f"todo-api: the database failed: {getattr(failure, 'orig', failure)}")
+        cause = getattr(failure, "orig", None) or failure.__cause__ or failure
+        sys.exit(f"todo-api: the database failed: {str(cause).strip() or type(cause).__name__}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 

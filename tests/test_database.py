@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.cli import upgrade
 from app.core.connection import Connection, addresses, parse, unreachable
-from app.core.database import Pool, Query
+from app.core.database import RETRY_FIRST, Pool, Query
 from app.core.deadline import start_clock, stop_clock
 from app.core.errors import DatabaseError
 from app.core.settings import SettingsError
@@ -571,6 +571,27 @@ def test_fewer_connections_than_places_serve_everybody(cluster: Cluster, limited
     took, idle = run(cluster, work, size=16, url=limited)
     assert took < 10
     assert idle == 2
+
+
+def test_a_connection_that_is_given_back_during_a_refusal_is_taken(
+    cluster: Cluster,
+    database: Engine,  # noqa: ARG001 - running
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At once: who was refused does not pause beside an idle connection."""
+
+    async def work(pool: Pool) -> None:
+        used = await pool._acquire()
+
+        async def refuse(_: object) -> None:
+            pool._give_back(used, asyncio.get_running_loop().time())
+            raise OperationalError("too many connections")
+
+        monkeypatch.setattr(Connection, "open", refuse)
+        assert await asyncio.wait_for(pool._acquire(), RETRY_FIRST / 2) is used
+        pool._give_back(used, 0)
+
+    run(cluster, work, size=2)
 
 
 def test_it_is_ready_where_the_pool_has_all_connections(limited: str) -> None:

@@ -3,9 +3,9 @@
 A request takes this way through it, and there is no other:
 
 1. `fetch` waits for one of `size` places, in order. All that follows ends at the deadline.
-2. `_take_idle` gives the connection that was used last. One that the server has closed is dropped here.
-3. Where none is idle, `_connect` opens one, address by address (`_open`). Where the database refuses, it tries
-   again, and takes a connection that another request gives back meanwhile.
+2. `_acquire` takes the idle connection that was used last. One that the server has closed is dropped here.
+3. Where none is idle, it opens one, address by address (`_open`). Where the database refuses, it tries again, and
+   takes a connection that another request gives back in the meantime.
 4. The statement is sent, autocommitted, and its first row awaited: one round trip.
 5. The connection becomes idle again. It is closed instead where the deadline passed, the request was cancelled
    or the connection failed; a read is then sent once more, on a new connection. A write never is. An ERROR of the
@@ -65,7 +65,7 @@ class Pool:
             async with asyncio.timeout_at(deadline()), self._places:
                 self.in_use += 1
                 try:
-                    return await self._run(query, self._take_idle() or await self._connect())
+                    return await self._run(query, await self._acquire())
                 finally:
                     self.in_use -= 1
         except (*REFUSALS, psycopg2.Error) as failure:
@@ -84,7 +84,7 @@ class Pool:
             if not (query.is_read and again):
                 raise
             # what has ended this connection may be about to end those that have answered nothing since
-            return await self._run(query, await self._connect(since=sent), again=False)
+            return await self._run(query, await self._acquire(since=sent), again=False)
         except BaseException:
             connection.close()
             # silence: those not heard of since may be half-open too, and nothing else would show it
@@ -108,34 +108,35 @@ class Pool:
             connection.close()
         return None
 
-    async def _connect(self, since: float = 0.0) -> Connection:
-        """A new connection, tried for until the deadline, or one that is given back meanwhile, after `since`.
+    async def _acquire(self, since: float = 0.0) -> Connection:
+        """An idle connection that has answered after `since`, or else a new one, tried for until the deadline.
 
         Nothing has been sent yet, so nothing can happen twice. Once the database has refused, one request at a time
         tries, after a pause; the server may allow fewer connections than `size`, or none.
         """
         clock = asyncio.get_running_loop().time
         while True:
-            if (now := clock()) >= self._retry_at:
-                pause = self._pause
-                self._retry_at = now + pause
-                try:
-                    connection = await self._open()
-                except REFUSALS:
-                    if not self._patient:
-                        raise
-                    self._pause = min(max(2 * pause, RETRY_FIRST), RETRY_LAST)
-                    self._retry_at = clock() + self._pause
-                else:
-                    self._pause = self._retry_at = 0.0
-                    self._given_back.set()  # who is pausing may try now
-                    return connection
-            self._given_back.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(self._retry_at):
-                    await self._given_back.wait()
             if idle := self._take_idle(since):
                 return idle
+            if (now := clock()) < self._retry_at:
+                self._given_back.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(self._retry_at):
+                        await self._given_back.wait()
+                continue
+            pause = self._pause
+            self._retry_at = now + pause
+            try:
+                connection = await self._open()
+            except REFUSALS:
+                if not self._patient:
+                    raise
+                self._pause = min(max(2 * pause, RETRY_FIRST), RETRY_LAST)
+                self._retry_at = clock() + self._pause
+            else:
+                self._pause = self._retry_at = 0.0
+                self._given_back.set()  # the requests that are pausing may try now
+                return connection
 
     async def _open(self) -> Connection:
         """Connect to the first address that accepts, each given an equal part of the time until the deadline.

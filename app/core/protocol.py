@@ -112,13 +112,8 @@ class Protocol(HttpToolsProtocol):
             self.transport.abort()
             return
         refusal = envelope(BadRequest(msg))
-        always = [*self.server_state.default_headers, *self.app_state.get("headers", [])]
-        headers = [
-            *always,
-            *refusal.raw_headers,
-            (b"connection", b"close"),
-            (b"x-request-id", b"%032x" % getrandbits(128)),
-        ]
+        refusal.headers.update({"Connection": "close", "X-Request-ID": f"{getrandbits(128):032x}"})
+        headers = [*self.server_state.default_headers, *self.app_state.get("headers", []), *refusal.raw_headers]
         lines = [b"%b: %b\r\n" % header for header in headers]
         self.transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", bytes(refusal.body)]))
         self.transport.close()

@@ -116,7 +116,7 @@ def read_query(request: Request, model: type[Model]) -> Model:
 
 def _digits(text: str) -> str:
     # pydantic takes 1.0, 1_0 and +1 too
-    if not re.fullmatch("[0-9]+", text):
+    if not re.fullmatch("[0-9]{1,1000}", text):
         raise PydanticCustomError("int_parsing", "must be a whole number, in digits")
     return text
 

@@ -9,14 +9,14 @@ from tests.faults.clients import Clients, Tally
 from tests.support.cluster import Cluster
 from tests.support.processes import serving
 
-CLIENTS, POOL, SECONDS = 200, 10, 60
+CLIENTS, POOL, SECONDS = 200, 10, 20
 OURS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'todo-api'"
 
 
 def test_two_hundred_clients_share_ten_connections(
     cluster: Cluster, database: Engine, tally: Tally, tmp_path: Path
 ) -> None:
-    """For a minute: no 5xx, every answer in time, never more connections than the pool has."""
+    """For as long as they come: no 5xx, every answer in time, never more connections than the pool has."""
     tally.fault = f"none: {CLIENTS} clients for {SECONDS} s, a pool of {POOL}"
     used = []
 

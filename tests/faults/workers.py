@@ -1,6 +1,7 @@
 """A worker of Citus that is killed or frozen under 8 clients: it costs its own users alone (`make distributed`)."""
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from tests.support.tokens import token
 USERS = [f"client-{number}" for number in range(8)]
 OUTAGE = 6.0
 """Seconds."""
+RUNS = int(os.environ.get("RUNS", "1"))
+"""How often each fault is tried."""
 HEAD = (
     "| fault | run | users of the worker: 2xx, 500, longest | the others: 2xx, 500, longest | acknowledged | lost |\n"
     "|---|---|---|---|---|---|"
@@ -93,7 +96,7 @@ FAULTS: dict[str, tuple[Callable[[Node], None], Callable[[Node], None], float]] 
 }
 
 
-@pytest.mark.parametrize("run", [1, 2, 3])
+@pytest.mark.parametrize("run", range(1, RUNS + 1))
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_worker_costs_its_own_users_alone(
     cluster: Cluster, database: Engine, tmp_path: Path, fault: str, run: int
