@@ -12,7 +12,7 @@ from app.core.settings import Settings
 from app.main import create_app
 from tests.support import pooler
 from tests.support.citus import running_citus
-from tests.support.cluster import Cluster, running_cluster
+from tests.support.cluster import Cluster, DurableCluster, running_cluster
 from tests.support.people import Cast
 from tests.support.pooler import Pooler
 from tests.support.processes import Run, postgres_of, service_process
@@ -41,6 +41,7 @@ def pytest_acceptance_endpoints() -> list[tuple[str, str]]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the scenarios meet the service, or its database, in another way."""
+    parser.addoption("--durable", action="store_true", help="use a PostgreSQL that waits for the disk")
     parser.addoption("--live", action="store_true", help="call a running `todo-api serve` over HTTP")
     parser.addoption("--on-citus", type=Path, metavar="FOLDER", help="use Citus, built from its source in the folder")
     parser.addoption("--through-pgbouncer", action="store_true", help="put PgBouncer before the service's database")
@@ -50,7 +51,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A PostgreSQL for this run, with the service's tables."""
     source = request.config.getoption("on_citus")
-    with running_citus(source) if source else running_cluster() as cluster:
+    kind = DurableCluster if request.config.getoption("durable") else Cluster
+    with running_citus(source) if source else running_cluster(kind) as cluster:
         yield cluster
 
 

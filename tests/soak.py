@@ -22,7 +22,7 @@ from sqlalchemy import text
 
 from tests.faults.clients import Connection
 from tests.support import contract
-from tests.support.cluster import Cluster, running_cluster
+from tests.support.cluster import Cluster, DurableCluster, running_cluster
 from tests.support.processes import Process, serving
 from tests.support.tokens import token
 
@@ -166,7 +166,7 @@ def main(minutes: float = 30, mark: float = 0) -> None:
     """Run it, print the table, and exit with status 1 where a figure has moved too far."""
     mark = mark or (2 if minutes >= SHORT * 2 else minutes / 4)
     gap = 0.5 if minutes <= SHORT else 1.0
-    with running_cluster() as cluster, tempfile.TemporaryDirectory() as folder:
+    with running_cluster(DurableCluster) as cluster, tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         with serving(Path(folder), cluster.url, DATABASE_POOL_SIZE=str(POOL)) as service, suppress(psutil.Error):
             print(f"{'':10}", *FIGURES, flush=True)

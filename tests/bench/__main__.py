@@ -31,7 +31,7 @@ from sqlalchemy import Engine, text
 from app import queries
 from app.core.auth import VERIFIED_MAX
 from app.schemas import LIMIT_DEFAULT
-from tests.support.cluster import Cluster, running_cluster
+from tests.support.cluster import Cluster, DurableCluster, running_cluster
 from tests.support.service import SECRET
 from tests.support.tokens import token
 
@@ -291,7 +291,7 @@ def main() -> None:
     placed = "the server on one by itself" if servers_core else "placed by the kernel"
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {placed}, {platform.machine()}")
     with ExitStack() as stack:
-        cluster = stack.enter_context(running_cluster())
+        cluster = stack.enter_context(running_cluster(DurableCluster))
         engine = cluster.engine
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for prefix in ("user", "writer"):

@@ -116,12 +116,18 @@ class Cluster:
             connection.execute(text("SELECT pg_reload_conf()"))
 
 
+class DurableCluster(Cluster):
+    """One that waits for the disk before it confirms a commit, as in production."""
+
+    SETTINGS: ClassVar[str] = ""
+
+
 @contextmanager
-def running_cluster() -> Iterator[Cluster]:
+def running_cluster(kind: type[Cluster] = Cluster) -> Iterator[Cluster]:
     """Run a server in a new folder, which goes with it."""
     # not pytest's folder: as root the server makes its parents readable, and pytest takes that back
     folder = Path(tempfile.mkdtemp(prefix="todo-api-"))
-    cluster = Cluster(folder / "postgres")
+    cluster = kind(folder / "postgres")
     try:
         yield cluster
     finally:
