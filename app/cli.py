@@ -25,7 +25,7 @@ from app import queries
 from app.core.auth import is_user_id
 from app.core.connection import unreachable
 from app.core.database import Pool
-from app.core.deadline import start_clock
+from app.core.deadline import set_deadline
 from app.core.embedded import postgres
 from app.core.errors import DatabaseError
 from app.core.protocol import Protocol
@@ -80,7 +80,7 @@ def serve(settings: Settings) -> None:
     """
     with _database(_with_secret(settings)) as complete:
         if settings.database_url is None:
-            upgrade(complete.url)
+            upgrade(complete.database_dsn)
         print(f"Todo API: http://{settings.host}:{settings.port}/docs", *greeting(complete), sep="\n", file=sys.stderr)
         if complete.secret and not settings.production:
             print("A token for Alice: .venv/bin/todo-api token alice", file=sys.stderr)
@@ -115,18 +115,18 @@ def greeting(settings: Settings) -> list[str]:
 def migrate(settings: Settings) -> None:
     """Bring the database's tables up to date."""
     with _database(settings) as complete:
-        upgrade(complete.url)
+        upgrade(complete.database_dsn)
 
 
 def delete_user(settings: Settings, user: str) -> None:
     """Delete everything that is stored of a user, for an account that is closed."""
 
     async def delete() -> None:
-        start_clock(DELETION_SECONDS)
+        set_deadline(DELETION_SECONDS)
         for table, query in queries.delete_user(user).items():
             print(table, "rows deleted:", *await pool.fetch(query) or ())
 
-    with _database(settings) as complete, closing(Pool(complete.url, 1)) as pool:
+    with _database(settings) as complete, closing(Pool(complete.database_dsn, 1)) as pool:
         asyncio.run(delete())
 
 
@@ -163,7 +163,7 @@ def upgrade(url: str) -> None:
 def _database(settings: Settings) -> Iterator[Settings]:
     """The settings with a database: the configured one, or the embedded one, running."""
     if settings.database_url is not None:
-        if reason := unreachable(settings.url):
+        if reason := unreachable(settings.database_dsn):
             print(f"todo-api: the database can't be reached yet: {reason}", file=sys.stderr)
         yield settings
         return

@@ -30,10 +30,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises SettingsError where there is no database to connect to.
     """
-    pool, probe = Pool(settings.url, settings.database_pool_size), Pool(settings.url, 1, patient=False)
-
+    dsn = settings.database_dsn
+    pool, probe = Pool(dsn, settings.database_pool_size), Pool(dsn, 1, retries=False)
     verifier = Verifier(settings)
-    measured = metrics.Metrics(pool, verifier)
+    app_metrics = metrics.Metrics(pool, verifier)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -54,7 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry={"metrics": False, "logs": False, "operation_spans": False, "auto_configure": True},
         exception_handlers={HTTPException: handle, RequestValidationError: handle},
         middleware=[
-            Middleware(Observability, settings=settings, metrics=measured),
+            Middleware(Observability, settings=settings, metrics=app_metrics),
             Middleware(
                 CORS,
                 allow_origins=settings.allowed_origins,
@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(Authentication, verifier=verifier, https_only=settings.production),
         ],
     )
-    app.state.database, app.state.metrics, app.state.settings = pool, measured, settings
+    app.state.database, app.state.metrics, app.state.settings = pool, app_metrics, settings
     app.state.probe, app.state.readiness = probe, queries.READY
     # First, because routes are tried in order. Flat, where include_router would nest them: the log and a 405's Allow
     # look routes up by their path.

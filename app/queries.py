@@ -16,22 +16,22 @@ from app.core.database import Query
 from app.models import Task
 from app.schemas import TaskResponse
 
-Tags = list[str] | None
+ETags = list[str] | None
 """Entity tags, of which the task must have one; None, or `*` alone, for whatever it has."""
 COLUMNS = Task.metadata.tables["task"].columns
 
 
-def _shown(name: str) -> str:
+def _json_value(name: str) -> str:
     """A column as JSON shows it: a timestamp in UTC, ISO 8601 with `Z` and microseconds."""
     if isinstance(COLUMNS[name].type, DateTime):
         return f"""to_char(timezone('UTC', {name}), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
     return name
 
 
-SHOWN = {name: _shown(name) for name in TaskResponse.model_fields}
-LISTED = ", ".join(f"{value} AS {name}" for name, value in SHOWN.items())
-AS_JSON = "json_build_object(" + ", ".join(f"'{name}', {value}" for name, value in SHOWN.items()) + ")::text"
-ETAG = f"""'"' || {SHOWN["updated_at"]} || '"'"""
+JSON_VALUES = {name: _json_value(name) for name in TaskResponse.model_fields}
+LIST_COLUMNS = ", ".join(f"{value} AS {name}" for name, value in JSON_VALUES.items())
+TASK_JSON = "json_build_object(" + ", ".join(f"'{name}', {value}" for name, value in JSON_VALUES.items()) + ")::text"
+ETAG = f"""'"' || {JSON_VALUES["updated_at"]} || '"'"""
 """The strong entity tag: no two states of a task have the same `updated_at`."""
 DEFAULTS = ", ".join(
     f"'{name}', {column.server_default.arg}"
@@ -44,7 +44,7 @@ BY_ID = f"{OWNED} AND id = %(task_id)s"
 CONDITIONS = {"complete": "complete = %(complete)s", "after": "id < %(after)s"}
 # Strictly later than before, also where the clock has been set back. Citus refuses `timestamptz + interval`, which
 # depends on the session's time zone; `timestamp + interval` does not.
-LATER = "greatest(now(), timezone('UTC', timezone('UTC', updated_at) + interval '1 microsecond'))"
+NEXT_UPDATED_AT = "greatest(now(), timezone('UTC', timezone('UTC', updated_at) + interval '1 microsecond'))"
 
 READY = Query("SELECT 'task'::regclass", {}, is_read=True)
 """Fails where the database has no table of tasks."""
@@ -55,17 +55,17 @@ def _matching(conditions: Mapping[str, Any]) -> str:
     return " AND ".join([OWNED, *[CONDITIONS[name] for name in conditions]])
 
 
-def _by_id(owner: str, task_id: int, tags: Tags) -> tuple[str, dict[str, Any]]:
-    """The condition for a task with one of the tags, and its parameters; `moments` is None where any state will do."""
-    params = {"owner": owner, "task_id": task_id, "moments": None}
-    if tags is None or tags == ["*"]:
+def _by_id(owner: str, task_id: int, etags: ETags) -> tuple[str, dict[str, Any]]:
+    """The condition for a task with one of the entity tags, and its parameters."""
+    params = {"owner": owner, "task_id": task_id}
+    if etags is None or etags == ["*"]:
         return BY_ID, params
     moments = []
-    for tag in tags:
+    for etag in etags:
         with suppress(ValueError):
-            moment = datetime.fromisoformat(tag[1:-1])
+            moment = datetime.fromisoformat(etag[1:-1])
             # another form of the same moment is not a tag that this service has sent
-            moments += [moment] if tag == f'"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"' else []
+            moments += [moment] if etag == f'"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"' else []
     return f"{BY_ID} AND updated_at = ANY (%(moments)s::timestamptz[])", params | {"moments": moments}
 
 
@@ -75,7 +75,7 @@ def list_tasks(owner: str, *, limit: int, offset: int = 0, **conditions: bool | 
     sql = rf"""
         SELECT string_agg(row_to_json(page)::text, E'\n')
         FROM (
-            SELECT {LISTED} FROM task WHERE {_matching(conditions)}
+            SELECT {LIST_COLUMNS} FROM task WHERE {_matching(conditions)}
             ORDER BY task.id DESC LIMIT %(limit)s OFFSET %(offset)s
         ) AS page
     """
@@ -90,7 +90,7 @@ def count_tasks(owner: str, **conditions: bool) -> Query:
 
 def fetch_task(owner: str, task_id: int) -> Query:
     """Give the task as JSON and its entity tag, or no row."""
-    sql = f"SELECT {AS_JSON}, {ETAG} FROM task WHERE {BY_ID}"
+    sql = f"SELECT {TASK_JSON}, {ETAG} FROM task WHERE {BY_ID}"
     return Query(sql, {"owner": owner, "task_id": task_id}, is_read=True)
 
 
@@ -99,7 +99,7 @@ def create_task(owner: str, values: Mapping[str, Any]) -> Query:
     places = ", ".join(f"%({name})s" for name in values)
     sql = f"""
         WITH made AS (INSERT INTO task (user_id, {", ".join(values)}) VALUES (%(owner)s, {places}) RETURNING *)
-        SELECT id, {AS_JSON}, {ETAG}, true FROM made
+        SELECT id, {TASK_JSON}, {ETAG}, true FROM made
     """
     return Query(sql, {**values, "owner": owner})
 
@@ -114,27 +114,27 @@ def create_task_once(owner: str, values: Mapping[str, Any], key: str, fingerprin
                 jsonb_build_object({DEFAULTS}) || %(given)s::jsonb
                 || jsonb_build_object('user_id', %(owner)s, 'id', nextval('task_id_seq'))
             ) AS new_task,
-            create_task_once(new_task, {AS_JSON}, %(key)s, %(fingerprint)s, %(hours)s) AS kept
+            create_task_once(new_task, {TASK_JSON}, %(key)s, %(fingerprint)s, %(hours)s) AS kept
     """
     request = {"key": key, "fingerprint": fingerprint, "hours": hours}
     return Query(sql, {"owner": owner, "given": to_json(values).decode(), **request})
 
 
-def update_task(owner: str, task_id: int, values: Mapping[str, Any], tags: Tags = None) -> Query:
+def update_task(owner: str, task_id: int, values: Mapping[str, Any], etags: ETags = None) -> Query:
     """Write these fields and give the task as JSON and its entity tag, or no row."""
-    where, params = _by_id(owner, task_id, tags)
+    where, params = _by_id(owner, task_id, etags)
     # only these fields: a change that another client makes to the others at the same time is kept
     changes = ", ".join(f"{name} = %({name})s" for name in values)
     sql = f"""
-        WITH changed AS (UPDATE task SET {changes}, updated_at = {LATER} WHERE {where} RETURNING *)
-        SELECT {AS_JSON}, {ETAG} FROM changed
+        WITH changed AS (UPDATE task SET {changes}, updated_at = {NEXT_UPDATED_AT} WHERE {where} RETURNING *)
+        SELECT {TASK_JSON}, {ETAG} FROM changed
     """
     return Query(sql, {**values, **params})
 
 
-def delete_task(owner: str, task_id: int, tags: Tags = None) -> Query:
+def delete_task(owner: str, task_id: int, etags: ETags = None) -> Query:
     """Give the deleted task's id, or no row."""
-    where, params = _by_id(owner, task_id, tags)
+    where, params = _by_id(owner, task_id, etags)
     return Query(f"DELETE FROM task WHERE {where} RETURNING id", params)
 
 

@@ -26,51 +26,52 @@ IDEMPOTENCY_KEY_HEADER = parameter("header", "Idempotency-Key", ONE_TASK_ONLY, p
 class TaskNotFound(NotFound):
     """The user has no task with this id."""
 
-    sentence = "You have no such task."
+    default_detail = "You have no such task."
 
 
 class TaskChanged(PreconditionFailed):
     """The task has none of the entity tags in If-Match."""
 
-    sentence = "The task has changed in the meantime: look at it again."
+    default_detail = "The task has changed in the meantime: look at it again."
 
 
 LIMIT_ERROR = Invalid.at("query", "limit", f"must be less than or equal to {LIMIT_MAX}", "less_than_equal")
 TITLE_ERROR = Invalid.at("body", "title", f"must have at most {TITLE_MAX} characters", "string_too_long")
 ID_ERROR = Invalid.at("path", "task_id", "must be a whole number, in digits", "int_parsing")
+WRITE_ERRORS = *BODY_ERRORS, TITLE_ERROR
 FETCH_ERRORS = TaskNotFound(), ID_ERROR
 DELETE_ERRORS = *FETCH_ERRORS, TaskChanged()
-LIST = describe(*query_parameters(Listing), sends=["Link"], fails=[LIMIT_ERROR])
-CREATE = describe(IDEMPOTENCY_KEY_HEADER, status=201, sends=["ETag", "Location"], fails=[*BODY_ERRORS, TITLE_ERROR])
-FETCH = describe(IF_NONE_MATCH_HEADER, sends=["ETag"], fails=FETCH_ERRORS)
-CHANGE = describe(IF_MATCH_HEADER, sends=["ETag"], fails=[*DELETE_ERRORS, *BODY_ERRORS, TITLE_ERROR])
-DELETE = describe(IF_MATCH_HEADER, status=204, fails=DELETE_ERRORS)
+LIST_OPTIONS = describe(*query_parameters(Listing), sends=["Link"], fails=[LIMIT_ERROR])
+CREATE_OPTIONS = describe(IDEMPOTENCY_KEY_HEADER, status=201, sends=["ETag", "Location"], fails=WRITE_ERRORS)
+FETCH_OPTIONS = describe(IF_NONE_MATCH_HEADER, sends=["ETag"], fails=FETCH_ERRORS)
+CHANGE_OPTIONS = describe(IF_MATCH_HEADER, sends=["ETag"], fails=[*DELETE_ERRORS, *WRITE_ERRORS])
+DELETE_OPTIONS = describe(IF_MATCH_HEADER, status=204, fails=DELETE_ERRORS)
 
 router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictRoute)
 ThisTask = Annotated[TaskId, Path(description="The task's id.")]
 
 
-@router.get("", response_model=TaskListResponse, **LIST)
+@router.get("", response_model=TaskListResponse, **LIST_OPTIONS)
 async def list_tasks(request: Request, user: CurrentUser) -> Response:
     """List the user's tasks, newest first; while more remain, the `Link` header has the URL of the next page."""
     listing = read_query(request, Listing)
     limit, offset = listing.limit, listing.offset or 0
     if listing.offset is not None and listing.after is not None:
         raise Invalid.at("query", "offset", "must not be combined with after", "conflict")
-    matching = {} if listing.complete is None else {"complete": listing.complete}
-    later = {} if listing.after is None else {"after": listing.after}
+    filters = {} if listing.complete is None else {"complete": listing.complete}
+    after = {} if listing.after is None else {"after": listing.after}
     # one more than the page holds shows whether another page follows
-    (lines,) = await _row(request, queries.list_tasks(user, limit=limit + 1, offset=offset, **matching, **later))
+    (lines,) = await _row(request, queries.list_tasks(user, limit=limit + 1, offset=offset, **filters, **after))
     found = lines.split("\n") if lines else []
     page, count = found[:limit], len(found)
-    if offset or later or count > limit:
-        (total,) = await _row(request, queries.count_tasks(user, **matching))
+    if offset or after or count > limit:
+        (total,) = await _row(request, queries.count_tasks(user, **filters))
         count = max(total, (offset if found else 0) + count)  # others may delete tasks between the two statements
     link = next_page(request, limit, json.loads(page[-1])["id"]) if len(found) > limit else None
     return JsonText(TaskListResponse.json_text(page, count), headers=link)
 
 
-@router.post("", response_model=TaskResponse, **CREATE)
+@router.post("", response_model=TaskResponse, **CREATE_OPTIONS)
 async def create_task(request: Request, user: CurrentUser, body: TaskCreate) -> Response:
     """Create a task; the `Location` header has its URL."""
     values, keys = body.model_dump(), request.headers.getlist("idempotency-key")
@@ -83,29 +84,29 @@ async def create_task(request: Request, user: CurrentUser, body: TaskCreate) -> 
         query = queries.create_task_once(user, values, keys[0], fingerprint, hours)
     else:
         raise BadRequest(f"Idempotency-Key must be sent once, with 1 to {KEY_MAX} printable ASCII characters.")
-    task_id, task, tag, is_same = await _row(request, query)
+    task_id, task, etag, is_same = await _row(request, query)
     if not is_same:
         raise Invalid.at("header", "Idempotency-Key", "was used for another task before", "key_reused")
-    return JsonText(task, 201, {"ETag": tag, "Location": f"/api/{quote(user, safe='')}/tasks/{task_id}"})
+    return JsonText(task, 201, {"ETag": etag, "Location": f"/api/{quote(user, safe='')}/tasks/{task_id}"})
 
 
-@router.get("/{task_id}", response_model=TaskResponse, **FETCH)
+@router.get("/{task_id}", response_model=TaskResponse, **FETCH_OPTIONS)
 async def fetch_task(request: Request, user: CurrentUser, task_id: ThisTask) -> Response:
     """Fetch one task."""
     known = entity_tags(request, "If-None-Match")
-    task, tag = await _row(request, queries.fetch_task(user, task_id))
-    if is_known(tag, known):
-        return Response(None, 304, {"ETag": tag})
-    return JsonText(task, headers={"ETag": tag})
+    task, etag = await _row(request, queries.fetch_task(user, task_id))
+    if is_known(etag, known):
+        return Response(None, 304, {"ETag": etag})
+    return JsonText(task, headers={"ETag": etag})
 
 
-@router.put("/{task_id}", summary="Replace Task", response_model=TaskResponse, **CHANGE)
+@router.put("/{task_id}", summary="Replace Task", response_model=TaskResponse, **CHANGE_OPTIONS)
 async def update_task(request: Request, user: CurrentUser, task_id: ThisTask, body: TaskUpdate) -> Response:
     """Replace the whole task; a description that is left out is cleared."""
     return await _change(request, user, task_id, body.model_dump())
 
 
-@router.patch("/{task_id}", summary="Change Task", response_model=TaskResponse, **CHANGE)
+@router.patch("/{task_id}", summary="Change Task", response_model=TaskResponse, **CHANGE_OPTIONS)
 async def patch_task(request: Request, user: CurrentUser, task_id: ThisTask, body: TaskPatch) -> Response:
     """Change some fields of the task and leave the others as they are."""
     changes = body.model_dump(exclude_unset=True)
@@ -114,30 +115,30 @@ async def patch_task(request: Request, user: CurrentUser, task_id: ThisTask, bod
     return await _change(request, user, task_id, changes)
 
 
-@router.delete("/{task_id}", **DELETE)
+@router.delete("/{task_id}", **DELETE_OPTIONS)
 async def delete_task(request: Request, user: CurrentUser, task_id: ThisTask) -> Response:
     """Delete the task."""
-    tags = entity_tags(request, "If-Match")
-    await _row(request, queries.delete_task(user, task_id, tags), tags)
+    etags = entity_tags(request, "If-Match")
+    await _row(request, queries.delete_task(user, task_id, etags), etags)
     return Response(status_code=204)
 
 
 async def _change(request: Request, user: str, task_id: int, changes: Mapping[str, Any]) -> Response:
-    tags = entity_tags(request, "If-Match")
-    task, tag = await _row(request, queries.update_task(user, task_id, changes, tags), tags)
-    return JsonText(task, headers={"ETag": tag})
+    etags = entity_tags(request, "If-Match")
+    task, etag = await _row(request, queries.update_task(user, task_id, changes, etags), etags)
+    return JsonText(task, headers={"ETag": etag})
 
 
-async def _row(request: Request, query: Query, tags: list[str] | None = None) -> tuple[Any, ...]:
+async def _row(request: Request, query: Query, etags: list[str] | None = None) -> tuple[Any, ...]:
     """The query's row.
 
-    Raises TaskNotFound where the user has no such task, and TaskChanged where it has none of the tags.
+    Raises TaskNotFound where the user has no such task, and TaskChanged where it has none of the entity tags.
     """
     database: Pool = request.app.state.database
     row = await database.fetch(query)
     if row is None:
         owner, task_id = query.params["owner"], query.params["task_id"]
-        if tags and await database.fetch(queries.fetch_task(owner, task_id)):
+        if etags and await database.fetch(queries.fetch_task(owner, task_id)):
             raise TaskChanged
         raise TaskNotFound
     return row

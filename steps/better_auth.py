@@ -208,7 +208,7 @@ def _(cast: Cast) -> None:
 @then("Alice is told that she can't be recognized right now")
 def _(cast: Cast) -> None:
     error = refused(cast("Alice"), 500, "INTERNAL_ERROR")
-    assert error["detail"] == KeysUnavailable.sentence
+    assert error["detail"] == KeysUnavailable.default_detail
 
 
 @then(said("once Better Auth is back, {who:Person} still has exactly the tasks {titles:Titles}"))

@@ -65,7 +65,7 @@ def _(cast: Cast, capsys: pytest.CaptureFixture[str], variables: str, habit: str
         port = keys.url.rpartition(":")[2]
         chosen = {name.lower(): value for name, value in (one.split("=") for one in variables.split())}
         chosen = {name: SECRET if value == "…" else value.replace(PORT, port) for name, value in chosen.items()}
-        settings = with_defaults(cast.service.settings.url, **{"better_auth_secret": None} | chosen)
+        settings = with_defaults(cast.service.settings.database_dsn, **{"better_auth_secret": None} | chosen)
         service = stack.enter_context(service_in_process(settings))
         cast.service = service
         yield Trusted(keys, key, service, Log(capsys))

@@ -24,7 +24,7 @@ NOWHERE = "http://127.0.0.1:1"
 ALICE = {"authorization": f"Bearer {token('alice')}"}
 TASKS, PATHS = "/api/{user_id}/tasks", contract.DOCUMENT["paths"]
 TASK_SCHEMAS = {"TaskCreate", "TaskUpdate", "TaskPatch", "TaskResponse"}
-UNREACHABLE, UNEXPECTED = DatabaseError.sentence, ApiError.sentence
+UNREACHABLE, UNEXPECTED = DatabaseError.default_detail, ApiError.default_detail
 
 RESPONSES: dict[str, dict[str, Any]] = {
     "200": {},

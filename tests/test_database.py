@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from app.cli import upgrade
 from app.core.connection import Connection, addresses, parse, unreachable
 from app.core.database import RETRY_FIRST, Pool, Query
-from app.core.deadline import start_clock, stop_clock
+from app.core.deadline import extend_deadline, set_deadline
 from app.core.errors import DatabaseError
 from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
@@ -47,7 +47,7 @@ def run(cluster: Cluster, work: Work, *, size: int = 1, seconds: float = 10, url
     """Do the work with a new pool and a clock that runs."""
 
     async def main() -> Any:
-        start_clock(seconds)
+        set_deadline(seconds)
         pool = Pool(url or cluster.url, size)
         try:
             return await work(pool)
@@ -161,7 +161,7 @@ def test_time_spent_on_the_caller_does_not_count(cluster: Cluster, database: Eng
 
     async def slow_caller(pool: Pool) -> Any:
         await asyncio.sleep(0.4)
-        stop_clock(0.4)
+        extend_deadline(0.4)
         return await pool.fetch(sleep(0.1))
 
     assert run(cluster, slow_caller, seconds=0.3) == ("",)
@@ -561,7 +561,7 @@ def test_fewer_connections_than_places_serve_everybody(cluster: Cluster, limited
     async def work(pool: Pool) -> tuple[float, int]:
         async def client() -> None:
             for _ in range(20):
-                start_clock(2)
+                set_deadline(2)
                 await pool.fetch(sleep(0.002))
 
         began = time.monotonic()
@@ -646,7 +646,7 @@ def test_a_dead_address_leaves_time_for_the_next_one(cluster: Cluster, database:
     async def ask(pool: Pool) -> list[float]:
         took = []
         for _ in range(2):
-            start_clock(1.8)
+            set_deadline(1.8)
             began = time.monotonic()
             assert await pool.fetch(Query("SELECT 1", {})) == (1,)
             took.append(time.monotonic() - began)

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from app import queries
 from app.core.database import Query
 from app.core.errors import ERRORS_MAX
-from app.core.requests import TAGS_MAX
+from app.core.requests import ETAGS_MAX
 from tests.support import contract
 from tests.support.factories import make_task, rows
 from tests.support.log import logged
@@ -195,7 +195,7 @@ def test_the_number_of_tags_is_limited(api: httpx.Client, database: Engine, meth
     task = make_task(database, user_id="alice")
     path, body = f"/api/alice/tasks/{task['id']}", {"json": {"title": "y"}} if method == "PATCH" else {}
     tag = api.get(path, headers=ALICE).headers["etag"]
-    tags = ['"other"'] * (TAGS_MAX - 1) + [tag]
+    tags = ['"other"'] * (ETAGS_MAX - 1) + [tag]
     missing = api.request(method, "/api/alice/tasks/1", headers=ALICE | {header: "," * 60_000}, **body)  # type: ignore[arg-type]
     assert missing.status_code == 422
     for many in (", ".join([*tags, tag]), "," * 60_000):
@@ -417,7 +417,7 @@ def test_an_unexpected_failure_is_generic_readable_and_traced(
 @pytest.fixture(scope="module")
 def production(service: Service) -> Iterator[Service]:
     """The service as production runs it, behind a proxy on this machine."""
-    with running_service(settings_for(service.settings.url, environment="production")) as production:
+    with running_service(settings_for(service.settings.database_dsn, environment="production")) as production:
         yield production
 
 
@@ -449,7 +449,7 @@ def test_health_is_open_to_load_balancers(production: Service, path: str, databa
 def test_an_untrusted_proxy_is_not_believed(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """What X-Forwarded-Proto says counts only from the addresses that uvicorn is told to trust."""
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1")
-    with running_service(settings_for(service.settings.url, environment="production")) as distant:
+    with running_service(settings_for(service.settings.database_dsn, environment="production")) as distant:
         answer = httpx.get(distant.url + "/api/alice/tasks", headers=ALICE | {"x-forwarded-proto": "https"})
     assert code(answer) == (403, "AUTH_FORBIDDEN")
 

@@ -374,13 +374,13 @@ def test_a_hanging_server_delays_nobody_whose_key_is_known(monkeypatch: pytest.M
         assert {here.run(one) for one in waiting} == {KeysUnavailable}
 
 
-@pytest.mark.parametrize(("seconds", "decided_within"), [(0.2, 30.0), (30.0, 0.2)])
+@pytest.mark.parametrize(("seconds", "find_timeout"), [(0.2, 30.0), (30.0, 0.2)])
 def test_the_wait_for_keys_has_an_end(
-    at_home: Home, monkeypatch: pytest.MonkeyPatch, seconds: float, decided_within: float
+    at_home: Home, monkeypatch: pytest.MonkeyPatch, seconds: float, find_timeout: float
 ) -> None:
     """The request's time, or three seconds, here a part of one, whichever is over first."""
-    assert jwks.DECIDED_WITHIN == 3
-    monkeypatch.setattr(jwks, "DECIDED_WITHIN", decided_within)
+    assert jwks.FIND_TIMEOUT == 3
+    monkeypatch.setattr(jwks, "FIND_TIMEOUT", find_timeout)
     at_home.server.habit = "hang"
     began = time.monotonic()
     assert at_home.judge(at_home.token(FIRST), seconds) is KeysUnavailable
@@ -466,7 +466,7 @@ def test_who_cant_be_judged_is_told_to_try_again_and_not_signed_out(cluster: Clu
                 contract.hold(answer)
                 return answer.status_code, answer.json().get("detail")
 
-            cant_be_judged = (500, KeysUnavailable.sentence)
+            cant_be_judged = (500, KeysUnavailable.default_detail)
             server.habit = "hang"
             began = time.monotonic()
             assert ask(FIRST) == cant_be_judged
@@ -477,7 +477,7 @@ def test_who_cant_be_judged_is_told_to_try_again_and_not_signed_out(cluster: Clu
             while ask(FIRST) == cant_be_judged and time.monotonic() < wait_for_key:
                 time.sleep(0.05)
             assert ask(FIRST)[0] == 200
-            assert ask(SECOND) == (401, AuthInvalid.sentence)
+            assert ask(SECOND) == (401, AuthInvalid.default_detail)
             server.close()
             assert ask(FIRST)[0] == 200
             assert ask(SECOND) == cant_be_judged

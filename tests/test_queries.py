@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from app import queries
 from app.core.database import Pool, Query
-from app.core.deadline import start_clock
+from app.core.deadline import set_deadline
 from app.core.errors import DatabaseError
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
@@ -26,7 +26,7 @@ def fetch(cluster: Cluster, database: Engine) -> Fetch:  # noqa: ARG001 - each t
 
     def run(query: Query) -> tuple[Any, ...] | None:
         async def once() -> tuple[Any, ...] | None:
-            start_clock(5)
+            set_deadline(5)
             pool = Pool(cluster.url, 1)
             try:
                 return await pool.fetch(query)

@@ -79,4 +79,4 @@ def test_the_reason_is_in_the_log_alone(service: Service, capsys: pytest.Capture
         assert line["reason"].startswith(reason)
         assert len(line["reason"]) <= REASON_MAX
         assert "reason" not in answer.text
-        assert answer.json()["detail"] == AuthInvalid.sentence
+        assert answer.json()["detail"] == AuthInvalid.default_detail

@@ -124,7 +124,7 @@ async def _resolved(server: Dsn) -> list[Dsn]:
 class Connection:
     """One connection to one address, for one statement at a time."""
 
-    answered = 0.0
+    last_answer = 0.0
     """When it was last heard of, by the loop's clock."""
 
     def __init__(self, dsn: Dsn) -> None:
@@ -204,7 +204,7 @@ class Connection:
         """Whether it is not too old, and nothing came in that nobody asked for: the server would be hanging up."""
         return self._loop.time() < self._expires and not self._poller.poll(0)
 
-    def survives(self, failure: psycopg2.Error) -> bool:
+    def reusable_after(self, failure: psycopg2.Error) -> bool:
         """Whether the server merely answered ERROR to one autocommitted statement, and awaits the next one."""
         answered = failure.diag.severity_nonlocalized == "ERROR" and failure.pgcode != READ_ONLY_TRANSACTION
         return answered and self._raw.info.transaction_status == TRANSACTION_STATUS_IDLE

@@ -38,13 +38,13 @@ class Query(NamedTuple):
 
 
 class Pool:
-    """At most `size` connections to the database at `url`; one that is not `patient` tries once to connect."""
+    """At most `size` connections to the database at `url`; one that is not `retries` tries once to connect."""
 
-    def __init__(self, url: str, size: int, *, patient: bool = True) -> None:
+    def __init__(self, url: str, size: int, *, retries: bool = True) -> None:
         self.size = size
         self.in_use = 0
-        self._dsn, self._patient = parse(url), patient
-        self._places = asyncio.Semaphore(size)
+        self._dsn, self._retries = parse(url), retries
+        self._slots = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
         self._given_back = asyncio.Event()
         self._last_good: Dsn | None = None
@@ -62,7 +62,7 @@ class Pool:
         write has happened is then unknown, so a write is never sent twice.
         """
         try:
-            async with asyncio.timeout_at(deadline()), self._places:
+            async with asyncio.timeout_at(deadline()), self._slots:
                 self.in_use += 1
                 try:
                     return await self._run(query, await self._acquire())
@@ -77,7 +77,7 @@ class Pool:
         try:
             row = await connection.fetch(query.sql, query.params)
         except psycopg2.Error as failure:
-            if connection.survives(failure):
+            if connection.reusable_after(failure):
                 self._give_back(connection, clock())
                 raise
             connection.close()
@@ -88,20 +88,20 @@ class Pool:
         except BaseException:
             connection.close()
             # silence: those not heard of since may be half-open too, and nothing else would show it
-            while self._idle and self._idle[0].answered < sent:
+            while self._idle and self._idle[0].last_answer < sent:
                 self._idle.pop(0).close()
             raise
         self._give_back(connection, clock())
         return row
 
     def _give_back(self, connection: Connection, now: float) -> None:
-        connection.answered = now
+        connection.last_answer = now
         self._idle.append(connection)
         self._given_back.set()
 
     def _take_idle(self, since: float = 0.0) -> Connection | None:
         """The connection that has answered last, and not before `since`; None where there is none."""
-        while self._idle and self._idle[-1].answered >= since:
+        while self._idle and self._idle[-1].last_answer >= since:
             connection = self._idle.pop()
             if connection.usable:
                 return connection
@@ -129,7 +129,7 @@ class Pool:
             try:
                 connection = await self._open()
             except REFUSALS:
-                if not self._patient:
+                if not self._retries:
                     raise
                 self._pause = min(max(2 * pause, RETRY_FIRST), RETRY_LAST)
                 self._retry_at = clock() + self._pause

@@ -6,12 +6,12 @@ from contextvars import ContextVar
 _deadline: ContextVar[float] = ContextVar("deadline")
 
 
-def start_clock(seconds: float) -> None:
+def set_deadline(seconds: float) -> None:
     """Give every query of this task, from now on, `seconds` in all."""
     _deadline.set(asyncio.get_running_loop().time() + seconds)
 
 
-def stop_clock(seconds: float) -> None:
+def extend_deadline(seconds: float) -> None:
     """Leave out `seconds` that went by waiting for the caller, not for us."""
     _deadline.set(_deadline.get() + seconds)
 

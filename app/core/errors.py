@@ -68,14 +68,14 @@ class ApiError(HTTPException):
 
     status: ClassVar[int] = 500
     code: ClassVar[ErrorCode] = ErrorCode.INTERNAL_ERROR
-    sentence: ClassVar[str] = "Something went wrong; please try again later."
-    with_headers: ClassVar[Mapping[str, str] | None] = None
+    default_detail: ClassVar[str] = "Something went wrong; please try again later."
+    default_headers: ClassVar[Mapping[str, str] | None] = None
     errors: Sequence[Mapping[str, Any]] | None = None
 
     def __init__(
         self, detail: str | None = None, *, headers: Mapping[str, str] | None = None, reason: str = ""
     ) -> None:
-        super().__init__(self.status, detail or self.sentence, headers or self.with_headers)
+        super().__init__(self.status, detail or self.default_detail, headers or self.default_headers)
         self.reason = reason
         """For the log alone, never for the answer."""
 
@@ -83,57 +83,57 @@ class ApiError(HTTPException):
 class AuthMissing(ApiError):
     """No bearer token was sent; the header then names no error (RFC 6750, section 3)."""
 
-    status, code, sentence = 401, ErrorCode.AUTH_MISSING, "Sign in first: no bearer token was sent."
-    with_headers: ClassVar = {"WWW-Authenticate": "Bearer"}
+    status, code, default_detail = 401, ErrorCode.AUTH_MISSING, "Sign in first: no bearer token was sent."
+    default_headers: ClassVar = {"WWW-Authenticate": "Bearer"}
 
 
 class AuthInvalid(ApiError):
     """A token was sent that is not valid; which rule it breaks is logged and not disclosed."""
 
-    status, code, sentence = 401, ErrorCode.AUTH_INVALID, "Sign in again: the token is not valid."
-    with_headers: ClassVar = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    status, code, default_detail = 401, ErrorCode.AUTH_INVALID, "Sign in again: the token is not valid."
+    default_headers: ClassVar = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
 class AuthForbidden(ApiError):
     """The token is valid, but its user is not the path's."""
 
-    status, code, sentence = 403, ErrorCode.AUTH_FORBIDDEN, "You have no access to another user's data."
+    status, code, default_detail = 403, ErrorCode.AUTH_FORBIDDEN, "You have no access to another user's data."
 
 
 class NotFound(ApiError):
     """The user has no such resource, or there is no such route."""
 
-    status, code, sentence = 404, ErrorCode.NOT_FOUND, "There is nothing at this address."
+    status, code, default_detail = 404, ErrorCode.NOT_FOUND, "There is nothing at this address."
 
 
 class BadRequest(ApiError):
     """The request can't be read."""
 
-    status, code, sentence = 400, ErrorCode.VALIDATION_ERROR, "The request can't be read."
+    status, code, default_detail = 400, ErrorCode.VALIDATION_ERROR, "The request can't be read."
 
 
 class MethodNotAllowed(BadRequest):
     """The route exists, but not with this method."""
 
-    status, sentence = 405, "This method is not allowed here."
+    status, default_detail = 405, "This method is not allowed here."
 
 
 class PreconditionFailed(BadRequest):
     """The resource exists, but not in a state that If-Match names."""
 
-    status, sentence = 412, "This has changed in the meantime: look at it again."
+    status, default_detail = 412, "This has changed in the meantime: look at it again."
 
 
 class PayloadTooLarge(BadRequest):
     """The body is over the limit."""
 
-    status, sentence = 413, "The body must have at most 64 KiB."
+    status, default_detail = 413, "The body must have at most 64 KiB."
 
 
 class Invalid(BadRequest):
     """The request can be read, but breaks a rule; `errors` says which field breaks which, of the first ERRORS_MAX."""
 
-    status, sentence = 422, "The request breaks a rule."
+    status, default_detail = 422, "The request breaks a rule."
 
     def __init__(self, errors: Iterable[Mapping[str, Any]]) -> None:
         first, others = (found := list(errors))[:ERRORS_MAX], len(found) - ERRORS_MAX
@@ -150,15 +150,15 @@ class Invalid(BadRequest):
 class KeysUnavailable(ApiError):
     """A token can't be verified, because its key can't be fetched; a 401 would sign the user out."""
 
-    sentence = "Your sign-in can't be checked right now; please try again."
-    with_headers: ClassVar = {"Retry-After": "1"}
+    default_detail = "Your sign-in can't be checked right now; please try again."
+    default_headers: ClassVar = {"Retry-After": "1"}
 
 
 class DatabaseError(ApiError):
     """The database failed or does not answer."""
 
-    code, sentence = ErrorCode.DATABASE_ERROR, "Your data can't be reached right now; please try again."
-    with_headers: ClassVar = {"Retry-After": "1"}
+    code, default_detail = ErrorCode.DATABASE_ERROR, "Your data can't be reached right now; please try again."
+    default_headers: ClassVar = {"Retry-After": "1"}
 
 
 class DatabaseUnavailable(DatabaseError):

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from app.core.database import Pool
-from app.core.deadline import start_clock
+from app.core.deadline import set_deadline
 from app.core.errors import DatabaseError, DatabaseUnavailable
 from app.core.openapi import headers, responses
 
@@ -38,7 +38,7 @@ async def ready(request: Request) -> Health:
     It is asked on a connection of its own, since the pool's may all be busy; where the server gives none, because the
     pool has taken all that its role may have, on one of the pool's.
     """
-    start_clock(READY_WITHIN)
+    set_deadline(READY_WITHIN)
     probe: Pool = request.app.state.probe
     pool: Pool = request.app.state.database
     try:

@@ -28,7 +28,7 @@ PAUSE_MIN, PAUSE_MAX = 0.25, 2.5
 """Seconds from the end of a fetch to the next; a rotated key waits for the maximum at most."""
 WAIT_MAX, WAITERS_MAX = 1.0, 100
 """Seconds that a request waits for a pause to end, and how many may do so."""
-DECIDED_WITHIN = 3.0
+FIND_TIMEOUT = 3.0
 """Seconds that a request waits in all: for the fetch under way, a pause and the fetch after it."""
 
 _log = logging.getLogger(__name__)
@@ -44,10 +44,10 @@ class Keys:
         """How often a key was known when it was needed, and how often it was not."""
         self.url = url
         self._tls = httpx.create_ssl_context()
-        self._served: object = None
+        self._last_set: object = None
         self._failure = ""
         self._began = self._next = -math.inf
-        self._pause, self._waiting = PAUSE_MIN, 0
+        self._pause, self._waiters = PAUSE_MIN, 0
         self._fetching: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
 
@@ -61,7 +61,7 @@ class Keys:
         self.misses += 1
         asked = asyncio.get_running_loop().time()
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(min(asked + DECIDED_WITHIN, deadline())):
+            async with asyncio.timeout_at(min(asked + FIND_TIMEOUT, deadline())):
                 while key_id not in self.current and self._began < asked:
                     await self._wait_or_fetch()
         if key_id not in self.current and (self._failure or self._began < asked):
@@ -78,22 +78,22 @@ class Keys:
     async def _refresh(self) -> None:
         while True:
             await asyncio.sleep(REFRESH)
-            await self._fetched()
+            await self._wait_for_fetch()
 
     async def _wait_or_fetch(self) -> None:
         pause = self._next - asyncio.get_running_loop().time()
         if pause <= 0 or (self._fetching and not self._fetching.done()):
-            await self._fetched()
-        elif pause > WAIT_MAX or self._waiting >= WAITERS_MAX:
+            await self._wait_for_fetch()
+        elif pause > WAIT_MAX or self._waiters >= WAITERS_MAX:
             raise TimeoutError
         else:
-            self._waiting += 1
+            self._waiters += 1
             try:
                 await asyncio.sleep(pause)
             finally:
-                self._waiting -= 1
+                self._waiters -= 1
 
-    async def _fetched(self) -> None:
+    async def _wait_for_fetch(self) -> None:
         """Wait for the fetch under way, or a new one; a waiter that gives up does not cancel it for the others."""
         if self._fetching is None or self._fetching.done():
             self._fetching = asyncio.create_task(self._fetch())
@@ -103,7 +103,7 @@ class Keys:
         clock = asyncio.get_running_loop().time
         began, known = clock(), self.current.keys()
         try:
-            self._take(await self._download())
+            self._replace_keys(await self._download())
             self._failure = ""
         except Exception as failure:  # whatever is served there, known keys stay in use
             name = "" if type(failure) is ValueError else f"{type(failure).__name__}: "
@@ -129,10 +129,10 @@ class Keys:
                     raise ValueError(f"more than {SET_MAX} bytes")
         return bytes(body)
 
-    def _take(self, body: bytes) -> None:
+    def _replace_keys(self, body: bytes) -> None:
         """Replace the keys by those of a served set; raises ValueError where none of them is usable."""
         served = json.loads(body)["keys"]
-        if served == self._served:
+        if served == self._last_set:
             return
         keys = {}
         for entry in served:
@@ -142,4 +142,4 @@ class Keys:
                     keys[key.key_id] = key
         if not keys:
             raise ValueError("no usable key")
-        self.current, self._served = keys, served
+        self.current, self._last_set = keys, served

@@ -35,7 +35,7 @@ class Metrics:
         """Yield the figures that are read only when they are scraped."""
         yield GaugeMetricFamily("database_pool_size", "Connections that the pool may have", self._pool.size)
         yield GaugeMetricFamily("database_connections_idle", "Connections that nobody uses", self._pool.idle)
-        taken = "Places taken by a statement or by connecting"
+        taken = "Slots taken by a statement or by connecting"
         yield GaugeMetricFamily("database_connections_in_use", taken, self._pool.in_use)
         yield CounterMetricFamily("log_lines_dropped", "Lines that could not be written to stdout", writer.dropped)
         for name, cache in {"verified_token": self._verifier, "key": self._verifier.keys}.items():

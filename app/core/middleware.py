@@ -12,16 +12,16 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.deadline import start_clock
+from app.core.deadline import set_deadline
 from app.core.errors import REASON_MAX, BadRequest, envelope, handle
 from app.core.logs import trace, write_line
 from app.core.metrics import Metrics
 from app.core.settings import Settings
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-ANSWERING = 0.1
+ANSWER_SHARE = 0.1
 """The share of the request's time that is left for the answer after a statement has timed out."""
-HUNG_UP = 499
+CLIENT_CLOSED_REQUEST = 499
 """The status in the log where the client did not wait for its answer, as nginx has it (RFC 9110 has none)."""
 API_HEADERS = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]
 HSTS = (b"strict-transport-security", b"max-age=31536000")
@@ -33,7 +33,7 @@ class Observability:
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self.app = app
         self._metrics = metrics
-        self._seconds = settings.request_timeout * (1 - ANSWERING)
+        self._seconds = settings.request_timeout * (1 - ANSWER_SHARE)
         self._always = [HSTS] if settings.production else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +42,7 @@ class Observability:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
-        start_clock(self._seconds)
+        set_deadline(self._seconds)
         request_id = _request_id(scope)
         headers = [(b"x-request-id", request_id), *self._always]
         if f"{scope['path']}/".startswith("/api/"):
@@ -52,7 +52,7 @@ class Observability:
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = HUNG_UP if _hung_up(scope, receive) else message["status"]
+                status = CLIENT_CLOSED_REQUEST if _hung_up(scope, receive) else message["status"]
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 

@@ -79,7 +79,7 @@ def responses(*failures: ApiError) -> dict[int | str, Json]:
     described: dict[int | str, Json] = {}
     for status in sorted({error.status for error in failures}):
         same = [error for error in failures if error.status == status]
-        kinds = dict.fromkeys(f"`{error.code}`: {error.sentence}" for error in same)
+        kinds = dict.fromkeys(f"`{error.code}`: {error.default_detail}" for error in same)
         examples = {error.detail: {"value": problem(error, "2025-12-20T11:30:00Z")} for error in same}
         described[status] = {
             "model": Problem,
@@ -107,8 +107,8 @@ async def _whole_file(files: ASGIApp, scope: Scope, receive: Receive, send: Send
     """Send a file of the pages; Range may be ignored (RFC 9110, 14.2), and Starlette refuses some in plain text."""
     if scope["method"] != "GET":
         raise MethodNotAllowed(headers={"Allow": "GET"})
-    headers = [header for header in scope["headers"] if header[0] != b"range"]
-    await files({**scope, "headers": headers}, receive, send)
+    without_range = [header for header in scope["headers"] if header[0] != b"range"]
+    await files({**scope, "headers": without_range}, receive, send)
 
 
 async def _with_policy(page: Any, request: Request) -> HTMLResponse:

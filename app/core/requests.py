@@ -17,12 +17,12 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
-from app.core.deadline import stop_clock
+from app.core.deadline import extend_deadline
 from app.core.errors import BadRequest, Invalid, PayloadTooLarge
 
 BODY_MAX = 64 * 1024
 """Bytes."""
-TAGS_MAX = 100
+ETAGS_MAX = 100
 """Entity tags in one header; each is compared in the database."""
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -49,7 +49,7 @@ class StrictRequest(Request):
             body += chunk
             if len(body) > BODY_MAX:
                 raise PayloadTooLarge
-        stop_clock(clock() - began)
+        extend_deadline(clock() - began)
         if not body:
             raise BadRequest("The body is empty.")
         self._body = bytes(body)
@@ -135,13 +135,13 @@ Digits, TrueOrFalse = BeforeValidator(_digits), BeforeValidator(_true_or_false)
 def entity_tags(request: Request, header: str) -> list[str] | None:
     """The entity tags of If-Match or If-None-Match (RFC 9110, 8.8.3); None where the header was not sent.
 
-    Raises Invalid where there are more than TAGS_MAX.
+    Raises Invalid where there are more than ETAGS_MAX.
     A tag with a comma in it is split and a malformed one taken as it is: neither is ever one of this service's.
     """
     lines = request.headers.getlist(header)
-    tags = ",".join(lines).split(",", TAGS_MAX)
-    if len(tags) > TAGS_MAX:
-        raise Invalid.at("header", header, f"must have at most {TAGS_MAX} tags", "too_long")
+    tags = ",".join(lines).split(",", ETAGS_MAX)
+    if len(tags) > ETAGS_MAX:
+        raise Invalid.at("header", header, f"must have at most {ETAGS_MAX} tags", "too_long")
     return [tag.strip() for tag in tags] if lines else None
 
 

@@ -66,7 +66,7 @@ class Settings(BaseSettings):
         return () if self.production and "cors_origins" not in self.model_fields_set else self.cors_origins
 
     @property
-    def url(self) -> str:
+    def database_dsn(self) -> str:
         """The database's URL; SettingsError where none is configured."""
         if self.database_url is None:
             raise SettingsError("DATABASE_URL is missing: only `todo-api serve` starts the embedded database")

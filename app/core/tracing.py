@@ -8,7 +8,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 
-SECRET_ATTRIBUTES = ("url.path", "url.query")
+PRIVATE_ATTRIBUTES = ("url.path", "url.query")
 
 
 class _Scrubber(SpanProcessor):
@@ -16,7 +16,7 @@ class _Scrubber(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002
         """Overwrite the attributes that are there."""
-        span.set_attributes({name: "redacted" for name in SECRET_ATTRIBUTES if name in (span.attributes or {})})
+        span.set_attributes({name: "redacted" for name in PRIVATE_ATTRIBUTES if name in (span.attributes or {})})
 
 
 def scrub_spans() -> None:

@@ -54,7 +54,7 @@ def take_over(connection: Connection) -> None:
 
 def run() -> None:
     """Run the migrations in one transaction, on the URL that the caller gave, or else the configured one."""
-    url = context.config.attributes.get("url") or load().url
+    url = context.config.attributes.get("url") or load().database_dsn
     # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
     engine = create_engine("postgresql+psycopg2://", creator=lambda: connect(url), poolclass=pool.NullPool)
     with engine.connect() as connection:

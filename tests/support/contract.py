@@ -116,7 +116,7 @@ def _hold_error(response: httpx.Response) -> None:
     assert ("errors" in body) == (response.status_code == 422)
     for one in body.get("errors", []):
         assert one.keys() == {"loc", "msg", "type"}
-    passing = error.error_code == "DATABASE_ERROR" or error.detail == KeysUnavailable.sentence
+    passing = error.error_code == "DATABASE_ERROR" or error.detail == KeysUnavailable.default_detail
     assert ("retry-after" in response.headers) == passing
     if response.status_code == 401:
         told = {"AUTH_MISSING": "Bearer", "AUTH_INVALID": 'Bearer error="invalid_token"'}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.core.auth import Verifier
-from app.core.deadline import start_clock
+from app.core.deadline import set_deadline
 from app.core.errors import REASON_MAX, AuthInvalid, KeysUnavailable
 from tests.support.key_server import Key, KeyServer, key_server
 from tests.support.service import settings_for
@@ -62,7 +62,7 @@ class Home:
         return self.judge(self.token(key, **others))
 
     async def _verdict(self, token: str, seconds: float) -> Verdict:
-        start_clock(seconds)
+        set_deadline(seconds)
         try:
             return await self.verifier.user(token)
         except (AuthInvalid, KeysUnavailable) as refusal:

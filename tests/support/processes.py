@@ -161,7 +161,7 @@ def service_process(settings: Settings) -> Iterator[Service]:
     with tempfile.TemporaryDirectory(prefix="todo-api-") as name:
         timeout = f"{settings.request_timeout:g}"
         with (
-            serving(Path(name), settings.url, REQUEST_TIMEOUT=timeout) as process,
+            serving(Path(name), settings.database_dsn, REQUEST_TIMEOUT=timeout) as process,
             httpx.Client(base_url=process.url, timeout=30) as client,
         ):
             yield Service(client, settings, log=process.log)
