@@ -58,7 +58,7 @@ def main() -> None:
 
 
 class Terminated(SystemExit):
-    """SIGTERM came: raised in its stead, so that what was started is stopped again."""
+    """Raised on SIGTERM, so that context managers stop what they started."""
 
 
 def _terminate(signal_number: int, _frame: object) -> NoReturn:
@@ -66,7 +66,7 @@ def _terminate(signal_number: int, _frame: object) -> NoReturn:
 
 
 def _end_in_order() -> None:
-    """From now on let SIGTERM raise Terminated; until then it ends the process, whatever libpq is waiting for."""
+    """Install the handlers of SIGTERM and SIGHUP. Before this call SIGTERM ends the process, even inside libpq."""
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
         # uvicorn handles SIGTERM, and not this one
@@ -152,7 +152,7 @@ def token(settings: Settings, user: str) -> None:
 
 
 def upgrade(url: str) -> None:
-    """Run all migrations; the configuration is built here, since an installed package has no pyproject."""
+    """Run all migrations; the configuration is built here, because an installed package has no pyproject."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["url"] = url
@@ -173,7 +173,7 @@ def _database(settings: Settings) -> Iterator[Settings]:
 
 
 def _with_secret(settings: Settings) -> Settings:
-    """The settings with an auth mode: in development, where none is configured, a secret of its own."""
+    """The settings with an auth mode: in development, if none is configured, a secret of its own."""
     if settings.production or settings.better_auth_secret or settings.better_auth_url:
         return settings
     return settings.model_copy(update={"better_auth_secret": SecretStr(_own_secret(settings.data_dir))})

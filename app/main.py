@@ -26,9 +26,9 @@ TAGS = {"tasks": "The signed-in user's own tasks.", "health": "The state of the 
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Make the application; nothing is connected to until the first request.
+    """Create the application; it connects to nothing until the first request.
 
-    Raises SettingsError where there is no database to connect to.
+    Raises SettingsError if no database is configured.
     """
     dsn = settings.database_dsn
     pool, probe = Pool(dsn, settings.database_pool_size), Pool(dsn, 1, retries=False)
@@ -38,7 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         with set_up_process(), closing(pool), closing(probe):
-            yield {"headers": [HSTS] if settings.production else []}  # for what the protocol itself refuses
+            yield {"headers": [HSTS] if settings.production else []}  # for the protocol's own refusals
         if verifier.keys:
             await verifier.keys.close()
 
@@ -69,15 +69,15 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.database, app.state.metrics, app.state.settings = pool, app_metrics, settings
     app.state.probe, app.state.readiness = probe, queries.READY
-    # First, because routes are tried in order. Flat, where include_router would nest them: the log and a 405's Allow
-    # look routes up by their path.
+    # First, because routes are tried in order. Flat, because the log and a 405's Allow look routes up by their path;
+    # include_router would nest them.
     app.router.routes[:0] = [*router.router.routes, *health.router.routes, *metrics.router.routes]
     document(app)
     return app
 
 
 def __getattr__(name: str) -> Any:
-    """Make `app` when it is first asked for, as `uvicorn app.main:app` does; importing makes nothing."""
+    """Create `app` when it is first asked for, as `uvicorn app.main:app` does; importing creates nothing."""
     if name != "app":
         raise AttributeError(name)
     try:

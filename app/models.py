@@ -1,4 +1,4 @@
-"""The tables: their columns, their limits and their constraints; each limit is defined here alone."""
+"""The tables: columns, limits and constraints; only a user id's limit is in `app.core.auth`."""
 
 from datetime import datetime
 
@@ -43,7 +43,7 @@ class Task(SQLModel, table=True):
 class IdempotencyKey(SQLModel, table=True):
     """The answer to the first request with a key.
 
-    A retry gets it again, also where the task has since been changed or deleted.
+    A retry gets it again, even if the task has since been changed or deleted.
     """
 
     __tablename__ = "idempotency_key"

@@ -38,16 +38,16 @@ DEFAULTS = ", ".join(
     for name, column in COLUMNS.items()
     if isinstance(column.server_default, DefaultClause)
 )
-"""What each column with a default is given, in pairs of name and value."""
+"""The columns that have a default, in pairs of name and SQL."""
 OWNED = "user_id = %(owner)s"
 BY_ID = f"{OWNED} AND id = %(task_id)s"
 CONDITIONS = {"complete": "complete = %(complete)s", "after": "id < %(after)s"}
-# Strictly later than before, also where the clock has been set back. Citus refuses `timestamptz + interval`, which
+# Strictly later than before, even if the clock has been set back. Citus refuses `timestamptz + interval`, which
 # depends on the session's time zone; `timestamp + interval` does not.
 NEXT_UPDATED_AT = "greatest(now(), timezone('UTC', timezone('UTC', updated_at) + interval '1 microsecond'))"
 
 READY = Query("SELECT 'task'::regclass", {}, is_read=True)
-"""Fails where the database has no table of tasks."""
+"""Fails if the database has no task table."""
 
 
 def _matching(conditions: Mapping[str, Any]) -> str:
@@ -70,8 +70,8 @@ def _by_id(owner: str, task_id: int, etags: ETags) -> tuple[str, dict[str, Any]]
 
 
 def list_tasks(owner: str, *, limit: int, offset: int = 0, **conditions: bool | int) -> Query:
-    """Give one text or None: a line of JSON for each task, newest first; `complete` or not, and `after` a task's id."""
-    # row_to_json() is faster than json_build_object() where there are many rows
+    """Return the query for a page, newest first; its row is one text, a line of JSON for each task, or None."""
+    # row_to_json() is faster than json_build_object() for many rows
     sql = rf"""
         SELECT string_agg(row_to_json(page)::text, E'\n')
         FROM (
@@ -83,19 +83,19 @@ def list_tasks(owner: str, *, limit: int, offset: int = 0, **conditions: bool | 
 
 
 def count_tasks(owner: str, **conditions: bool) -> Query:
-    """Give how many tasks there are, `complete` or not; slow for users with many tasks."""
+    """Return the query for the number of tasks; slow for users with many tasks."""
     sql = f"SELECT count(*) FROM task WHERE {_matching(conditions)}"
     return Query(sql, {"owner": owner, **conditions}, is_read=True)
 
 
 def fetch_task(owner: str, task_id: int) -> Query:
-    """Give the task as JSON and its entity tag, or no row."""
+    """Return the query for a task; its row, if there is one, is (json, etag)."""
     sql = f"SELECT {TASK_JSON}, {ETAG} FROM task WHERE {BY_ID}"
     return Query(sql, {"owner": owner, "task_id": task_id}, is_read=True)
 
 
 def create_task(owner: str, values: Mapping[str, Any]) -> Query:
-    """Give the new task's id, the task as JSON, its entity tag, and true."""
+    """Return the query that creates a task; its row is (id, json, etag, true)."""
     places = ", ".join(f"%({name})s" for name in values)
     sql = f"""
         WITH made AS (INSERT INTO task (user_id, {", ".join(values)}) VALUES (%(owner)s, {places}) RETURNING *)
@@ -105,8 +105,11 @@ def create_task(owner: str, values: Mapping[str, Any]) -> Query:
 
 
 def create_task_once(owner: str, values: Mapping[str, Any], key: str, fingerprint: bytes, hours: int) -> Query:
-    """Give the same, of the first request with the key within these hours, and whether its fingerprint was the same."""
-    # the task has its id and its defaults before it is inserted, since its key is inserted first, with the answer
+    """Like create_task; for a key repeated within these hours, the row of the first request.
+
+    The last column says whether its fingerprint is the same.
+    """
+    # the id and the defaults are there before the task, because its key is inserted first, with the answer
     sql = f"""
         SELECT kept.task_id, kept.answer, '"' || (kept.answer::json ->> 'updated_at') || '"', kept.same
         FROM jsonb_populate_record(
@@ -121,7 +124,7 @@ def create_task_once(owner: str, values: Mapping[str, Any], key: str, fingerprin
 
 
 def update_task(owner: str, task_id: int, values: Mapping[str, Any], etags: ETags = None) -> Query:
-    """Write these fields and give the task as JSON and its entity tag, or no row."""
+    """Return the query that writes these fields; its row, if there is one, is (json, etag)."""
     where, params = _by_id(owner, task_id, etags)
     # only these fields: a change that another client makes to the others at the same time is kept
     changes = ", ".join(f"{name} = %({name})s" for name in values)
@@ -133,12 +136,12 @@ def update_task(owner: str, task_id: int, values: Mapping[str, Any], etags: ETag
 
 
 def delete_task(owner: str, task_id: int, etags: ETags = None) -> Query:
-    """Give the deleted task's id, or no row."""
+    """Return the query that deletes a task; its row, if there is one, is (id,)."""
     where, params = _by_id(owner, task_id, etags)
     return Query(f"DELETE FROM task WHERE {where} RETURNING id", params)
 
 
 def delete_user(owner: str) -> dict[str, Query]:
-    """Give, for each table with rows of a user, the statement that deletes them and gives their number."""
+    """Return, for each table with rows of a user, the query that deletes them; its row is (number,)."""
     sql = f"WITH deleted AS (DELETE FROM {{}} WHERE {OWNED} RETURNING 1) SELECT count(*) FROM deleted"
     return {table: Query(sql.format(table), {"owner": owner}) for table in Task.metadata.tables}

@@ -1,4 +1,4 @@
-"""The six endpoints (spec: Endpoints)."""
+"""The six endpoints."""
 
 import json
 import re
@@ -78,7 +78,8 @@ async def create_task(request: Request, user: CurrentUser, body: TaskCreate) -> 
     if not keys:
         query = queries.create_task(user, values)
     elif len(keys) == 1 and re.fullmatch(KEY_PATTERN, keys[0]):
-        # of the values, since a retry may be written differently
+        # Hash the validated values, not the bytes: a retry may be written differently. Defaults are left out, so that
+        # a new optional field keeps old fingerprints.
         fingerprint = sha256(body.model_dump_json(exclude_defaults=True).encode()).digest()
         hours = request.app.state.settings.idempotency_hours
         query = queries.create_task_once(user, values, keys[0], fingerprint, hours)
@@ -132,7 +133,7 @@ async def _change(request: Request, user: str, task_id: int, changes: Mapping[st
 async def _row(request: Request, query: Query, etags: list[str] | None = None) -> tuple[Any, ...]:
     """The query's row.
 
-    Raises TaskNotFound where the user has no such task, and TaskChanged where it has none of the entity tags.
+    Raises TaskNotFound if the user has no such task, and TaskChanged if it has none of the entity tags.
     """
     database: Pool = request.app.state.database
     row = await database.fetch(query)

@@ -1,4 +1,4 @@
-"""What goes in and out of the API (spec: Schemas); the limits of fields come from the models."""
+"""What goes in and out of the API; the limits of fields come from the models."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,7 +31,7 @@ TaskId = Annotated[int, Field(ge=1, le=ID_MAX, json_schema_extra={"format": "int
 
 
 class Input(BaseModel):
-    """A body: its types are strict, and an unknown field is refused, since it may be a typo."""
+    """A body: its types are strict, and an unknown field is refused, because it may be a typo."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -1,4 +1,4 @@
-"""What a caller is told about a token, and what comes before and after it (spec: Authentication)."""
+"""What a caller is told about a token, and what comes before and after it."""
 
 import time
 from collections.abc import Callable

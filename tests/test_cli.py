@@ -1,4 +1,4 @@
-"""`todo-api` as a person runs it: processes, signals, files (spec: Configuration; README)."""
+"""`todo-api` as a person runs it: processes, signals, files (README)."""
 
 import json
 import signal

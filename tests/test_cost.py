@@ -1,4 +1,4 @@
-"""What a request may cost, held without a clock: plans and threads (spec: Non-functional requirements)."""
+"""What a request may cost, held without a clock: plans and threads."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The pool: order, cancellation, deadlines, and what becomes of connections (design: Decisions)."""
+"""The pool: order, cancellation, deadlines, and what becomes of connections."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What every request meets: the order of the checks, headers, CORS, HTTPS, the log (spec: Errors, Configuration)."""
+"""What every request meets: the order of the checks, headers, CORS, HTTPS, the log."""
 
 import json
 import re
@@ -179,7 +179,7 @@ def test_looking_for_a_repeated_name_takes_linear_time(api: httpx.Client, place:
         if place == "body":
             pairs = ",".join(f'"{name}":1' for name in names)
             answer = api.post("/api/alice/tasks", headers=ALICE | JSON, content=f"{{{pairs}}}")
-            assert answer.json()["detail"] == "last: must be there only once"
+            assert answer.json()["detail"] == "last: must appear only once"
         else:
             answer = api.get("/api/alice/tasks?" + "&".join(names), headers=ALICE)
         assert code(answer) == (422, "VALIDATION_ERROR")

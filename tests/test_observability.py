@@ -1,4 +1,4 @@
-"""What an operator sees: metrics, hang-ups, and what libraries log (spec: Non-functional requirements)."""
+"""What an operator sees: metrics, hang-ups, and what libraries log."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The schemas at their boundaries (spec: Schemas)."""
+"""The schemas at their boundaries."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The configuration: what production refuses, and how it is told (spec: Configuration)."""
+"""The configuration: what production refuses, and how it is told."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""From a token to the user it was issued for (spec: Authentication)."""
+"""From a token to the user it was issued for."""
 
 import reprlib
 import time
@@ -26,7 +26,7 @@ LEEWAY = 10
 VERIFIED_MAX = 4096
 """How many verified tokens are cached; the oldest goes first."""
 _quoted = reprlib.Repr()
-"""Quotes a part of a token for the log: escaped, and cut in the middle where it is long."""
+"""Quotes a part of a token for the log: escaped, and cut in the middle if it is long."""
 _quoted.maxstring = 100
 
 
@@ -45,8 +45,8 @@ class Verifier:
     async def user(self, token: str) -> str:
         """Return the id of the user that the token was issued for.
 
-        A verified token is not verified again until it expires or the keys change. Raises AuthInvalid where the token
-        breaks a rule, with the reason for the log, and KeysUnavailable where its key can't be fetched.
+        A verified token is not verified again until it expires or the keys change. Raises AuthInvalid if the token
+        breaks a rule, with the reason for the log, and KeysUnavailable if its key can't be fetched.
         """
         if self.keys and self.keys.current is not self._verified_with:
             self._verified.clear()
@@ -102,7 +102,7 @@ class Verifier:
 
 
 def _reason(error: jwt.PyJWTError, token: str, issuer: str | None, audience: str | None) -> str:
-    """Why PyJWT refuses a token; it checks the signature first, so claims are quoted only where that is good."""
+    """Why PyJWT refuses a token; it checks the signature first, so claims are quoted only if that is good."""
     if not isinstance(error, jwt.ExpiredSignatureError | jwt.InvalidIssuerError | jwt.InvalidAudienceError):
         return ascii(str(error))[1:-1]
     claims = jwt.decode_complete(token, options={"verify_signature": False})["payload"]
@@ -113,7 +113,7 @@ def _reason(error: jwt.PyJWTError, token: str, issuer: str | None, audience: str
 
 
 def _user(claims: Mapping[str, Any]) -> str:
-    """The `user_id` claim, or `sub`; where both are there they must agree, and no other claim is a fallback."""
+    """The `user_id` claim, or `sub`; if both are there they must agree, and no other claim is a fallback."""
     user, *others = [claims[name] for name in ("user_id", "sub") if name in claims] or [None]
     if not is_user_id(user) or any(other != user for other in others):
         raise AuthInvalid(reason="user_id and sub are not one user's id")
@@ -154,7 +154,7 @@ class Authentication:
         self._https_only = https_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is not under `/api`, and what is where the path's user is the token's."""
+        """Reject a request under /api without a valid token, or whose path names another user."""
         path = scope["path"].split("/") if scope["type"] == "http" else []
         if path[1:2] == ["api"]:
             if self._https_only and scope["scheme"] != "https":

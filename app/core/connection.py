@@ -30,7 +30,7 @@ CONNECT_DEFAULTS = {
     "keepalives_interval": "5",
     "tcp_user_timeout": "3000",
 }
-"""What the URL does not say otherwise."""
+"""Used unless the URL says otherwise."""
 CONFIGURATION_ERRORS = {
     "invalid|could not match": "it can't be read",
     "password|pg_hba.conf": "the server refuses its user or password",
@@ -38,13 +38,13 @@ CONFIGURATION_ERRORS = {
     "translate host name(?!.*Temporary)": "there is no such host",
     "support SSL|certificate|channel binding": "the server does not agree to its sslmode or channel_binding",
 }
-"""What libpq says where waiting won't help, and what we say: its own words may hold a part of the password."""
+"""libpq's messages for which waiting won't help, and ours: libpq's may hold a part of the password."""
 CLOSED = -1
 Dsn = Mapping[str, str]
 
 
 def parse(url: str) -> dict[str, str]:
-    """The URL's parts and the defaults of those it leaves out; SettingsError where it can't be read."""
+    """The URL's parts and the defaults of those it leaves out; SettingsError if it can't be read."""
     try:
         if re.match(r"\w+://[^?]*@[^?]*@", url):
             raise ValueError("libpq would end the password at the first @, and print what follows as the host")
@@ -66,7 +66,7 @@ def _refuse(problem: str) -> NoReturn:
 def connect(url: str) -> Any:
     """A blocking connection, for migrations.
 
-    Raises psycopg2.OperationalError where the database can't be reached now, and SettingsError where waiting
+    Raises psycopg2.OperationalError if the database can't be reached now, and SettingsError if waiting
     won't help.
     """
     try:
@@ -86,7 +86,7 @@ def connect(url: str) -> Any:
 
 
 def unreachable(url: str) -> str | None:
-    """Why the database can't be connected to right now, or None where it can; SettingsError as `connect`."""
+    """Why the database can't be connected to right now, or None if it can; SettingsError as `connect`."""
     try:
         connect(url).close()
     except psycopg2.OperationalError as failure:
@@ -95,7 +95,7 @@ def unreachable(url: str) -> str | None:
 
 
 def _other_encoding(connection: Any) -> str | None:
-    """The database's encoding where it is not UTF-8; the server told it when it accepted the connection."""
+    """The database's encoding if it is not UTF-8; the server told it when it accepted the connection."""
     encoding: str | None = connection.get_parameter_status("server_encoding")
     return None if encoding == "UTF8" else encoding
 
@@ -125,7 +125,7 @@ class Connection:
     """One connection to one address, for one statement at a time."""
 
     last_answer = 0.0
-    """When it was last heard of, by the loop's clock."""
+    """When the server last answered, by the loop's clock."""
 
     def __init__(self, dsn: Dsn) -> None:
         self._raw = psycopg2.connect(**dsn, async_=True)  # type: ignore[call-overload]  # its stubs know two options
@@ -137,11 +137,11 @@ class Connection:
 
     @classmethod
     async def open(cls, dsn: Dsn) -> Self:
-        """Connect; psycopg2.Error or UnicodeDecodeError where the server can't be reached, or refuses."""
+        """Connect; psycopg2.Error or UnicodeDecodeError if the server can't be reached, or refuses."""
         connection = cls(dsn)
         try:
             while (state := connection._raw.poll()) != POLL_OK:
-                # the socket is asked for anew each time: libpq may change it while it connects
+                # ask for the socket each time: libpq may change it while it connects
                 await connection._socket_ready(connection._raw.fileno(), for_reading=state == POLL_READ)
             if encoding := _other_encoding(connection._raw):
                 raise psycopg2.NotSupportedError(f"the database's encoding is {encoding}, not UTF8")
@@ -156,7 +156,7 @@ class Connection:
         return connection
 
     async def fetch(self, sql: str, params: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        """Send a statement and return its first row, if it has one; psycopg2.Error where it fails."""
+        """Send a statement and return its first row, if it has one; psycopg2.Error if it fails."""
         cursor = self._raw.cursor()
         self._answer = self._loop.create_future()
         try:
@@ -171,7 +171,7 @@ class Connection:
         return row
 
     def _readable(self) -> None:
-        """Take what has come in; where nobody has asked for anything, the server hangs up."""
+        """Read what has arrived; if no statement is running, close: the server is hanging up."""
         if self._answer is None:
             self.close()
         elif not self._answer.done():
@@ -201,11 +201,11 @@ class Connection:
 
     @property
     def usable(self) -> bool:
-        """Whether it is not too old, and nothing came in that nobody asked for: the server would be hanging up."""
+        """Whether it is not too old and nothing unexpected has arrived: the server would be hanging up."""
         return self._loop.time() < self._expires and not self._poller.poll(0)
 
     def reusable_after(self, failure: psycopg2.Error) -> bool:
-        """Whether the server merely answered ERROR to one autocommitted statement, and awaits the next one."""
+        """Whether the server answered one autocommitted statement with ERROR and awaits the next one."""
         answered = failure.diag.severity_nonlocalized == "ERROR" and failure.pgcode != READ_ONLY_TRANSACTION
         return answered and self._raw.info.transaction_status == TRANSACTION_STATUS_IDLE
 

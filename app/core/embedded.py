@@ -17,7 +17,7 @@ from app.core.settings import SettingsError
 def postgres(data_dir: Path) -> Iterator[str]:
     """Run PostgreSQL with its data in `data_dir/postgres` and yield its URL; stop it at the end.
 
-    A server that an earlier, killed run has left behind is taken over. Raises SettingsError where another
+    A server that an earlier, killed run has left behind is taken over. Raises SettingsError if another
     process uses this folder, or the wheel is not installed.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def postgres(data_dir: Path) -> Iterator[str]:
 def server_at(folder: Path) -> Any:
     """The server with its data in `folder`, not started yet.
 
-    Raises SettingsError where the wheel is not installed, or passes this path on to a shell or in a URL unquoted.
+    Raises SettingsError if the wheel is not installed, or passes this path on to a shell or in a URL unquoted.
     """
     if odd := re.sub(r"[\w./+@:~-]", "", str(folder.resolve())):
         raise SettingsError(f"DATA_DIR: PostgreSQL can't run in {folder.resolve()}; choose a path without {odd[0]!r}")

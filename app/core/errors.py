@@ -1,4 +1,4 @@
-"""Every error that a caller can get: one base, one handler, one envelope (spec: Errors)."""
+"""Every error that a caller can get: one base, one handler, one envelope."""
 
 import json
 import re
@@ -57,13 +57,13 @@ class Problem(BaseModel):
     detail: str = Field(description="What is wrong, in words that can be shown to a person as they are.")
     error_code: ErrorCode
     timestamp: datetime
-    errors: list[FieldError] | None = Field(None, description="The fields that break a rule; only where there are any.")
+    errors: list[FieldError] | None = Field(None, description="The fields that break a rule; only if there are any.")
 
 
 class ApiError(HTTPException):
     """An error as the caller sees it: a status, a code and one sentence.
 
-    An HTTPException, since FastAPI replaces any other exception that is raised while it reads a body.
+    An HTTPException, because FastAPI replaces any other exception that is raised while it reads a body.
     """
 
     status: ClassVar[int] = 500
@@ -179,7 +179,7 @@ def _truncated(part: str | int) -> str | int:
 
 
 def _field(loc: Sequence[str | int]) -> str:
-    """A location without its source (`body`, `query`, `path`), where a name follows."""
+    """A location without its source (`body`, `query`, `path`) if a name follows."""
     return ".".join(map(str, loc[1:] or loc))
 
 

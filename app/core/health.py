@@ -35,8 +35,8 @@ async def health() -> Health:
 async def ready(request: Request) -> Health:
     """Report that the database can be reached and has the service's tables.
 
-    It is asked on a connection of its own, since the pool's may all be busy; where the server gives none, because the
-    pool has taken all that its role may have, on one of the pool's.
+    It uses its own connection, because all of the pool's may be busy. If the server refuses a new one (the role's
+    limit is reached), it uses the pool.
     """
     set_deadline(READY_WITHIN)
     probe: Pool = request.app.state.probe

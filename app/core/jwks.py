@@ -1,4 +1,4 @@
-"""Better Auth's public keys, cached (spec: Authentication).
+"""Better Auth's public keys, cached.
 
 A known key is returned at once, whatever the auth server does. For an unknown one the set is fetched, once for all
 requests that wait, and a fetch that began after the request decides. Between fetches there is a pause, which doubles
@@ -52,7 +52,7 @@ class Keys:
         self._refreshing: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str) -> PyJWK | None:
-        """Return the key, or None where the set has no such key; raises KeysUnavailable where the set can't be had."""
+        """Return the key, or None if the set has no such key; raise KeysUnavailable if the set can't be fetched."""
         if self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh())
         if key_id in self.current:
@@ -130,7 +130,7 @@ class Keys:
         return bytes(body)
 
     def _replace_keys(self, body: bytes) -> None:
-        """Replace the keys by those of a served set; raises ValueError where none of them is usable."""
+        """Replace the keys by those of a served set; raises ValueError if none of them is usable."""
         served = json.loads(body)["keys"]
         if served == self._last_set:
             return

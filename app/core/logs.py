@@ -64,7 +64,7 @@ def _write(data: bytes) -> None:
     """Write to the raw stdout: a thread that is stuck in the buffered one holds its lock, so the process can't exit."""
     stdout, unwritten = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), memoryview(data)
     while unwritten:
-        written = stdout.write(unwritten) or 0  # None where another process has set O_NONBLOCK
+        written = stdout.write(unwritten) or 0  # None if another process has set O_NONBLOCK
         unwritten = unwritten[written:]
         time.sleep(0 if written else PAUSE)
 
@@ -74,7 +74,7 @@ atexit.register(writer.flush)
 
 
 def write_line(**fields: Any) -> None:
-    """Write one line of JSON; what a caller sent can't end it, since JSON escapes line ends."""
+    """Write one line of JSON; what a caller sent can't end it, because JSON escapes line ends."""
     writer.write(_line(**fields))
 
 
@@ -84,7 +84,7 @@ def _line(**fields: Any) -> str:
 
 
 def trace(exception: BaseException | None) -> list[str]:
-    """Return the frames and types of an exception and its causes; no messages, since they may hold user input."""
+    """Return the frames and types of an exception and its causes; no messages, because they may hold user input."""
     if exception is None:
         return []
     here = [*map(str.rstrip, traceback.format_tb(exception.__traceback__)), type(exception).__name__]

@@ -12,7 +12,7 @@ from app.core.database import Pool
 from app.core.logs import writer
 
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-"""The methods that are labels of their own; all others are one, since a caller can make up many."""
+"""The methods that are labels of their own; all others are one, because a caller can make up many."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 

@@ -1,4 +1,4 @@
-"""The layers around the routes: request id, clock, log line and metrics; CORS; the handler of all exceptions."""
+"""The layers around the routes: request id, deadline, log line and metrics; CORS; the handler of all exceptions."""
 
 import re
 import time
@@ -22,7 +22,7 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 ANSWER_SHARE = 0.1
 """The share of the request's time that is left for the answer after a statement has timed out."""
 CLIENT_CLOSED_REQUEST = 499
-"""The status in the log where the client did not wait for its answer, as nginx has it (RFC 9110 has none)."""
+"""nginx's status for a client that did not wait for its answer; only logged (RFC 9110 has none)."""
 API_HEADERS = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 
@@ -37,7 +37,7 @@ class Observability:
         self._always = [HSTS] if settings.production else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Start the request's clock, run the application, then log and count the request."""
+        """Set the request's deadline, run the application, then log and count the request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -76,7 +76,7 @@ class Observability:
 
 
 def _hung_up(scope: Scope, receive: Receive) -> bool:
-    """Whether the client is gone: the server then says so at once; else it would wait, which this does not.
+    """Whether the client is gone. Polls receive() once: uvicorn then returns http.disconnect at once.
 
     Not known with an Expect header: the server would ask for the body, with 100 Continue, of a request that is refused.
     """
@@ -92,7 +92,7 @@ def _hung_up(scope: Scope, receive: Receive) -> bool:
 
 
 def _request_id(scope: Scope) -> bytes:
-    """The caller's own id where it is safe in a log, else a new one."""
+    """The caller's own id if it is safe in a log, else a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
             return bytes(value)
@@ -117,7 +117,7 @@ class ErrorBoundary:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application; where the answer has already begun, the server refuses a second one and hangs up."""
+        """Run the application; if the answer has already begun, the server refuses a second one and closes."""
         try:
             await self.app(scope, receive, send)
         except Exception as exception:
@@ -139,7 +139,7 @@ class CORS(CORSMiddleware):
             refused, origin = bytes(response.body).decode(), headers["origin"]
             asked = {name: headers[name] for name in headers if name.startswith("access-control-request-")}
             if self.is_allowed_origin(origin):
-                # a browser names the header or the method only where the status is a success
+                # a browser names the header or the method only if the status is a success
                 response.status_code = HTTPStatus.OK.value
                 scope["state"]["reason"] = f"{refused}: {origin!a} asked for {asked!a}"[:REASON_MAX]
             else:

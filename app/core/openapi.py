@@ -23,14 +23,14 @@ HEADERS = {
     "ETag": "The entity tag of this state, for `If-Match` and `If-None-Match`.",
     "Link": 'The path of the next page, as `</api/…>; rel="next"`; sent while more remain.',
     "Location": "The path of what was created.",
-    "Retry-After": "The number of seconds after which to try again; sent where that may help.",
-    "WWW-Authenticate": 'The scheme, `Bearer`; with `error="invalid_token"` where a token was sent.',
+    "Retry-After": "The number of seconds after which to try again; sent if that may help.",
+    "WWW-Authenticate": 'The scheme, `Bearer`; with `error="invalid_token"` if a token was sent.',
     "X-Request-ID": "The request's id in the log: the caller's own, or a new one.",
 }
 """The response headers that are documented."""
 
 # ReDoc writes styles while it runs (no list of hashes would outlive its version), and searches in a worker from a
-# blob; a style can do no harm where nothing can be loaded from elsewhere.
+# blob; a style can do no harm if nothing can be loaded from elsewhere.
 POLICY = (
     "default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -112,7 +112,7 @@ async def _whole_file(files: ASGIApp, scope: Scope, receive: Receive, send: Send
 
 
 async def _with_policy(page: Any, request: Request) -> HTMLResponse:
-    """The page, where it is ReDoc's with the schemas; its inline scripts run by their hashes (CSP Level 3, 6.7.3)."""
+    """The page, with the schemas if it is ReDoc's; its inline scripts run by their hashes (CSP Level 3, 6.7.3)."""
     html = (await page(request)).body.replace(b"<redoc ", b'<redoc schema-definitions-tag-name="schemas" ')
     hashes = [b64encode(sha256(script).digest()) for script in re.findall(rb"<script>(.*?)</script>", html, re.DOTALL)]
     scripts = " ".join(f"'sha256-{one.decode()}'" for one in hashes)

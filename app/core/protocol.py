@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it, with limits on what a connection can make the service keep, or take for a request."""
+"""uvicorn's HTTP/1.1 protocol with limits on a head's size, the pipeline and unread responses."""
 
 from asyncio import TimerHandle
 from random import getrandbits
@@ -18,7 +18,7 @@ DRAIN_SECONDS = 10
 
 
 class Protocol(HttpToolsProtocol):
-    """httptools keeps a head of any size, and uvicorn goes on reading requests while others wait for their turn."""
+    """httptools accepts a head of any size, and uvicorn any number of waiting requests; this limits both."""
 
     _without_progress = 0
     """Bytes since a request began or its body went on."""
@@ -46,7 +46,7 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Start the request; raise where it must be refused, as httptools wants it."""
+        """Start the request; raise ValueError, as httptools expects, to refuse it."""
         if self.parser.should_upgrade() and self._should_upgrade():
             return
         head, hosts = len(self.url), 0
@@ -87,18 +87,18 @@ class Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
-        """Begin to wait for the client to read; one that does not is disconnected, since its answer fills memory."""
+        """Start the timer that disconnects a client that does not read, because its answer fills memory."""
         super().pause_writing()
         self._drain_timer = self.loop.call_later(DRAIN_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on once the client has read."""
+        """Stop the timer: the client has read."""
         super().resume_writing()
         if self._drain_timer:
             self._drain_timer.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the request that is being answered, too: uvicorn tells the last one that was read."""
+        """Also tell the request that is being answered: uvicorn tells only the last one that was read."""
         super().connection_lost(exc)
         self.resume_writing()
         if self._current:
@@ -106,7 +106,7 @@ class Protocol(HttpToolsProtocol):
             self._current.message_event.set()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse in the envelope and hang up; where another answer is due first, hang up alone."""
+        """Refuse in the envelope and close; if another answer is due first, only close."""
         cycle = self.cycle
         if cycle and not cycle.response_complete and (self.pipeline or cycle.response_started or not cycle.more_body):
             self.transport.abort()

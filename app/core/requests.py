@@ -32,9 +32,9 @@ class StrictRequest(Request):
     """A request whose body is JSON of a bounded size, or an error."""
 
     async def body(self) -> bytes:
-        """Return the whole body; its bytes are counted as they come, since a chunked body has no Content-Length.
+        """Return the whole body; its bytes are counted as they come, because a chunked body has no Content-Length.
 
-        Raises BadRequest where it is empty or not JSON by its content type, PayloadTooLarge beyond BODY_MAX.
+        Raises BadRequest if it is empty or not JSON by its content type, PayloadTooLarge beyond BODY_MAX.
         """
         if hasattr(self, "_body"):
             return self._body
@@ -56,7 +56,7 @@ class StrictRequest(Request):
         return self._body
 
     async def json(self) -> Any:
-        """Return the parsed body; raise BadRequest where it is not JSON, Invalid where a key is repeated."""
+        """Return the parsed body; raise BadRequest if it is not JSON, Invalid if a key is repeated."""
         try:
             return json.loads((await self.body()).decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
@@ -68,7 +68,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         repeated = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise Invalid.at("body", repeated, "must be there only once", "repeated_key")
+        raise Invalid.at("body", repeated, "must appear only once", "repeated_key")
     return found
 
 
@@ -94,11 +94,11 @@ class StrictRoute(APIRoute):
 
 
 def _check_query(request: Request, parameters: set[str]) -> None:
-    """Raise Invalid where a parameter's name is unknown or repeated."""
+    """Raise Invalid if a parameter's name is unknown or repeated."""
     errors = [
         {"loc": ("query", name), "msg": "", "type": "extra_forbidden"}
         if name not in parameters
-        else {"loc": ("query", name), "msg": "must be there only once", "type": "repeated_parameter"}
+        else {"loc": ("query", name), "msg": "must appear only once", "type": "repeated_parameter"}
         for name, count in Counter(name for name, _ in request.query_params.multi_items()).items()
         if name not in parameters or count > 1
     ]
@@ -107,7 +107,7 @@ def _check_query(request: Request, parameters: set[str]) -> None:
 
 
 def read_query(request: Request, model: type[Model]) -> Model:
-    """Return the query's parameters, whose names StrictRoute has checked; raise Invalid where a value is wrong."""
+    """Return the query's parameters, whose names StrictRoute has checked; raise Invalid if a value is wrong."""
     try:
         return model.model_validate(dict(request.query_params))
     except ValidationError as failure:
@@ -133,9 +133,9 @@ Digits, TrueOrFalse = BeforeValidator(_digits), BeforeValidator(_true_or_false)
 
 
 def entity_tags(request: Request, header: str) -> list[str] | None:
-    """The entity tags of If-Match or If-None-Match (RFC 9110, 8.8.3); None where the header was not sent.
+    """The entity tags of If-Match or If-None-Match (RFC 9110, 8.8.3); None if the header was not sent.
 
-    Raises Invalid where there are more than ETAGS_MAX.
+    Raises Invalid if there are more than ETAGS_MAX.
     A tag with a comma in it is split and a malformed one taken as it is: neither is ever one of this service's.
     """
     lines = request.headers.getlist(header)

@@ -1,4 +1,4 @@
-"""The service's configuration: environment variables, and `.env` (spec: Configuration)."""
+"""The service's configuration: environment variables, and `.env`."""
 
 import re
 from pathlib import Path
@@ -67,19 +67,19 @@ class Settings(BaseSettings):
 
     @property
     def database_dsn(self) -> str:
-        """The database's URL; SettingsError where none is configured."""
+        """The database's URL; SettingsError if none is configured."""
         if self.database_url is None:
             raise SettingsError("DATABASE_URL is missing: only `todo-api serve` starts the embedded database")
         return self.database_url.get_secret_value()
 
     @property
     def secret(self) -> str | None:
-        """The shared secret, or None where that mode is not configured."""
+        """The shared secret, or None if that mode is not configured."""
         return self.better_auth_secret.get_secret_value() if self.better_auth_secret else None
 
     @property
     def jwks_url(self) -> str | None:
-        """Where Better Auth serves its keys, or None where that mode is not configured."""
+        """Where Better Auth serves its keys, or None if that mode is not configured."""
         return f"{self.better_auth_url}".rstrip("/") + "/api/auth/jwks" if self.better_auth_url else None
 
     @property

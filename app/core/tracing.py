@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry, where the OTEL_* variables ask for them and the extra `telemetry` is installed.
+"""Traces by OpenTelemetry, if the OTEL_* variables ask for them and the extra `telemetry` is installed.
 
 FastAPI makes the spans and exports them; it puts the path and the query into them, which may hold
 what a user wrote. The route's template stays.

@@ -15,8 +15,8 @@ assert METADATA is SQLModel.metadata  # noqa: S101 - autogenerate compares again
 
 LOCKS = (
     "SET LOCAL lock_timeout = '60s'",  # for another migration
-    "SELECT pg_advisory_xact_lock(hashtext('todo-api migrate'))",  # two that start at once: one after the other
-    # the service's requests queue up behind one who waits for a table: not for longer than they can wait
+    "SELECT pg_advisory_xact_lock(hashtext('todo-api migrate'))",  # concurrent migrations run one after the other
+    # Requests queue behind a migration that waits for a table's lock: it waits 1 s at most.
     "SET LOCAL lock_timeout = '1s'",
 )
 
@@ -35,7 +35,7 @@ CHECK_INTERVAL = (
 
 
 def take_over(connection: Connection) -> None:
-    """Rename alembic_version where it is this service's; raises SettingsError where a table is not."""
+    """Rename alembic_version if it is this service's; raises SettingsError if a table is not."""
     names = set(connection.scalars(text(NAMES)))
     if VERSION_TABLE in names:
         return
@@ -68,7 +68,7 @@ def run() -> None:
 
 
 def distribute(connection: Connection) -> None:
-    """Distribute the tables by their users where the database has the extension Citus; elsewhere do nothing."""
+    """Distribute the tables by their users if the database has the extension Citus."""
     if not connection.scalar(text("SELECT true FROM pg_extension WHERE extname = 'citus'")):
         return
     connection.execute(text(CHECK_INTERVAL))

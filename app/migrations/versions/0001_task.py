@@ -1,4 +1,4 @@
-"""The table of tasks, and backends that end with their client."""
+"""The task table; backends end when their client is gone."""
 
 import sqlalchemy as sa
 from alembic import op

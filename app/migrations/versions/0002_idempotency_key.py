@@ -1,4 +1,4 @@
-"""The answers that are given again to a retry, by their keys."""
+"""The answers that a retry gets again, by their keys."""
 
 import sqlalchemy as sa
 from alembic import op
