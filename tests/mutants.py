@@ -30,7 +30,7 @@ TREE = ["app", "docs", "features", "steps", "tests", "conftest.py", "pyproject.t
 TESTS = {
     "app/core/auth.py": ["auth", "tokens", "http", "observability", "jwks"],
     "app/core/errors.py": ["http", "auth", "observability", "features", "contract"],
-    "app/queries.py": ["queries", "cost", "retries", "starting_and_stopping", "features"],
+    "app/queries.py": ["queries", "retries", "starting_and_stopping", "features"],
     "app/schemas.py": ["schemas", "http", "features", "contract"],
 }
 """The tests that may kill a mutant of a file, the quickest first."""

@@ -69,7 +69,7 @@ class Pool:
             async with asyncio.timeout_at(deadline()), self._slots:
                 self.in_use += 1
                 try:
-                    return await self._run(query, await self._acquire())
+                    return await self._run(query, self._take_idle() or await self._acquire())
                 finally:
                     self.in_use -= 1
         except (*REFUSALS, psycopg2.Error) as failure:

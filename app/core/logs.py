@@ -6,9 +6,9 @@ import logging
 import sys
 import time
 import traceback
+from collections import deque
 from datetime import UTC, datetime
-from queue import Full, Queue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 LINES_MAX = 4096
@@ -27,27 +27,34 @@ class Writer(Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.dropped = 0
-        self._lines: Queue[str] = Queue(LINES_MAX)
+        # a deque and an event: a Queue's locks take longer than the rest of a line's way
+        self._lines: deque[str] = deque()
+        self._has_lines = Event()
+        self._writing = False
 
     def write(self, line: str) -> None:
         """Take a line to be written soon; never blocks and never fails."""
-        try:
-            self._lines.put_nowait(line)
-        except Full:
+        if len(self._lines) >= LINES_MAX:
             self.dropped += 1
+            return
+        self._lines.append(line)
+        if not self._has_lines.is_set():
+            self._has_lines.set()
 
     def flush(self) -> None:
         """Wait until everything is written, for FLUSH_SECONDS at most."""
         end = time.monotonic() + FLUSH_SECONDS
-        while self._lines.unfinished_tasks and time.monotonic() < end:
+        while (self._lines or self._writing) and time.monotonic() < end:
             time.sleep(PAUSE / 10)
 
     def run(self) -> None:
-        """Write what is waiting, again and again; lines that can't be written are dropped."""
+        """Write the waiting lines, again and again; lines that can't be written are dropped."""
         reported = 0
         while True:
-            lines, dropped = [self._lines.get()], self.dropped
-            lines += [self._lines.get_nowait() for _ in range(self._lines.qsize())]
+            self._has_lines.wait()
+            self._has_lines.clear()
+            self._writing, dropped = True, self.dropped
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
             told = f"{dropped - reported} lines of this log were dropped: stdout could not be written to."
             warning = [_line(level="WARNING", logger=__name__, message=told)] if dropped > reported else []
             try:
@@ -55,8 +62,7 @@ class Writer(Thread):
                 reported = dropped
             except (OSError, ValueError, AttributeError):  # no reader, no space, closed, or not there at all
                 self.dropped += len(lines)
-            for _ in lines:
-                self._lines.task_done()
+            self._writing = False
             time.sleep(PAUSE)
 
 

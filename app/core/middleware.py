@@ -80,8 +80,9 @@ def _hung_up(scope: Scope, receive: Receive) -> bool:
 
     Not known with an Expect header: the server would ask for the body, with 100 Continue, of a request that is refused.
     """
-    if any(name == b"expect" for name, _ in scope["headers"]):
-        return False
+    for name, _ in scope["headers"]:
+        if name == b"expect":
+            return False
     receiving: Any = receive()
     try:
         receiving.send(None)

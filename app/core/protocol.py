@@ -49,10 +49,8 @@ class Protocol(HttpToolsProtocol):
         """Start the request; raise ValueError, as httptools expects, to refuse it."""
         if self.parser.should_upgrade() and self._should_upgrade():
             return
-        head, hosts = len(self.url), 0
-        for name, value in self.headers:
-            head += len(name) + len(value) + len(b": \r\n")
-            hosts += name == b"host"
+        head = len(self.url) + sum([len(name) + len(value) + len(b": \r\n") for name, value in self.headers])
+        hosts = [name for name, _ in self.headers].count(b"host")
         # RFC 9112, 3.2: one Host, which only HTTP/1.0 may leave out
         wrong_host = hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0")
         if wrong_host or head > HEAD_MAX or len(self.pipeline) >= PIPELINE_MAX:
