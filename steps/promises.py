@@ -6,8 +6,8 @@ import subprocess
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -106,8 +106,29 @@ def _(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - the same
     cluster.freeze()
 
 
+def waiting(database: Engine) -> int:
+    """How many of the service's statements are at work or wait in the database."""
+    count = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'todo-api' AND state = 'active'")
+    with database.connect() as connection:
+        return int(connection.execute(count).scalar_one())
+
+
+@pytest.fixture
+def has_waited(database: Engine) -> Iterator[Future[bool]]:
+    """Whether a statement of the service's comes to wait, within five seconds."""
+
+    def look() -> bool:
+        end = time.monotonic() + 5
+        while waiting(database) == 0 and time.monotonic() < end:
+            time.sleep(0.05)
+        return time.monotonic() < end
+
+    with ThreadPoolExecutor(1) as watcher:
+        yield watcher.submit(look)
+
+
 @given("somebody holds a lock on all tasks")
-def _(database: Engine, request: pytest.FixtureRequest) -> None:
+def _(database: Engine, request: pytest.FixtureRequest, has_waited: Future[bool]) -> None:  # noqa: ARG001 - it looks from now on
     lock = database.connect()
     lock.execute(text("LOCK TABLE task IN EXCLUSIVE MODE"))
     request.addfinalizer(lock.close)
@@ -120,15 +141,12 @@ def _(cluster: Cluster) -> None:
 
 
 @then("nothing of hers is left waiting in the database")
-def _(database: Engine) -> None:
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'todo-api' AND state = 'active'")
-    end = time.monotonic() + 3
-    with database.connect() as connection:
-        assert connection.execute(waiting).scalar_one() > 0  # the server checks once a second
-        while connection.execute(waiting).scalar_one() > 0:
-            assert time.monotonic() < end
-            connection.rollback()
-            time.sleep(0.1)
+def _(database: Engine, has_waited: Future[bool]) -> None:
+    assert has_waited.result()
+    end = time.monotonic() + 3  # the server checks once a second
+    while waiting(database) > 0:
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 @then(said("{who:Person} is told within {seconds:Number} seconds to try again later"))
