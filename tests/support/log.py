@@ -18,6 +18,11 @@ class Log:
         self._capsys, self._file = capsys, file
         self._position = 0
         self._new()
+        # a process writes its lines a moment after the answers: those of the scenario before may still come
+        if file is not None:
+            time.sleep(0.2)
+            while self._new():
+                time.sleep(0.2)
 
     def _new(self) -> str:
         if self._file is None:
