@@ -65,7 +65,7 @@ pooled: install
 
 # the database stopped, frozen, killed, half-open, asleep, and 200 clients at once
 faults: install
-	$(BIN)/pytest --durable tests/faults/database.py tests/faults/neon.py tests/faults/load.py
+	$(BIN)/pytest $(PARALLEL) --durable tests/faults/database.py tests/faults/neon.py tests/faults/load.py
 
 # every scenario on Citus, and its workers' faults: CITUS=FOLDER has Citus's source archive and a build.sh for it
 distributed: install

@@ -8,8 +8,8 @@ Every query takes these steps:
    takes a connection that another request gives back in the meantime.
 4. The statement is sent, autocommitted, and its first row awaited: one round trip.
 5. The connection becomes idle again. It is closed instead if the deadline passed, the request was cancelled
-   or the connection failed; a read is then sent once more, on a new connection. A write never is. An ERROR of the
-   server is an answer like any other: the connection is kept.
+   or the connection failed; a read is then sent again, on a new connection. A write never is. An ERROR of the server
+   is an answer like any other: the connection is kept.
 
 Why not psycopg_pool or asyncpg: they were slower (a list at 0.72 and 0.81 of FastAPI's hello world, here at 0.96). One
 deadline bounds waiting, connecting and the statement. A dead idle connection is noticed without a round trip. There
@@ -29,6 +29,8 @@ from app.core.errors import DatabaseError
 
 RETRY_FIRST, RETRY_LAST = 0.1, 0.4
 """Seconds between the pool's attempts to connect to a database that refuses: it may be starting, or waking up."""
+READ_ATTEMPTS = 3
+"""How often a read is sent in all; a bound, because a read may itself be what ends its connection."""
 REFUSALS = (OSError, psycopg2.OperationalError, UnicodeDecodeError)
 """What connecting raises if it may succeed later (a message in another encoding than UTF-8 is one)."""
 
@@ -75,7 +77,7 @@ class Pool:
         except (*REFUSALS, psycopg2.Error) as failure:
             raise DatabaseError from failure
 
-    async def _run(self, query: Query, connection: Connection, *, again: bool = True) -> tuple[Any, ...] | None:
+    async def _run(self, query: Query, connection: Connection, attempts: int = READ_ATTEMPTS) -> tuple[Any, ...] | None:
         clock = asyncio.get_running_loop().time
         sent = clock()
         try:
@@ -85,10 +87,10 @@ class Pool:
                 self._give_back(connection, clock())
                 raise
             connection.close()
-            if not (query.is_read and again):
+            if not query.is_read or attempts == 1:
                 raise
             # what ended this connection may be about to end those that have not answered since
-            return await self._run(query, await self._acquire(since=sent), again=False)
+            return await self._run(query, await self._acquire(since=sent), attempts - 1)
         except BaseException:
             connection.close()
             # No answer in time: connections that last answered before this statement may be dead too, and nothing else
