@@ -1,4 +1,4 @@
-"""The tables: columns, limits and constraints; only a user id's limit is in `app.core.auth`."""
+"""The tables: columns, limits and constraints; those of a user's id and an idempotency key are in `app.core`."""
 
 from datetime import datetime
 
@@ -6,10 +6,10 @@ from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Index, L
 from sqlmodel import Field, SQLModel
 
 from app.core.auth import USER_ID_MAX
+from app.core.requests import KEY_MAX
 
 TITLE_MAX = 200
 DESCRIPTION_MAX = 1000
-KEY_MAX = 255
 ID_MAX = 2**63 - 1
 """The largest value of PostgreSQL's bigint."""
 

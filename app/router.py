@@ -1,26 +1,20 @@
 """The six endpoints."""
 
 import json
-import re
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Response
 
 from app import queries
 from app.core.auth import CurrentUser
 from app.core.database import Pool, Query
 from app.core.errors import BODY_ERRORS, BadRequest, Invalid, NotFound, PreconditionFailed
-from app.core.openapi import IF_MATCH_HEADER, IF_NONE_MATCH_HEADER, describe, parameter, query_parameters
-from app.core.requests import JsonText, StrictRoute, entity_tags, is_known, next_page, read_query
-from app.models import KEY_MAX, TITLE_MAX
+from app.core.openapi import IDEMPOTENCY_KEY_HEADER, IF_MATCH_HEADER, IF_NONE_MATCH_HEADER, describe, query_parameters
+from app.core.requests import JsonText, StrictRequest, StrictRoute, fingerprint, is_known
+from app.models import TITLE_MAX
 from app.schemas import LIMIT_MAX, Listing, TaskCreate, TaskId, TaskListResponse, TaskPatch, TaskResponse, TaskUpdate
-
-KEY_PATTERN = f"^[ -~]{{1,{KEY_MAX}}}$"
-ONE_TASK_ONLY = "A retry with the same key gets the first answer and creates nothing."
-IDEMPOTENCY_KEY_HEADER = parameter("header", "Idempotency-Key", ONE_TASK_ONLY, pattern=KEY_PATTERN)
 
 
 class TaskNotFound(NotFound):
@@ -52,9 +46,9 @@ ThisTask = Annotated[TaskId, Path(description="The task's id.")]
 
 
 @router.get("", response_model=TaskListResponse, **LIST_OPTIONS)
-async def list_tasks(request: Request, user: CurrentUser) -> Response:
+async def list_tasks(request: StrictRequest, user: CurrentUser) -> Response:
     """List the user's tasks, newest first; while more remain, the `Link` header has the URL of the next page."""
-    listing = read_query(request, Listing)
+    listing = request.read_query(Listing)
     limit, offset = listing.limit, listing.offset or 0
     if listing.offset is not None and listing.after is not None:
         raise Invalid.at("query", "offset", "must not be combined with after", "conflict")
@@ -67,24 +61,19 @@ async def list_tasks(request: Request, user: CurrentUser) -> Response:
     if offset or after or count > limit:
         (total,) = await _row(request, queries.count_tasks(user, **filters))
         count = max(total, (offset if found else 0) + count)  # others may delete tasks between the two statements
-    link = next_page(request, limit, json.loads(page[-1])["id"]) if len(found) > limit else None
+    link = request.next_page(limit, json.loads(page[-1])["id"]) if len(found) > limit else None
     return JsonText(TaskListResponse.json_text(page, count), headers=link)
 
 
 @router.post("", response_model=TaskResponse, **CREATE_OPTIONS)
-async def create_task(request: Request, user: CurrentUser, body: TaskCreate) -> Response:
+async def create_task(request: StrictRequest, user: CurrentUser, body: TaskCreate) -> Response:
     """Create a task; the `Location` header has its URL."""
-    values, keys = body.model_dump(), request.headers.getlist("idempotency-key")
-    if not keys:
+    values, key = body.model_dump(), request.idempotency_key()
+    if key is None:
         query = queries.create_task(user, values)
-    elif len(keys) == 1 and re.fullmatch(KEY_PATTERN, keys[0]):
-        # Hash the validated values, not the bytes: a retry may be written differently. Defaults are left out, so that
-        # a new optional field keeps old fingerprints.
-        fingerprint = sha256(body.model_dump_json(exclude_defaults=True).encode()).digest()
-        hours = request.app.state.settings.idempotency_hours
-        query = queries.create_task_once(user, values, keys[0], fingerprint, hours)
     else:
-        raise BadRequest(f"Idempotency-Key must be sent once, with 1 to {KEY_MAX} printable ASCII characters.")
+        hours = request.app.state.settings.idempotency_hours
+        query = queries.create_task_once(user, values, key, fingerprint(body), hours)
     task_id, task, etag, is_same = await _row(request, query)
     if not is_same:
         raise Invalid.at("header", "Idempotency-Key", "was used for another task before", "key_reused")
@@ -92,9 +81,9 @@ async def create_task(request: Request, user: CurrentUser, body: TaskCreate) -> 
 
 
 @router.get("/{task_id}", response_model=TaskResponse, **FETCH_OPTIONS)
-async def fetch_task(request: Request, user: CurrentUser, task_id: ThisTask) -> Response:
+async def fetch_task(request: StrictRequest, user: CurrentUser, task_id: ThisTask) -> Response:
     """Fetch one task."""
-    known = entity_tags(request, "If-None-Match")
+    known = request.entity_tags("If-None-Match")
     task, etag = await _row(request, queries.fetch_task(user, task_id))
     if is_known(etag, known):
         return Response(None, 304, {"ETag": etag})
@@ -102,13 +91,13 @@ async def fetch_task(request: Request, user: CurrentUser, task_id: ThisTask) -> 
 
 
 @router.put("/{task_id}", summary="Replace Task", response_model=TaskResponse, **CHANGE_OPTIONS)
-async def update_task(request: Request, user: CurrentUser, task_id: ThisTask, body: TaskUpdate) -> Response:
+async def update_task(request: StrictRequest, user: CurrentUser, task_id: ThisTask, body: TaskUpdate) -> Response:
     """Replace the whole task; a description that is left out is cleared."""
     return await _change(request, user, task_id, body.model_dump())
 
 
 @router.patch("/{task_id}", summary="Change Task", response_model=TaskResponse, **CHANGE_OPTIONS)
-async def patch_task(request: Request, user: CurrentUser, task_id: ThisTask, body: TaskPatch) -> Response:
+async def patch_task(request: StrictRequest, user: CurrentUser, task_id: ThisTask, body: TaskPatch) -> Response:
     """Change some fields of the task and leave the others as they are."""
     changes = body.model_dump(exclude_unset=True)
     if not changes:
@@ -117,20 +106,20 @@ async def patch_task(request: Request, user: CurrentUser, task_id: ThisTask, bod
 
 
 @router.delete("/{task_id}", **DELETE_OPTIONS)
-async def delete_task(request: Request, user: CurrentUser, task_id: ThisTask) -> Response:
+async def delete_task(request: StrictRequest, user: CurrentUser, task_id: ThisTask) -> Response:
     """Delete the task."""
-    etags = entity_tags(request, "If-Match")
+    etags = request.entity_tags("If-Match")
     await _row(request, queries.delete_task(user, task_id, etags), etags)
     return Response(status_code=204)
 
 
-async def _change(request: Request, user: str, task_id: int, changes: Mapping[str, Any]) -> Response:
-    etags = entity_tags(request, "If-Match")
+async def _change(request: StrictRequest, user: str, task_id: int, changes: Mapping[str, Any]) -> Response:
+    etags = request.entity_tags("If-Match")
     task, etag = await _row(request, queries.update_task(user, task_id, changes, etags), etags)
     return JsonText(task, headers={"ETag": etag})
 
 
-async def _row(request: Request, query: Query, etags: list[str] | None = None) -> tuple[Any, ...]:
+async def _row(request: StrictRequest, query: Query, etags: list[str] | None = None) -> tuple[Any, ...]:
     """The query's row.
 
     Raises TaskNotFound if the user has no such task, and TaskChanged if it has none of the entity tags.

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.auth import USER_ID_MAX
 from app.core.errors import USER_ERRORS, ApiError, MethodNotAllowed, Problem, problem
+from app.core.requests import KEY_PATTERN
 
 Json = dict[str, Any]
 
@@ -45,6 +46,12 @@ def parameter(place: str, name: str, description: str, **schema: Any) -> Json:
 USER_PARAMETER = parameter("path", "user_id", "The token's user.", maxLength=USER_ID_MAX) | {"required": True}
 IF_MATCH_HEADER = parameter("header", "If-Match", "Entity tags; the current state must have one of them.")
 IF_NONE_MATCH_HEADER = parameter("header", "If-None-Match", "Entity tags of known states, which are not sent again.")
+IDEMPOTENCY_KEY_HEADER = parameter(
+    "header",
+    "Idempotency-Key",
+    "A retry with the same key gets the first answer and creates nothing.",
+    pattern=KEY_PATTERN,
+)
 
 
 def query_parameters(model: type[BaseModel]) -> list[Json]:

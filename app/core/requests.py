@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from email.message import Message
+from hashlib import sha256
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -24,12 +25,15 @@ BODY_MAX = 64 * 1024
 """Bytes."""
 ETAGS_MAX = 100
 """Entity tags in one header; each is compared in the database."""
+KEY_MAX = 255
+KEY_PATTERN = f"^[ -~]{{1,{KEY_MAX}}}$"
+"""An idempotency key: printable ASCII."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class StrictRequest(Request):
-    """A request whose body is JSON of a bounded size, or an error."""
+    """A request whose parts are read strictly: each is what it should be, or an error."""
 
     async def body(self) -> bytes:
         """Return the whole body; its bytes are counted as they come, because a chunked body has no Content-Length.
@@ -63,6 +67,38 @@ class StrictRequest(Request):
             # the digits of a number and the depth of nesting have Python's limits
             raise BadRequest("The body is not valid JSON.") from None
 
+    def read_query(self, model: type[Model]) -> Model:
+        """Return the query's parameters, whose names StrictRoute has checked; raise Invalid if a value is wrong."""
+        try:
+            return model.model_validate(dict(self.query_params))
+        except ValidationError as failure:
+            raise Invalid(error | {"loc": ("query", *error["loc"])} for error in failure.errors()) from None
+
+    def entity_tags(self, header: str) -> list[str] | None:
+        """The entity tags of If-Match or If-None-Match (RFC 9110, 8.8.3); None if the header was not sent.
+
+        Raises Invalid if there are more than ETAGS_MAX.
+        A tag with a comma in it is split and a malformed one taken as it is: neither is ever one of this service's.
+        """
+        lines = self.headers.getlist(header)
+        tags = ",".join(lines).split(",", ETAGS_MAX)
+        if len(tags) > ETAGS_MAX:
+            raise Invalid.at("header", header, f"must have at most {ETAGS_MAX} tags", "too_long")
+        return [tag.strip() for tag in tags] if lines else None
+
+    def idempotency_key(self) -> str | None:
+        """The key under which a retry is recognized; None if none was sent, BadRequest if it can't be used."""
+        keys = self.headers.getlist("idempotency-key")
+        if len(keys) > 1 or not all(re.fullmatch(KEY_PATTERN, key) for key in keys):
+            raise BadRequest(f"Idempotency-Key must be sent once, with 1 to {KEY_MAX} printable ASCII characters.")
+        return keys[0] if keys else None
+
+    def next_page(self, limit: int, after: object) -> dict[str, str]:
+        """The header Link (RFC 8288) with the path of the page after this one; the other parameters stay."""
+        kept = {name: value for name, value in self.query_params.items() if name != "offset"}
+        query = urlencode(kept | {"limit": limit, "after": after})
+        return {"Link": f'<{quote(self.scope["path"])}?{query}>; rel="next"'}
+
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
@@ -88,7 +124,7 @@ class StrictRoute(APIRoute):
         async def strict_handler(request: Request) -> Response:
             if request.scope["query_string"]:
                 _check_query(request, parameters)
-            return await handler(StrictRequest(request.scope, request.receive) if self.body_field else request)
+            return await handler(StrictRequest(request.scope, request.receive))
 
         return strict_handler
 
@@ -104,14 +140,6 @@ def _check_query(request: Request, parameters: set[str]) -> None:
     ]
     if errors:
         raise Invalid(errors)
-
-
-def read_query(request: Request, model: type[Model]) -> Model:
-    """Return the query's parameters, whose names StrictRoute has checked; raise Invalid if a value is wrong."""
-    try:
-        return model.model_validate(dict(request.query_params))
-    except ValidationError as failure:
-        raise Invalid(error | {"loc": ("query", *error["loc"])} for error in failure.errors()) from None
 
 
 def _digits(text: str) -> str:
@@ -132,29 +160,17 @@ Digits, TrueOrFalse = BeforeValidator(_digits), BeforeValidator(_true_or_false)
 """For an integer and a boolean in a path or a query."""
 
 
-def entity_tags(request: Request, header: str) -> list[str] | None:
-    """The entity tags of If-Match or If-None-Match (RFC 9110, 8.8.3); None if the header was not sent.
-
-    Raises Invalid if there are more than ETAGS_MAX.
-    A tag with a comma in it is split and a malformed one taken as it is: neither is ever one of this service's.
-    """
-    lines = request.headers.getlist(header)
-    tags = ",".join(lines).split(",", ETAGS_MAX)
-    if len(tags) > ETAGS_MAX:
-        raise Invalid.at("header", header, f"must have at most {ETAGS_MAX} tags", "too_long")
-    return [tag.strip() for tag in tags] if lines else None
-
-
 def is_known(tag: str, known: list[str] | None) -> bool:
     """Whether the entity tag is one of If-None-Match, by weak comparison (RFC 9110, 13.1.2)."""
     return known == ["*"] or tag in [one.removeprefix("W/") for one in known or []]
 
 
-def next_page(request: Request, limit: int, after: object) -> dict[str, str]:
-    """The header Link (RFC 8288) with the path of the page after this one; the other parameters stay."""
-    kept = {name: value for name, value in request.query_params.items() if name != "offset"}
-    query = urlencode(kept | {"limit": limit, "after": after})
-    return {"Link": f'<{quote(request.scope["path"])}?{query}>; rel="next"'}
+def fingerprint(body: BaseModel) -> bytes:
+    """A hash of a body's values: a retry may be written differently, but says the same.
+
+    Defaults are left out, so that a new optional field keeps old fingerprints.
+    """
+    return sha256(body.model_dump_json(exclude_defaults=True).encode()).digest()
 
 
 class JsonText(Response):
