@@ -24,6 +24,7 @@ ANSWER_SHARE = 0.1
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that did not wait for its answer; only logged (RFC 9110 has none)."""
 API_HEADERS = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]
+PREFLIGHT_HEADERS = {b"origin", b"access-control-request-method"}
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
@@ -131,10 +132,10 @@ class CORS(CORSMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a preflight; add headers to the answer of any other request."""
-        headers = Headers(raw=scope["headers"] if scope.get("method") == "OPTIONS" else [])
-        if not {"origin", "access-control-request-method"} <= set(headers):
+        if scope.get("method") != "OPTIONS" or not PREFLIGHT_HEADERS.issubset(dict(scope["headers"])):
             await super().__call__(scope, receive, send)
             return
+        headers = Headers(scope=scope)
         response = self.preflight_response(headers)
         if response.status_code != HTTPStatus.OK:
             refused, origin = bytes(response.body).decode(), headers["origin"]

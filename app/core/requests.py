@@ -8,7 +8,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from email.message import Message
 from hashlib import sha256
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
@@ -23,6 +22,7 @@ from app.core.errors import BadRequest, Invalid, PayloadTooLarge
 
 BODY_MAX = 64 * 1024
 """Bytes."""
+JSON_TYPE = re.compile(r"application/([^/;\s]+\+)?json\s*(;.*)?", re.IGNORECASE)
 ETAGS_MAX = 100
 """Entity tags in one header; each is compared in the database."""
 KEY_MAX = 255
@@ -42,10 +42,7 @@ class StrictRequest(Request):
         """
         if hasattr(self, "_body"):
             return self._body
-        content_type = Message()
-        content_type["content-type"] = self.headers.get("content-type", "")
-        kind = content_type.get_content_type()
-        if not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
+        if not JSON_TYPE.fullmatch(self.headers.get("content-type", "")):
             raise BadRequest("The content type must be application/json.")
         clock = asyncio.get_running_loop().time
         began, body = clock(), bytearray()
