@@ -363,6 +363,25 @@ def test_what_is_no_host_name_is_left_alone(host: str) -> None:
     assert "hostaddr" not in dsn
 
 
+def test_a_silent_resolver_is_asked_once_at_a_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look-up can't be interrupted: a request that gives it up leaves it to the next one."""
+    asked = []
+
+    def look_up(*name: Any, **_: Any) -> list[Any]:
+        asked.append(name)
+        time.sleep(0.5)
+        raise socket.gaierror
+
+    async def ask(pool: Pool) -> None:
+        set_deadline(0.2)
+        for _ in range(2):
+            await asyncio.gather(*[pool.fetch(ONE) for _ in range(4)], return_exceptions=True)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    run(cluster, ask, size=4, url="postgresql://u@slow.invalid/db")
+    assert len(asked) == 1
+
+
 def test_a_host_that_does_not_exist_is_a_database_error(cluster: Cluster) -> None:
     """In time, and no traceback."""
 

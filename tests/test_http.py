@@ -92,7 +92,9 @@ def test_a_wrong_method_is_told_the_right_ones(api: httpx.Client, method: str, p
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/health/", "/Api/alice/tasks", "/docs/", "/static-offline-docs/x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/nowhere", "/health/", "/Api/alice/tasks", "/docs/", "/metrics%0A", "/static-offline-docs/x"]
+)
 def test_an_unknown_place_is_404_in_the_envelope(api: httpx.Client, path: str) -> None:
     """Outside /api no token is asked for."""
     assert code(api.get(path)) == (404, "NOT_FOUND")

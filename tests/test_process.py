@@ -1,10 +1,12 @@
 """What a process sets up for the application, whichever server runs it."""
 
 import gc
+import os
 
+import pytest
 from fastapi.testclient import TestClient
 
-from app.core.process import GC_THRESHOLD
+from app.core.process import GC_THRESHOLD, RESOLVER, set_up_process
 from app.main import create_app
 from tests.support.service import settings_for
 
@@ -20,3 +22,13 @@ def test_garbage_is_collected_rarely_while_the_application_runs() -> None:
         assert gc.get_threshold()[0] == 700
     finally:
         gc.set_threshold(*before)
+
+
+def test_a_look_up_does_not_outlive_a_request_by_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A silent resolver is given up after some seconds; an operator's own options hold."""
+    for given, used in ((None, RESOLVER), ("timeout:9", "timeout:9")):
+        monkeypatch.delenv("RES_OPTIONS", raising=False)
+        if given:
+            monkeypatch.setenv("RES_OPTIONS", given)
+        with set_up_process():
+            assert os.environ["RES_OPTIONS"] == used

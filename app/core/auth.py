@@ -164,8 +164,8 @@ class Authentication:
             # /api/{user_id}/…, whether there is such a route or not
             if len(path) > 3 and path[2] != user:  # noqa: PLR2004 - the parts of a path that goes beyond its user
                 raise AuthForbidden
-            if scope["path"].endswith("\n"):
-                raise NotFound  # a route's pattern would let one newline follow
+        if path and path[-1].endswith("\n"):
+            raise NotFound  # a route's pattern would let one newline follow
         await self.app(scope, receive, send)
 
 

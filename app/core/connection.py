@@ -34,9 +34,9 @@ CONNECT_DEFAULTS = {
 CONFIGURATION_ERRORS = {
     "invalid|could not match": "it can't be read",
     "password|pg_hba.conf": "the server refuses its user or password",
+    "support SSL|certificate|channel binding": "its sslmode, sslrootcert or channel_binding can't be satisfied",
     "does not exist|no such": "there is no such database or user",
     "translate host name(?!.*Temporary)": "there is no such host",
-    "support SSL|certificate|channel binding": "the server does not agree to its sslmode or channel_binding",
 }
 """libpq's messages for which waiting won't help, and ours: libpq's may hold a part of the password."""
 CLOSED = -1

@@ -53,6 +53,7 @@ class Pool:
         self._slots = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
         self._given_back = asyncio.Event()
+        self._look_up: asyncio.Task[list[Dsn]] | None = None
         self._last_good: Dsn | None = None
         self._pause = self._retry_at = 0.0
 
@@ -150,7 +151,10 @@ class Pool:
 
         The address that accepted last comes first. Raises one of REFUSALS: the last address's.
         """
-        found = sorted(await addresses(self._dsn), key=lambda address: address != self._last_good)
+        if self._look_up is None or self._look_up.done():
+            self._look_up = asyncio.create_task(addresses(self._dsn))
+        # shielded: a silent resolver can't be interrupted, so that each look-up given up would be one more under way
+        found = sorted(await asyncio.shield(self._look_up), key=lambda address: address != self._last_good)
         clock = asyncio.get_running_loop().time
         refusal: Exception = OSError("no host's name can be resolved")
         for tried, address in enumerate(found):

@@ -1,6 +1,7 @@
 """What a process sets up once, whichever server runs the application: its log, its traces, its garbage collection."""
 
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -10,11 +11,15 @@ from app.core.logs import log_as_json, writer
 GC_THRESHOLD = 20_000
 """New objects before the next collection (Python: 700); a request allocates hundreds of objects, few of them cyclic."""
 
+RESOLVER = "timeout:1 attempts:2"
+"""glibc's options for DNS: by its own, a look-up takes up to 10 s for each silent server, and a stop waits for it."""
+
 
 @contextmanager
 def set_up_process() -> Iterator[None]:
     """Set up the process; afterwards its garbage is collected as before."""
     log_as_json()
+    os.environ.setdefault("RES_OPTIONS", RESOLVER)
     if find_spec("opentelemetry.sdk"):
         from app.core.tracing import scrub_spans  # noqa: PLC0415 - an optional extra
 

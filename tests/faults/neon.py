@@ -75,6 +75,12 @@ def test_its_url_works_as_it_is_copied(neon: str, tmp_path: Path) -> None:
         unreachable(neon.replace("sslmode=require&channel_binding=require", "sslmode=disable"))
 
 
+def test_a_missing_root_certificate_is_told(neon: str) -> None:
+    """The first try of many with verify-full; the database and its user are there."""
+    with pytest.raises(SettingsError, match="sslrootcert"):
+        unreachable(neon.replace("sslmode=require", "sslmode=verify-full") + "&sslrootcert=/nowhere")
+
+
 def test_a_wrong_password_there_is_told_and_not_shown(neon: str) -> None:
     """Percent-escaped as it has to be, it is nowhere in the message."""
     with pytest.raises(SettingsError, match="the server refuses its user or password") as problem:
