@@ -119,9 +119,10 @@ class StrictRoute(APIRoute):
         parameters = {one["name"] for one in declared if one["in"] == "query"}
 
         async def strict_handler(request: Request) -> Response:
+            strict = StrictRequest(request.scope, request.receive)
             if request.scope["query_string"]:
-                _check_query(request, parameters)
-            return await handler(StrictRequest(request.scope, request.receive))
+                _check_query(strict, parameters)
+            return await handler(strict)
 
         return strict_handler
 
