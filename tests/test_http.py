@@ -93,7 +93,17 @@ def test_a_wrong_method_is_told_the_right_ones(api: httpx.Client, method: str, p
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nowhere", "/health/", "/Api/alice/tasks", "/docs/", "/metrics%0A", "/static-offline-docs/x"]
+    "path",
+    [
+        "/",
+        "/nowhere",
+        "/health/",
+        "/Api/alice/tasks",
+        "/docs/",
+        "/metrics%0A",
+        "/static-offline-docs/x",
+        "/static-offline-docs/x%2F..%2Fswagger-ui.css",
+    ],
 )
 def test_an_unknown_place_is_404_in_the_envelope(api: httpx.Client, path: str) -> None:
     """Outside /api no token is asked for."""

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from starlette.routing import Mount, Route, request_response
+from starlette.routing import Mount, Route, compile_path, request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.auth import USER_ID_MAX
@@ -107,6 +107,8 @@ def document(app: FastAPI) -> None:
             if route.path in {"/docs", "/redoc"}:
                 route.app = request_response(partial(_with_policy, route.endpoint))
         if isinstance(route, Mount):
+            # one folder: Starlette looks up each folder of a deep path, which takes 0.2 s for one of 60 KB
+            route.path_regex, route.path_format, route.param_convertors = compile_path(route.path + "/{path}")
             route.app = partial(_whole_file, route.app)
 
 
