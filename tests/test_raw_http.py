@@ -353,6 +353,18 @@ def test_connections_that_are_left_open_keep_nobody_out(service: Process, what: 
             time.sleep(0.05)
 
 
+def test_an_idle_connection_is_closed_whatever_came_after_the_answer(service: Process) -> None:
+    """An empty line, or the body of a request that was refused before it: neither begins a new request."""
+    refused = CREATE.replace(BEARER.encode(), b"Bearer none") + LENGTH + b"\r\n"
+    with connect(service) as first, connect(service) as second:
+        for raw, asked, after in ((first, HEALTH + b"\r\n", b"\r\n"), (second, refused, BODY)):
+            raw.sendall(asked)
+            assert statuses(read(raw, 0.3)) != []
+            raw.sendall(after)
+        assert hung_up(first)
+        assert hung_up(second)
+
+
 def test_slow_readers_keep_nobody_waiting(service: Process, database: Engine) -> None:
     """Forty who ask for half a megabyte each and do not read it, each twice."""
     many = "SELECT 'alice', 'x', repeat('x', 1000) FROM generate_series(1, 400)"

@@ -28,7 +28,6 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what was received; refuse what is not HTTP, and a head that is too large."""
-        self._unset_keepalive_if_required()
         self._without_progress += len(data)
         try:
             self.parser.feed_data(data)
@@ -41,7 +40,8 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response("The request's head is too large.")
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Begin a request; what comes before that, such as an answered request's body, leaves the connection idle."""
+        self._unset_keepalive_if_required()
         self._without_progress = 0
         super().on_message_begin()
 
