@@ -194,7 +194,7 @@ def _allowed_methods(scope: Scope) -> str:
     return ", ".join(sorted({method for route in here for method in getattr(route, "methods", None) or ("GET",)}))
 
 
-def _as_api_error(exception: Exception, scope: Scope) -> ApiError:
+def _as_api_error(exception: BaseException, scope: Scope) -> ApiError:
     match exception:
         case ApiError():
             return exception
@@ -209,7 +209,7 @@ def _as_api_error(exception: Exception, scope: Scope) -> ApiError:
     return ApiError()
 
 
-async def handle(request: Request, exception: Exception) -> Response:
+async def handle(request: Request, exception: BaseException) -> Response:
     """Answer any exception with the envelope; leaves what the log needs in the request's state."""
     error = _as_api_error(exception, request.scope)
     request.state.error_code = error.code.value

@@ -2,6 +2,7 @@
 
 import re
 import time
+from asyncio import CancelledError
 from http import HTTPStatus
 from random import getrandbits
 from typing import Any
@@ -122,7 +123,7 @@ class ErrorBoundary:
         """Run the application; if the answer has already begun, the server refuses a second one and closes."""
         try:
             await self.app(scope, receive, send)
-        except Exception as exception:
+        except (Exception, CancelledError) as exception:  # uvicorn cancels what a stop does not wait for
             response = await handle(Request(scope), exception)
             await response(scope, receive, send)
 
