@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         ],
     )
     app.state.database, app.state.metrics, app.state.settings = pool, app_metrics, settings
-    app.state.probe, app.state.readiness = probe, queries.READY
+    app.state.probe, app.state.readiness, app.state.check = probe, queries.READY, None
     # First, because routes are tried in order. Flat, because the log and a 405's Allow look routes up by their path;
     # include_router would nest them.
     app.router.routes[:0] = [*router.router.routes, *health.router.routes, *metrics.router.routes]

@@ -624,6 +624,20 @@ def test_it_is_ready_where_the_pool_has_all_connections(limited: str) -> None:
     assert ready.elapsed.total_seconds() < 1
 
 
+def test_readiness_is_asked_once_for_all_who_wait(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - thawed
+    """Else strangers could queue before a balancer until it takes the service away."""
+    logged = cluster.url + ("&" if "?" in cluster.url else "?") + "options=-c%20log_statement%3Dall"
+    with running_service(settings_for(logged)) as service, ThreadPoolExecutor(40) as clients:
+        assert service.http.get("/health/ready").status_code == 200
+        before = cluster.log.read_text().count("regclass")
+        cluster.freeze()
+        asked = [clients.submit(service.http.get, "/health/ready") for _ in range(40)]
+        time.sleep(0.7)  # until most of them have come in
+        cluster.thaw()
+        assert {answer.result().status_code for answer in asked} == {200}
+        assert cluster.log.read_text().count("regclass") - before < 10
+
+
 def test_a_database_that_refuses_is_asked_seldom(cluster: Cluster, database: Engine) -> None:
     """However many wait: a role that may no longer log in does not make a storm of attempts."""
     with database.begin() as connection:

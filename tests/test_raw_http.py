@@ -158,6 +158,7 @@ REFUSED = {
     "two hosts": CREATE + HOST + LENGTH + b"\r\n" + BODY,
     "two hosts in HTTP/1.0": (CREATE + HOST + LENGTH + b"\r\n" + BODY).replace(b"1.1", b"1.0", 1),
     "no host, and an offer of HTTP/2": b"GET /health HTTP/1.1\r\n" + OFFER + b"\r\n",
+    "300 short headers": HEALTH + b"a:\r\n" * 300 + b"\r\n",
     "60,000 short headers": HEALTH + b"a:\r\n" * 60_000 + b"\r\n",
     "a header of 100 kB": HEALTH + b"X-A: " + b"a" * 100_000 + b"\r\n\r\n",
     "20,000 headers": HEALTH + b"".join(b"X-%d: y\r\n" % number for number in range(20_000)) + b"\r\n",

@@ -1,11 +1,12 @@
 """Whether the process is up, and whether it can do its work."""
 
+import asyncio
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from app.core.database import Pool
+from app.core.database import Pool, Query
 from app.core.deadline import set_deadline
 from app.core.errors import DatabaseError, DatabaseUnavailable
 from app.core.openapi import headers, responses
@@ -35,17 +36,25 @@ async def health() -> Health:
 async def ready(request: Request) -> Health:
     """Report that the database can be reached and has the service's tables.
 
-    It uses its own connection, because all of the pool's may be busy. If the server refuses a new one (the role's
-    limit is reached), it uses the pool.
+    All who ask while a check is under way wait for that one, however many they are.
     """
-    set_deadline(READY_WITHIN)
-    probe: Pool = request.app.state.probe
-    pool: Pool = request.app.state.database
+    state = request.app.state
+    if state.check is None or state.check.done():
+        state.check = asyncio.create_task(_check(state.probe, state.database, state.readiness))
     try:
-        try:
-            await probe.fetch(request.app.state.readiness)
-        except DatabaseError:
-            await pool.fetch(request.app.state.readiness)
+        await asyncio.shield(state.check)
     except DatabaseError as failure:
         raise DatabaseUnavailable from failure
     return OK
+
+
+async def _check(probe: Pool, pool: Pool, query: Query) -> None:
+    """Ask the database on the probe's own connection, because all of the pool's may be busy.
+
+    If the server refuses a new one (the role's limit is reached), ask on one of the pool's. Raises DatabaseError.
+    """
+    set_deadline(READY_WITHIN)
+    try:
+        await probe.fetch(query)
+    except DatabaseError:
+        await pool.fetch(query)

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol with limits on a head's size, the pipeline and unread responses."""
+"""uvicorn's HTTP/1.1 protocol with limits on a head's size and headers, the pipeline and unread responses."""
 
 from asyncio import TimerHandle
 from random import getrandbits
@@ -11,6 +11,8 @@ from app.core.errors import BadRequest, envelope
 
 HEAD_MAX = 64 * 1024
 """Bytes of a request's line and headers, and of trailers or a chunk's extension."""
+HEADERS_MAX = 100
+"""Headers of a request, or trailers: each takes far more memory than its bytes."""
 PIPELINE_MAX = 16
 """Requests that may wait behind the one that is being answered; neither browsers nor proxies send more."""
 DRAIN_SECONDS = 10
@@ -44,6 +46,12 @@ class Protocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._without_progress = 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; raise ValueError, as httptools expects, if it is one too many."""
+        super().on_header(name, value)
+        if len(self.headers) > HEADERS_MAX:
+            raise ValueError
 
     def on_headers_complete(self) -> None:
         """Start the request; raise ValueError, as httptools expects, to refuse it."""
