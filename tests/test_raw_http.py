@@ -191,7 +191,7 @@ TAKEN = {
     "HTTP/1.0 without a host": (b"GET /health HTTP/1.0\r\n\r\n", [200]),
     "high bytes in a header": (HEALTH + b"X-A: \xff\xfe\r\nX-Request-ID: \xff\r\n\r\n", [200]),
     "a token of high bytes": (LIST.replace(BEARER[7:].encode(), b"\xff\xfe") + b"\r\n", [401]),
-    "2,000 headers": (HEALTH + b"".join(b"X-%d: y\r\n" % number for number in range(2000)) + b"\r\n", [200]),
+    "90 headers": (HEALTH + b"".join(b"X-%d: y\r\n" % number for number in range(90)) + b"\r\n", [200]),
     "a whole URL": (b"GET http://elsewhere/health HTTP/1.1\r\n" + HOST + b"\r\n", [200]),
     "an asterisk": (b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n", [404]),
     "an empty line first": (b"\r\n\r\n" + HEALTH + b"\r\n", [200]),

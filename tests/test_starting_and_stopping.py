@@ -80,6 +80,17 @@ def test_a_wrong_url_is_told_by_what_is_wrong(with_passwords: Cluster, what: str
     assert PASSWORD not in str(problem.value)
 
 
+def test_a_name_in_a_message_is_not_its_cause(cluster: Cluster, database: Engine) -> None:
+    """A database that is away for now is waited for, whatever its role is called."""
+    with database.begin() as connection:
+        connection.execute(text("CREATE ROLE password_certificate LOGIN CONNECTION LIMIT 0"))
+    try:
+        assert "too many connections" in str(unreachable(url(cluster, username="password_certificate")))
+    finally:
+        with database.begin() as connection:
+            connection.execute(text("DROP ROLE password_certificate"))
+
+
 @pytest.mark.parametrize("what", ["a wrong password", "another database's scheme"])
 @pytest.mark.parametrize("arguments", [["serve"], ["migrate"], ["delete-user", "alice"]], ids=" ".join)
 def test_a_wrong_url_ends_every_command(

@@ -80,7 +80,7 @@ def connect(url: str) -> Any:
         connection.close()
         raise SettingsError(f"DATABASE_URL: the database's encoding is {encoding}; create one with ENCODING 'UTF8'")
     for theirs, ours in CONFIGURATION_ERRORS.items():
-        if re.search(theirs, text):
+        if re.search(theirs, re.sub('"[^"]*"', "", text)):  # without names, which may hold any word
             _refuse(ours)
     raise psycopg2.OperationalError(" ".join(text.split()))
 
