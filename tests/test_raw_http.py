@@ -169,6 +169,7 @@ REFUSED = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_could_be_read_in_two_ways_is_read_in_none(service: Process, database: Engine, what: str) -> None:
     """One 400 in the envelope, then it hangs up; nothing is created, and what follows is not taken for a request."""
+    start = len(service.log.read_text())
     with connect(service) as raw:
         with suppress(ConnectionError):
             raw.sendall(REFUSED[what] + SMUGGLED)
@@ -182,6 +183,10 @@ def test_what_could_be_read_in_two_ways_is_read_in_none(service: Process, databa
     assert refusal.headers["strict-transport-security"].startswith("max-age=")
     assert refusal.json()["error_code"] == "VALIDATION_ERROR"
     assert rows(database, "alice") == []
+    others_are_served(service)  # until its lines are written
+    assert (400, refusal.headers["x-request-id"]) in [
+        (line["status"], line["request_id"]) for line in logged_since(service, start)
+    ]
 
 
 TAKEN = {

@@ -8,6 +8,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.core.errors import BadRequest, envelope
+from app.core.logs import write_line
 
 HEAD_MAX = 64 * 1024
 """Bytes of a request's line and headers, and of trailers or a chunk's extension."""
@@ -36,7 +37,6 @@ class Protocol(HttpToolsProtocol):
         except HttpParserUpgrade as offer:
             self._ignore_upgrade(data[offer.args[0] :])
         except HttpParserError:
-            self.logger.warning("Invalid HTTP request received.")
             self.send_400_response("The request is not valid HTTP.")
         if self._without_progress > HEAD_MAX and not self.transport.is_closing():
             self.send_400_response("The request's head is too large.")
@@ -112,13 +112,15 @@ class Protocol(HttpToolsProtocol):
             self._current.message_event.set()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse in the envelope and close; if another answer is due first, only close."""
+        """Refuse in the envelope, log it, and close; if another answer is due first, only close."""
         cycle = self.cycle
         if cycle and not cycle.response_complete and (self.pipeline or cycle.response_started or not cycle.more_body):
             self.transport.abort()
             return
+        request_id = f"{getrandbits(128):032x}"
+        write_line(request_id=request_id, user_id=None, method=None, endpoint=None, status=400, reason=msg)
         refusal = envelope(BadRequest(msg))
-        refusal.headers.update({"Connection": "close", "X-Request-ID": f"{getrandbits(128):032x}"})
+        refusal.headers.update({"Connection": "close", "X-Request-ID": request_id})
         headers = [*self.server_state.default_headers, *self.app_state.get("headers", []), *refusal.raw_headers]
         lines = [b"%b: %b\r\n" % header for header in headers]
         self.transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", bytes(refusal.body)]))
