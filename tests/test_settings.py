@@ -59,6 +59,7 @@ def test_a_good_production_starts(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"DATABASE_URL": ""}, "DATABASE_URL is missing"),
         ({"BETTER_AUTH_SECRET": ""}, "BETTER_AUTH_URL or BETTER_AUTH_SECRET is missing"),
         ({"BETTER_AUTH_SECRET": SECRET[:31]}, "BETTER_AUTH_SECRET must have at least 32 bytes"),
+        ({"BETTER_AUTH_SECRET": SECRET + "\udce9"}, "BETTER_AUTH_SECRET must be UTF-8"),
         ({"BETTER_AUTH_SECRET": "better-auth-secret-12345678901234567890"}, "BETTER_AUTH_SECRET is well known"),
         ({"BETTER_AUTH_SECRET": "abcdefg" * 5}, "BETTER_AUTH_SECRET is well known"),
         ({"CORS_ORIGINS": "https://a.example, *"}, "CORS_ORIGINS must name"),

@@ -92,9 +92,10 @@ class Settings(BaseSettings):
     def _refuse_what_is_unsafe(self) -> Self:
         secret, url, live = self.secret, self.better_auth_url, self.production
         odd = not all(map(ORIGIN.fullmatch, self.cors_origins))
+        encoded = (secret or "").encode(errors="replace")
         broken_rules = {
-            f"BETTER_AUTH_SECRET must have at least {SECRET_BYTES} bytes": secret
-            and len(secret.encode()) < SECRET_BYTES,
+            "BETTER_AUTH_SECRET must be UTF-8": secret and encoded.decode() != secret,
+            f"BETTER_AUTH_SECRET must have at least {SECRET_BYTES} bytes": secret and len(encoded) < SECRET_BYTES,
             "BETTER_AUTH_SECRET is well known or easily guessed: make one with `openssl rand -base64 32`": secret
             and (secret.startswith(WELL_KNOWN_SECRET) or len(set(secret)) < FEW_DISTINCT_CHARACTERS),
             "BETTER_AUTH_URL must be https in production": live and url and not SAFE_URL.match(str(url)),
