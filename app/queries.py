@@ -46,8 +46,8 @@ CONDITIONS = {"complete": "complete = %(complete)s", "after": "id < %(after)s"}
 # depends on the session's time zone; `timestamp + interval` does not.
 NEXT_UPDATED_AT = "greatest(now(), timezone('UTC', timezone('UTC', updated_at) + interval '1 microsecond'))"
 
-READY = Query("SELECT 'task'::regclass", {}, is_read=True)
-"""Fails if the database has no task table."""
+READY = Query("SELECT 'task'::regclass, 'create_task_once'::regproc", {}, is_read=True)
+"""Fails without the tables of the first migration or the function of the last one."""
 
 
 def _matching(conditions: Mapping[str, Any]) -> str:

@@ -125,6 +125,15 @@ def test_a_retry_gets_its_first_answer_after_a_migration(empty: Any) -> None:
     assert new.json()["id"] > 1
 
 
+def test_it_is_ready_after_the_last_migration_alone(empty: Any) -> None:
+    """A balancer keeps the old version until the new one's tables are there."""
+    url = empty()
+    with service_in_process(settings_for(url)) as service:
+        for revision, status in (("0001", 503), ("0002", 503), ("head", 200)):
+            command.upgrade(alembic(url), revision)
+            assert service.http.get("/health/ready").status_code == status
+
+
 def test_there_is_nothing_to_generate(empty: Any) -> None:
     """`alembic check` agrees too."""
     url = empty()

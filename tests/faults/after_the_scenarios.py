@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from app.queries import READY
 from tests.support.cluster import Cluster
 from tests.support.pooler import Pooler
 
@@ -15,7 +16,7 @@ KINDS = {
     "create once": r"^SELECT kept.* create_task_once\(",
     "update": r"^WITH changed AS \(UPDATE task",
     "delete": r"^DELETE FROM task",
-    "ready": r"^SELECT 'task'::regclass$",
+    "ready": f"^{re.escape(READY.sql)}$",
 }
 TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN) (?:ONLY )?(?:task|idempotency_key)\b|\bcreate_task_once\(")
 OWNER = re.compile(r"\buser_id = E?'[^']+'|\bINSERT INTO \w+ \(user_id, |'user_id', E?'[^']+'")
@@ -54,7 +55,7 @@ def test_every_statement_names_its_owner(cluster: Cluster) -> None:
     assert len(touching) > 200
     assert [one for one in touching if not names_owner(one)] == []
     # nothing else was sent: no BEGIN, SET, or anything that would cost a round trip or outlive a transaction
-    assert {one for one in sent if one not in touching} == {"SELECT 'task'::regclass"}
+    assert {one for one in sent if one not in touching} == {READY.sql}
 
 
 @pytest.mark.parametrize(
