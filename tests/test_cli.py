@@ -13,8 +13,8 @@ import jwt
 import pytest
 
 import app.main
-from app.cli import greeting
-from app.core.embedded import postgres
+from app.core.development import postgres
+from app.core.server import greeting
 from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
 from tests.support.processes import UVICORN, Run, postgres_of, todo_api
@@ -132,7 +132,7 @@ def test_the_start_says_whose_tokens_and_whose_pages_are_accepted(variables: dic
     if not chosen:
         chosen = {"better_auth_secret": SECRET}
     settings = settings_for("postgresql://nowhere", **{"better_auth_secret": None} | chosen)
-    assert greeting(settings) == told
+    assert greeting(settings) == ["Todo API: http://127.0.0.1:8000/docs", *told]
 
 
 def test_the_secret_of_development_is_its_owners_alone(folder: Path) -> None:

@@ -21,12 +21,12 @@ from psycopg2.errors import DivisionByZero
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from app.cli import upgrade
 from app.core.connection import Connection, addresses, parse, unreachable
 from app.core.database import RETRY_FIRST, Pool, Query
 from app.core.deadline import extend_deadline, set_deadline
 from app.core.errors import DatabaseError
 from app.core.settings import SettingsError
+from app.migrations import upgrade
 from tests.support.cluster import Cluster
 from tests.support.service import running_service, settings_for
 from tests.support.tokens import token

@@ -6,10 +6,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("app.core.deadline", "app.core.logs", "app.core.settings"),
-    ("app.core.connection", "app.core.embedded", "app.core.errors", "app.core.tracing"),
+    ("app.core.connection", "app.core.errors", "app.core.tracing"),
     ("app.core.database", "app.core.jwks", "app.core.process", "app.core.protocol", "app.core.requests"),
-    ("app.core.auth",),
-    ("app.core.metrics", "app.core.openapi"),
+    ("app.core.auth", "app.core.development", "app.core.server"),
+    ("app.core.development", "app.core.metrics", "app.core.openapi"),
     ("app.core.health", "app.core.middleware"),
     ("app.models",),
     ("app.schemas",),

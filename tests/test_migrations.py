@@ -11,8 +11,8 @@ from sqlalchemy import Engine, create_engine, make_url, pool, text
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 from sqlmodel import SQLModel
 
-from app.cli import upgrade
 from app.core.settings import SettingsError
+from app.migrations import upgrade
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
 from tests.support.people import Cast

@@ -38,6 +38,7 @@ def test_the_defaults_are_the_specifications(monkeypatch: pytest.MonkeyPatch) ->
         "cors_origins": ("http://localhost:3000",),
         "host": "127.0.0.1",
         "port": 8000,
+        "web_concurrency": 1,
         "data_dir": Path(".data"),
         "database_pool_size": 16,
         "request_timeout": 5.0,

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 import app.main
-from app import cli
+from app import migrations
 from app.core.connection import unreachable
 from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
@@ -253,7 +253,10 @@ def test_migrations_that_start_together_take_turns(empty: str, tmp_path: Path, s
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     with closing(psycopg2.connect(empty)) as first, first.cursor() as cursor, ThreadPoolExecutor(1) as threads:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('todo-api migrate'))")
-        second, third = threads.submit(cli.upgrade, empty), serve(tmp_path, [*TODO_API, "migrate"], DATABASE_URL=empty)
+        second, third = (
+            threads.submit(migrations.upgrade, empty),
+            serve(tmp_path, [*TODO_API, "migrate"], DATABASE_URL=empty),
+        )
         until, count = time.monotonic() + 20, 0
         while count < 2:
             assert time.monotonic() < until

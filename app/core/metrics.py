@@ -1,11 +1,13 @@
 """The metrics, in Prometheus's text format, and where they are served."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.core.auth import Verifier
 from app.core.database import Pool
@@ -21,12 +23,16 @@ class Metrics:
 
     def __init__(self, pool: Pool, verifier: Verifier) -> None:
         self.registry = CollectorRegistry()
+        own: CollectorRegistry | None = self.registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # each process writes to files there, and tells the sums of all
+            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
+            own = None
         labels = ["method", "endpoint", "status"]
         self._seconds = Histogram(
-            "http_request_duration_seconds", "Time to answer", labels, registry=self.registry, buckets=BUCKETS
+            "http_request_duration_seconds", "Time to answer", labels, registry=own, buckets=BUCKETS
         )
-        self._requests = Counter("http_requests", "Requests", labels, registry=self.registry)
-        self._errors = Counter("http_errors", "Errors, by code", [*labels, "error_code"], registry=self.registry)
+        self._requests = Counter("http_requests", "Requests", labels, registry=own)
+        self._errors = Counter("http_errors", "Errors, by code", [*labels, "error_code"], registry=own)
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self._pool, self._verifier = pool, verifier
         self.registry.register(self)

@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ("http://localhost:3000",)
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
+    web_concurrency: int = Field(1, ge=1, description="processes that serve")
     data_dir: Path = Path(".data")
     database_pool_size: int = Field(16, ge=5, le=20)
     request_timeout: float = Field(5.0, ge=1, le=60, description="seconds from a request's arrival to its answer")

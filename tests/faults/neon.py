@@ -11,9 +11,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from app.cli import upgrade
 from app.core.connection import unreachable
 from app.core.settings import SettingsError
+from app.migrations import upgrade
 from tests.support.processes import free_port, serving
 from tests.support.tokens import token
 

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import create_engine, make_url, pool, text
 
-from app.cli import upgrade
+from app.migrations import upgrade
 from tests.support.citus import Citus
 from tests.support.cluster import Cluster
 from tests.support.people import Cast

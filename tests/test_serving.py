@@ -1,0 +1,126 @@
+"""`todo-api serve` as a platform starts it: its version, its migrations, and as many processes as are asked for."""
+
+import re
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+from sqlalchemy import Engine, make_url, text
+
+from tests.support.cluster import Cluster
+from tests.support.processes import TODO_API, Run, postgres_of, todo_api
+from tests.support.service import SECRET
+from tests.support.tokens import token
+
+ALICE = {"authorization": f"Bearer {token('alice')}"}
+
+
+@pytest.fixture
+def empty(cluster: Cluster, database: Engine) -> Iterator[str]:
+    """The URL of a second database without a table."""
+    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE DATABASE unmigrated"))
+        yield make_url(cluster.url).set(database="unmigrated").render_as_string(hide_password=False)
+        connection.execute(text("DROP DATABASE unmigrated WITH (FORCE)"))
+
+
+def serving(run: Run) -> list[psutil.Process]:
+    """The processes that serve: those that the command has started, without PostgreSQL and Python's own helper."""
+    return [
+        process
+        for process in psutil.process_iter(["ppid", "cmdline"])
+        if process.info["ppid"] == run.process.pid and "spawn_main" in " ".join(process.info["cmdline"] or [])
+    ]
+
+
+def test_the_command_tells_its_version(folder: Path) -> None:
+    """The one of the package; nothing else is asked for."""
+    told = todo_api(folder, "--version")
+    assert (told.returncode, told.stdout, told.stderr) == (0, f"todo-api {version('todo-api')}\n", "")
+
+
+def test_servers_that_migrate_may_start_together(empty: str, folder: Path, serve: Callable[..., Run]) -> None:
+    """On a platform that gives no shell: all are ready, and the tables are there once."""
+    command = [*TODO_API, "serve", "--migrate"]
+    runs = [serve(folder, command, DATABASE_URL=empty, BETTER_AUTH_SECRET=SECRET) for _ in range(3)]
+    for run in runs:
+        run.wait_until_up()
+        assert httpx.get(run.url + "/health/ready").json() == {"status": "ok"}
+        created = httpx.post(run.url + "/api/alice/tasks", json={"title": "Buy milk"}, headers=ALICE)
+        assert created.status_code == 201
+    assert [run.stop(signal.SIGTERM)[0] for run in runs] == [0, 0, 0]
+
+
+def test_a_server_that_can_not_migrate_does_not_start(folder: Path) -> None:
+    """The platform tries again; it would be wrong to serve on old tables."""
+    refused = todo_api(
+        folder, "serve", "--migrate", DATABASE_URL="postgresql://127.0.0.1:1/x", BETTER_AUTH_SECRET=SECRET
+    )
+    assert refused.returncode == 1
+    assert "todo-api: the database failed: connection to server" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def at_work(run: Run) -> set[int]:
+    """Which processes hold a connection of these clients, of which there are enough for each to get one."""
+    with ExitStack() as clients:
+        for _ in range(50):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", urlsplit(run.url).port or 0)))
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.recv(1)
+        return {one.pid for one in serving(run) if any(link.raddr for link in one.net_connections("tcp"))}
+
+
+def wait_for_two(run: Run) -> list[psutil.Process]:
+    """Return two processes once both are at work."""
+    until = time.monotonic() + 20
+    while len(at_work(run)) < 2:
+        assert time.monotonic() < until
+    return serving(run)
+
+
+def test_as_many_processes_serve_as_the_platform_asks_for(folder: Path, serve: Callable[..., Run]) -> None:
+    """One database for all, one greeting, metrics that add up whichever process answers, and one signal ends them."""
+    run = serve(folder, WEB_CONCURRENCY="2").wait_until_up()
+    started = wait_for_two(run)
+    alice = {"authorization": f"Bearer {run.token('alice')}"}
+    tasks = run.url + "/api/alice/tasks"
+    assert {httpx.post(tasks, json={"title": "Buy milk"}, headers=alice).status_code for _ in range(20)} == {201}
+    assert {httpx.get(tasks, headers=alice).json()["count"] for _ in range(20)} == {20}
+    counted = r'http_requests_total{endpoint="/api/{user_id}/tasks",method="POST",status="201"} ([0-9.]+)'
+    told = [re.findall(counted, httpx.get(run.url + "/metrics").text) for _ in range(20)]
+    assert told == [["20.0"]] * 20
+    assert len(postgres_of(folder)) == 1
+    status, _, err = run.stop(signal.SIGTERM)
+    assert (status, [one for one in started if one.is_running()], postgres_of(folder)) == (0, [], [])
+    assert err.count("/docs") == 1
+    assert "Traceback" not in err
+
+
+def test_a_process_that_dies_is_replaced_and_none_is_left_behind(
+    cluster: Cluster, folder: Path, serve: Callable[..., Run]
+) -> None:
+    """The other one serves meanwhile; and where what watches them is killed, the next start finds the port free."""
+    run = serve(folder, WEB_CONCURRENCY="2", DATABASE_URL=cluster.url, BETTER_AUTH_SECRET=SECRET).wait_until_up()
+    victim, other = wait_for_two(run)
+    victim.kill()
+    while victim in serving(run):
+        assert httpx.get(run.url + "/health").status_code == 200
+    replaced = wait_for_two(run)
+    assert other in replaced
+    run.stop(signal.SIGKILL)
+    assert psutil.wait_procs(replaced, timeout=10)[1] == []
+
+
+def test_a_number_of_processes_that_is_none_is_told(folder: Path) -> None:
+    """By the variable's name."""
+    refused = todo_api(folder, "serve", WEB_CONCURRENCY="many")
+    assert (refused.returncode, refused.stderr.startswith("todo-api: WEB_CONCURRENCY: ")) == (1, True)
