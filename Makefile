@@ -10,7 +10,7 @@ WORKERS ?= 3
 PARALLEL = -n $(WORKERS) --dist loadgroup
 PAGE := build/living-documentation.html
 
-.PHONY: run install install-check node test check docs lint contract contract-lint lines lock bench faults live pooled distributed mutants fuzz soak
+.PHONY: run install install-check node test check docs lint contract contract-lint deploy-lint dist image lines lock bench faults live pooled distributed mutants fuzz soak
 
 run: install
 	@exec $(BIN)/todo-api serve
@@ -47,7 +47,7 @@ check: install-check node
 	$(MAKE) --no-print-directory test ACCEPTANCE=everywhere PYTEST=--living-documentation=$(PAGE)
 	node tests/node/look-at-page.mjs $(PAGE) build/pictures
 	$(BIN)/pytest $(PARALLEL) tests/check tests/acceptance/tests
-	$(MAKE) --no-print-directory contract-lint
+	$(MAKE) --no-print-directory contract-lint deploy-lint
 	$(MAKE) --no-print-directory pooled faults distributed
 
 # the living documentation, and the Cucumber Messages beside it
@@ -106,6 +106,22 @@ contract-lint: export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 contract-lint: node
 	tests/node/node_modules/.bin/redocly lint --config tests/node/redocly.yaml docs/openapi.json
 	tests/node/node_modules/.bin/spectral lint --fail-severity=warn --ruleset tests/node/spectral.yaml docs/openapi.json
+
+# the workflows by zizmor, and they and compose.yaml by their schemas
+SCHEMA = $(BIN)/check-jsonschema --builtin-schema
+deploy-lint: install-check
+	$(BIN)/zizmor --offline --no-progress --quiet .github
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) vendor.compose-spec compose.yaml
+
+# the wheel and the sdist
+dist: install
+	$(BIN)/python -m flit_core.wheel --outdir dist
+	$(BIN)/python -c 'from flit_core.buildapi import build_sdist; build_sdist("dist")'
+
+# the container image, built without a registry and run: needs root, buildah and mmdebstrap
+image: install
+	$(BIN)/python -m tests.image
 
 # what a request costs, as a ratio to FastAPI's own hello world (BENCH=--quick: in a minute)
 bench: install

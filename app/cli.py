@@ -40,7 +40,7 @@ def main() -> None:
     arguments = vars(parser.parse_args())
     try:
         arguments.pop("run")(load(), **arguments)
-    except SettingsError as problem:
+    except (OSError, SettingsError) as problem:
         sys.exit(f"todo-api: {problem}")
     except (CommandError, DatabaseError, DBAPIError) as failure:
         cause = getattr(failure, "orig", None) or failure.__cause__ or failure

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
 from tests.support.cluster import Cluster
 from tests.support.processes import TODO_API, Run, postgres_of, todo_api
@@ -30,6 +30,16 @@ def empty(cluster: Cluster, database: Engine) -> Iterator[str]:
         connection.execute(text("CREATE DATABASE unmigrated"))
         yield make_url(cluster.url).set(database="unmigrated").render_as_string(hide_password=False)
         connection.execute(text("DROP DATABASE unmigrated WITH (FORCE)"))
+
+
+def test_tables_of_a_newer_version_are_told(empty: str, folder: Path) -> None:
+    """An older version that is started again must not change them, and need not: it serves without --migrate."""
+    assert todo_api(folder, "migrate", DATABASE_URL=empty).returncode == 0
+    with create_engine(empty.replace("postgresql:", "postgresql+psycopg2:"), poolclass=NullPool).begin() as connection:
+        connection.execute(text("UPDATE todo_api_version SET version_num = '9999'"))
+    refused = todo_api(folder, "serve", "--migrate", DATABASE_URL=empty, BETTER_AUTH_SECRET=SECRET)
+    assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
+    assert "todo-api: the database failed: Can't locate revision identified by '9999'" in refused.stderr
 
 
 def serving(run: Run) -> list[psutil.Process]:
@@ -124,3 +134,13 @@ def test_a_number_of_processes_that_is_none_is_told(folder: Path) -> None:
     """By the variable's name."""
     refused = todo_api(folder, "serve", WEB_CONCURRENCY="many")
     assert (refused.returncode, refused.stderr.startswith("todo-api: WEB_CONCURRENCY: ")) == (1, True)
+
+
+def test_a_folder_that_can_not_be_written_to_is_told(folder: Path) -> None:
+    """As in a container whose file system is read-only; not by a traceback."""
+    (folder / "data").touch()
+    for command in (["serve"], ["token", "alice"]):
+        refused = todo_api(folder, *command)
+        assert refused.returncode == 1
+        assert str(folder / "data") in refused.stderr
+        assert (refused.stderr.startswith("todo-api: "), "Traceback" in refused.stderr) == (True, False)
