@@ -33,6 +33,7 @@ def run(app: str, settings: Settings) -> None:
             app,
             http=Protocol,
             workers=settings.web_concurrency,
+            timeout_worker_healthcheck=60,  # longer than a start takes on a slow machine: such a process is killed
             host=settings.host,
             port=settings.port,
             log_config=None,  # the lifespan sets the log up

@@ -87,6 +87,7 @@ class Run:
                 time.sleep(0.05)
             else:
                 return self
+        self.process.kill()
         raise AssertionError(self.process.communicate())
 
     def token(self, user: str) -> str:
