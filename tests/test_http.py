@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import sys
 import time
 from collections.abc import Iterator
 
@@ -22,6 +23,8 @@ from tests.support.tokens import token
 
 ALICE = {"authorization": f"Bearer {token('alice')}"}
 JSON = {"content-type": "application/json"}
+DEEP = 400 if sys.version_info < (3, 13) else 422
+"""For objects nested 9,000 deep: Python 3.13 and newer read them, and then such a body is refused by its schema."""
 
 
 @pytest.fixture
@@ -247,7 +250,7 @@ def test_only_a_list_can_be_asked_questions(api: httpx.Client, database: Engine,
         (b'{"title": -Infinity}', 400),
         (b'{"x": {"y": NaN}}', 400),
         (b'{"x": ' + b"1" * 5000 + b"}", 400),
-        (b'{"x": ' * 9000 + b"1" + b"}" * 9000, 400),
+        (b'{"x": ' * 9000 + b"1" + b"}" * 9000, DEEP),
         (b"[" * 60_000, 400),
         (b'{"title": "x", "title": "x"}', 422),
         (b'{"title": "x", "x": {"a": 1, "a": 2}}', 422),
