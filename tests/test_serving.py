@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
+from select import PIPE_BUF
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,6 +17,7 @@ import psutil
 import pytest
 from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
+from app.core import logs
 from tests.support.cluster import Cluster
 from tests.support.processes import TODO_API, Run, postgres_of, todo_api
 from tests.support.service import SECRET
@@ -144,3 +147,20 @@ def test_a_folder_that_can_not_be_written_to_is_told(folder: Path) -> None:
         assert refused.returncode == 1
         assert str(folder / "data") in refused.stderr
         assert (refused.stderr.startswith("todo-api: "), "Traceback" in refused.stderr) == (True, False)
+
+
+def test_processes_that_share_a_pipe_tear_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe takes up to PIPE_BUF bytes whole; of more, it may take another process's lines in between."""
+    written: list[bytes] = []
+
+    def write(data: bytes) -> int:
+        written.append(bytes(data))
+        return len(data)
+
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=SimpleNamespace(raw=SimpleNamespace(write=write))))
+    lines = [b'{"n": %d}\n' % n for n in range(2000)]
+    long = b"x" * PIPE_BUF + b"\n"
+    logs._write(b"".join([*lines, long, *lines]))
+    assert b"".join(written) == b"".join([*lines, long, *lines])
+    assert all(piece.endswith(b"\n") and (len(piece) <= PIPE_BUF or piece == long) for piece in written)
+    assert len(written) < 20

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections import deque
 from datetime import UTC, datetime
+from select import PIPE_BUF
 from threading import Event, Thread
 from typing import Any
 
@@ -67,11 +68,15 @@ class Writer(Thread):
 
 
 def _write(data: bytes) -> None:
-    """Write to the raw stdout: a thread that is stuck in the buffered one holds its lock, so the process can't exit."""
-    stdout, unwritten = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), memoryview(data)
-    while unwritten:
-        written = stdout.write(unwritten) or 0  # None if another process has set O_NONBLOCK
-        unwritten = unwritten[written:]
+    """Write to the raw stdout: a thread that is stuck in the buffered one holds its lock, so the process can't exit.
+
+    Only PIPE_BUF bytes go into a pipe in one piece, which another process that shares it can't interrupt.
+    """
+    stdout, start = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), 0
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + PIPE_BUF) + 1 or data.find(b"\n", start) + 1
+        written = stdout.write(data[start:end]) or 0  # None if another process has set O_NONBLOCK
+        start += written
         time.sleep(0 if written else PAUSE)
 
 
