@@ -1,6 +1,5 @@
 """`todo-api`: serve, migrate, delete-user, token, openapi."""
 
-import asyncio
 import json
 import os
 import signal
@@ -9,20 +8,17 @@ from argparse import ArgumentParser
 from contextlib import closing
 from importlib.metadata import version
 
+import psycopg2
 from alembic.util import CommandError
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 
 from app import queries
 from app.core import development, server
-from app.core.database import Pool
-from app.core.deadline import set_deadline
-from app.core.errors import DatabaseError
+from app.core.connection import connect
 from app.core.settings import Settings, SettingsError, load
 from app.main import create_app
 from app.migrations import upgrade
-
-DELETION_SECONDS = 3600
 
 
 def main() -> None:
@@ -42,8 +38,8 @@ def main() -> None:
         arguments.pop("run")(load(), **arguments)
     except (OSError, SettingsError) as problem:
         sys.exit(f"todo-api: {problem}")
-    except (CommandError, DatabaseError, DBAPIError) as failure:
-        cause = getattr(failure, "orig", None) or failure.__cause__ or failure
+    except (CommandError, DBAPIError, psycopg2.Error) as failure:
+        cause = getattr(failure, "orig", failure)
         sys.exit(f"todo-api: the database failed: {str(cause).strip() or type(cause).__name__}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
@@ -74,14 +70,11 @@ def migrate(settings: Settings) -> None:
 
 def delete_user(settings: Settings, user: str) -> None:
     """Delete everything that is stored of a user, for an account that is closed."""
-
-    async def delete() -> None:
-        set_deadline(DELETION_SECONDS)
+    with development.database(settings) as url, closing(connect(url)) as connection, connection.cursor() as cursor:
         for table, query in queries.delete_user(user).items():
-            print(table, "rows deleted:", *await pool.fetch(query) or ())
-
-    with development.database(settings) as url, closing(Pool(url, 1)) as pool:
-        asyncio.run(delete())
+            cursor.execute(query.sql, query.params)
+            print(table, "rows deleted:", *cursor.fetchone())
+        connection.commit()
 
 
 def token(settings: Settings, user: str) -> None:

@@ -44,6 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
             await verifier.keys.close()
 
     traced = any(name.startswith("OTEL_") for name in os.environ)  # to ask for a provider takes time for each request
+    telemetry = {"tracing": traced, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": True}
     app = FastAPIOffline(
         title="Todo API",
         version=version("todo-api"),
@@ -53,13 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_tags=[{"name": name, "description": description} for name, description in TAGS.items()],
         lifespan=lifespan,
         redirect_slashes=False,
-        telemetry={
-            "tracing": traced,
-            "metrics": False,
-            "logs": False,
-            "operation_spans": False,
-            "auto_configure": True,
-        },
+        telemetry=telemetry,
         exception_handlers={HTTPException: handle, RequestValidationError: handle},
         middleware=[
             Middleware(Observability, settings=settings, metrics=app_metrics),

@@ -71,8 +71,7 @@ def server_at(folder: Path) -> Any:
         raise SettingsError(f"DATA_DIR: PostgreSQL can't run in {folder.resolve()}; choose a path without {odd[0]!r}")
     if "XDG_RUNTIME_DIR" not in os.environ:  # the wheel wants a private folder for its lock, and would warn
         runtime = Path(tempfile.gettempdir(), f"todo-api-{os.getuid()}")
-        runtime.mkdir(exist_ok=True)
-        runtime.chmod(0o700)
+        runtime.mkdir(mode=0o700, exist_ok=True)
         os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     try:
         # imported here: an optional extra, which production does without
@@ -96,13 +95,10 @@ def shared_secret(settings: Settings) -> str | None:
 
 def token(settings: Settings, user: str) -> str:
     """A token for a user, as Better Auth would sign it with the shared secret; SettingsError if there can be none."""
-    if settings.production:
-        raise SettingsError("ENVIRONMENT is production: tokens come from Better Auth there")
     if not is_user_id(user):
         raise SettingsError("a user's id has 1 to 255 characters, none of them a control character or /")
-    secret = shared_secret(settings)
-    if secret is None:
-        raise SettingsError("BETTER_AUTH_SECRET is missing: with BETTER_AUTH_URL alone, tokens come from Better Auth")
+    if settings.production or not (secret := shared_secret(settings)):
+        raise SettingsError("tokens come from Better Auth: ENVIRONMENT is production, or BETTER_AUTH_SECRET is missing")
     now = int(time.time())
     claims = {"sub": user, "user_id": user, "email": f"{user}@example.com", "iat": now, "exp": now + TOKEN_SECONDS}
     named = {"iss": settings.jwt_issuer, "aud": settings.jwt_audience}

@@ -47,11 +47,8 @@ def greeting(settings: Settings) -> list[str]:
     """Where the documentation is, and whose tokens and whose pages are accepted, one line for each."""
     hs256 = "HS256 under BETTER_AUTH_SECRET, or development's own secret"
     issuers = {f"keys from {settings.jwks_url}": settings.auth_origin, hs256: "any" if settings.secret else None}
-    tokens = [
-        f"Tokens: {keys}; iss {settings.jwt_issuer or issuer}, aud {settings.jwt_audience or issuer}"
-        for keys, issuer in issuers.items()
-        if issuer
-    ]
-    pages = ", ".join(settings.allowed_origins) or "none on another origin"
-    docs = f"http://{settings.host}:{settings.port}/docs"
-    return [f"Todo API: {docs}", *tokens, f"Pages: {pages} (CORS_ORIGINS)"]
+    lines = [f"Todo API: http://{settings.host}:{settings.port}/docs"]
+    for keys, issuer in issuers.items():
+        if issuer:
+            lines.append(f"Tokens: {keys}; iss {settings.jwt_issuer or issuer}, aud {settings.jwt_audience or issuer}")
+    return [*lines, f"Pages: {', '.join(settings.allowed_origins) or 'none on another origin'} (CORS_ORIGINS)"]
