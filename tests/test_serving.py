@@ -42,7 +42,8 @@ def test_tables_of_a_newer_version_are_told(empty: str, folder: Path) -> None:
         connection.execute(text("UPDATE todo_api_version SET version_num = '9999'"))
     refused = todo_api(folder, "serve", "--migrate", DATABASE_URL=empty, BETTER_AUTH_SECRET=SECRET)
     assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
-    assert "todo-api: the database failed: No such revision or branch '9999'" in refused.stderr
+    assert refused.stderr.startswith("todo-api: the database failed: ")
+    assert "'9999'" in refused.stderr
 
 
 def serving(run: Run) -> list[psutil.Process]:
