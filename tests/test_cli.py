@@ -1,6 +1,7 @@
 """`todo-api` as a person runs it: processes, signals, files (README)."""
 
 import json
+import resource
 import signal
 import socket
 import stat
@@ -13,11 +14,11 @@ import jwt
 import pytest
 
 import app.main
-from app.core.development import postgres
+from app.core.development import postgres, shared_secret
 from app.core.server import greeting
 from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
-from tests.support.processes import UVICORN, Run, postgres_of, todo_api
+from tests.support.processes import TODO_API, UVICORN, Run, postgres_of, todo_api
 from tests.support.service import SECRET, settings_for
 
 
@@ -61,17 +62,47 @@ STAGES: dict[str, Callable[[Path], bool]] = {
 }
 
 
+@pytest.mark.parametrize("before", [None, signal.SIGINT], ids=["once", "twice"])
 @pytest.mark.parametrize("reached", STAGES.values(), ids=STAGES.keys())
 def test_a_signal_during_the_start_leaves_nothing_behind(
-    folder: Path, serve: Callable[..., Run], reached: Callable[[Path], bool]
+    folder: Path, serve: Callable[..., Run], reached: Callable[[Path], bool], before: signal.Signals | None
 ) -> None:
-    """Whenever it comes."""
+    """Whenever it comes, and if somebody has lost patience before."""
     run = serve(folder)
     while not reached(folder):
         assert run.process.poll() is None
         time.sleep(0.01)
+    if before:
+        run.process.send_signal(before)
+        time.sleep(0.1)
     run.stop(signal.SIGTERM)
     assert postgres_of(folder) == []
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_stop_nothing(cluster: Cluster, folder: Path, serve: Callable[..., Run], closed: str) -> None:
+    """A supervisor may close them; their numbers must not become those of sockets, which uvloop refuses to close."""
+    run = serve(
+        folder,
+        ["bash", "-c", f"exec {' '.join(TODO_API)} serve {closed}"],
+        DATABASE_URL=cluster.url,
+        BETTER_AUTH_SECRET=SECRET,
+    ).wait_until_up()
+    status, out, _ = run.stop(signal.SIGTERM)
+    assert status == 0
+    assert all(line.startswith("{") for line in out.splitlines())
+
+
+def test_developments_secret_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A disk that is full leaves no empty file, which would mean no secret from then on."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            shared_secret(settings_for("postgresql://", better_auth_secret=None, data_dir=tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_greets_and_keeps_its_folder_to_itself(folder: Path, serve: Callable[..., Run]) -> None:

@@ -88,8 +88,12 @@ def shared_secret(settings: Settings) -> str | None:
         return settings.secret
     path = settings.data_dir / "secret"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError), os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as new:
-        new.write(secrets.token_urlsafe(32))
+    if not path.exists():
+        # appears whole or not at all, however many start at once; a temporary file is its owner's alone
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as new, suppress(FileExistsError):
+            new.write(secrets.token_urlsafe(32))
+            new.flush()
+            path.hardlink_to(new.name)
     return path.read_text()
 
 

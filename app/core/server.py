@@ -3,24 +3,46 @@
 import math
 import os
 import signal
+import sys
 from contextlib import ExitStack
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 import uvicorn
 
 from app.core.protocol import Protocol
 from app.core.settings import Settings
 
+STDERR = 2
+"""The highest number of a standard stream."""
+
 
 def end_in_order() -> None:
-    """Have SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl+C does, so that what was started is stopped.
+    """Have the first SIGTERM, SIGINT or SIGHUP raise KeyboardInterrupt, so that what was started is stopped.
 
     Before this call SIGTERM ends the process at once, even inside libpq.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
         # uvicorn handles SIGTERM, and not this one
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+
+
+def _interrupt(*_: object) -> NoReturn:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # a second one would cut the stopping short
+    raise KeyboardInterrupt
+
+
+def open_standard_streams() -> None:
+    """Open /dev/null in place of each standard stream that is closed: uvloop would take its number, and abort."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    if sys.stderr:
+        os.close(descriptor)
+    else:
+        sys.stderr = os.fdopen(descriptor, "w")  # print() would take None for stdout
 
 
 def run(app: str, settings: Settings) -> None:

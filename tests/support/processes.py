@@ -41,7 +41,8 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
 
 def todo_api(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, in an empty folder; in this process, since a new one takes a second to start."""
-    out, err, before = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
+    out, err = io.StringIO(), io.StringIO()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     with (
         patch.dict(os.environ, environment(folder, **variables), clear=True),
         patch.object(sys, "argv", ["todo-api", *arguments]),
@@ -55,7 +56,8 @@ def todo_api(folder: Path, *arguments: str, **variables: str) -> subprocess.Comp
         except SystemExit as end:
             status = end.code or 0
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
     if isinstance(status, str):  # what the interpreter does with a message
         print(status, file=err)
         status = 1
