@@ -81,7 +81,7 @@ class Run:
 
     def wait_until_up(self) -> "Run":
         """Return once it answers."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while time.monotonic() < end and self.process.poll() is None:
             try:
                 httpx.get(self.url + "/health")
