@@ -21,13 +21,14 @@ from psycopg2.errors import DivisionByZero
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from app import queries
 from app.core.connection import Connection, addresses, parse, unreachable
 from app.core.database import RETRY_FIRST, Pool, Query
 from app.core.deadline import extend_deadline, set_deadline
 from app.core.errors import DatabaseError
 from app.core.settings import SettingsError
 from app.migrations import upgrade
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, running_cluster
 from tests.support.service import running_service, settings_for
 from tests.support.tokens import token
 
@@ -520,6 +521,30 @@ def test_a_read_only_server_is_left(cluster: Cluster, database: Engine) -> None:
         with database.begin() as connection:
             connection.execute(text("DROP ROLE standby"))
     assert before != after
+
+
+def test_the_primary_is_found_again_among_several_hosts(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+    """The standby was the one that accepted last; a write that it refuses sends the next one to the first host."""
+
+    async def write(pool: Pool) -> list[bool]:
+        await asyncio.to_thread(cluster.stop)
+        assert await pool.fetch(ONE) == (1,)
+        await asyncio.to_thread(cluster.start)
+        written = []
+        for _ in range(2):
+            try:
+                await pool.fetch(queries.create_task("alice", {"title": "x", "description": None}))
+            except DatabaseError:
+                written.append(False)
+            else:
+                written.append(True)
+        return written
+
+    with running_cluster() as standby:
+        with standby.engine.begin() as connection:
+            connection.execute(text("ALTER DATABASE postgres SET default_transaction_read_only = on"))
+        hosts = ",".join(quote(str(one.socket.parent), safe="") for one in (cluster, standby))
+        assert run(cluster, write, url=f"postgresql://postgres@/postgres?host={hosts}") == [False, True]
 
 
 def test_a_connection_is_replaced_in_time(

@@ -188,12 +188,12 @@ def test_a_client_that_hung_up_while_it_sent_is_499(service: Service, capsys: py
     assert "exception" not in line
 
 
-def test_what_uvicorn_says_is_json_too(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    """And has nothing of what was sent."""
+def test_what_is_no_http_is_logged_as_a_request(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    """With nothing of what was sent."""
     with running_service(service.settings) as other, raw(other, b"GET sesame4711\r\nnonsense\r\n\r\n") as connection:
         assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
-    (line,) = [line for line in lines(capsys) if line.get("logger")]
-    assert (line["level"], line["logger"]) == ("WARNING", "uvicorn.error")
+    (line,) = lines(capsys)
+    assert (line["status"], line["reason"]) == (400, "The request is not valid HTTP.")
     assert "sesame4711" not in str(line)
 
 

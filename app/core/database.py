@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import psycopg2
 
-from app.core.connection import Connection, Dsn, addresses, parse
+from app.core.connection import READ_ONLY_TRANSACTION, Connection, Dsn, addresses, parse
 from app.core.deadline import deadline
 from app.core.errors import DatabaseError
 
@@ -88,6 +88,8 @@ class Pool:
                 self._give_back(connection, clock())
                 raise
             connection.close()
+            if failure.pgcode == READ_ONLY_TRANSACTION:
+                self._last_good = None  # a standby: the primary may be another of the addresses
             if not query.is_read or attempts == 1:
                 raise
             # what ended this connection may be about to end those that have not answered since

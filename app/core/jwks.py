@@ -65,7 +65,7 @@ class Keys:
                 while key_id not in self.current and self._began < asked:
                     await self._wait_or_fetch()
         if key_id not in self.current and (self._failure or self._began < asked):
-            raise KeysUnavailable(reason=self._failure or f"no keys from {self.url} in time")
+            raise KeysUnavailable(reason=self._failure or f"an unknown kid, and no newer keys from {self.url} in time")
         return self.current.get(key_id)
 
     async def close(self) -> None:
