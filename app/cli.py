@@ -24,6 +24,8 @@ from app.migrations import upgrade
 def main() -> None:
     """Run the command that the arguments name; a problem is one message on stderr and exit status 1."""
     server.open_standard_streams()
+    if os.getpid() == 1:  # a container's first process: the kernel drops signals that it does not handle
+        server.end_in_order()
     parser = ArgumentParser(prog="todo-api", description="The REST backend of a multi-user todo application.")
     parser.add_argument("--version", action="version", version=f"todo-api {version('todo-api')}")
     commands = parser.add_subparsers(required=True)

@@ -14,6 +14,7 @@ import jwt
 import pytest
 
 import app.main
+from app.cli import main
 from app.core.development import postgres, shared_secret
 from app.core.server import greeting
 from app.core.settings import SettingsError
@@ -91,6 +92,23 @@ def test_closed_streams_stop_nothing(cluster: Cluster, folder: Path, serve: Call
     status, out, _ = run.stop(signal.SIGTERM)
     assert status == 0
     assert all(line.startswith("{") for line in out.splitlines())
+
+
+@pytest.mark.parametrize(("pid", "handled"), [(1, True), (2, False)])
+def test_a_containers_first_process_handles_signals_at_once(
+    monkeypatch: pytest.MonkeyPatch, pid: int, handled: bool
+) -> None:
+    """The kernel does not end process 1 by a signal; any other process is ended before it has started anything."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    monkeypatch.setattr("os.getpid", lambda: pid)
+    monkeypatch.setattr("sys.argv", ["todo-api", "--version"])
+    try:
+        with pytest.raises(SystemExit):
+            main()
+        assert (signal.getsignal(signal.SIGTERM) is not before[signal.SIGTERM]) is handled
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_developments_secret_is_there_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -56,5 +56,7 @@ async def _check(probe: Pool, pool: Pool, query: Query) -> None:
     set_deadline(READY_WITHIN)
     try:
         await probe.fetch(query)
-    except DatabaseError:
+    except DatabaseError as failure:
+        if isinstance(failure.__cause__, TimeoutError):
+            raise  # no time is left
         await pool.fetch(query)
