@@ -157,15 +157,30 @@ def test_the_wait_for_a_place_counts(cluster: Cluster, database: Engine) -> None
     assert max(run(cluster, queue, seconds=0.5)) < 0.9
 
 
+def test_a_turn_that_comes_too_late_costs_no_connection(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+    """In an overload each request would be sent just to be given up, and the connection with it."""
+
+    async def ask(pool: Pool) -> bool:
+        before = await pool.fetch(BACKEND)
+        set_deadline(0.7)
+        both = await asyncio.gather(pool.fetch(sleep(0.5)), pool.fetch(sleep(0.5)), return_exceptions=True)
+        assert both[0] == ("",)
+        assert isinstance(both[1], DatabaseError)
+        set_deadline(5)
+        return bool(await pool.fetch(BACKEND) == before)
+
+    assert run(cluster, ask)
+
+
 def test_time_spent_on_the_caller_does_not_count(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
     """A slow upload is not the database's fault."""
 
     async def slow_caller(pool: Pool) -> Any:
-        await asyncio.sleep(0.4)
-        extend_deadline(0.4)
+        await asyncio.sleep(0.7)
+        extend_deadline(0.7)
         return await pool.fetch(sleep(0.1))
 
-    assert run(cluster, slow_caller, seconds=0.3) == ("",)
+    assert run(cluster, slow_caller, seconds=0.6) == ("",)
 
 
 def test_killed_idle_connections_cost_nobody_an_error(cluster: Cluster, database: Engine) -> None:
@@ -370,12 +385,12 @@ def test_a_silent_resolver_is_asked_once_at_a_time(cluster: Cluster, monkeypatch
 
     def look_up(*name: Any, **_: Any) -> list[Any]:
         asked.append(name)
-        time.sleep(0.5)
+        time.sleep(1)
         raise socket.gaierror
 
     async def ask(pool: Pool) -> None:
-        set_deadline(0.2)
         for _ in range(2):
+            set_deadline(0.4)
             await asyncio.gather(*[pool.fetch(ONE) for _ in range(4)], return_exceptions=True)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)

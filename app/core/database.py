@@ -31,6 +31,8 @@ RETRY_FIRST, RETRY_LAST = 0.1, 0.4
 """Seconds between the pool's attempts to connect to a database that refuses: it may be starting, or waking up."""
 READ_ATTEMPTS = 3
 """How often a read is sent in all; a bound, because a read may itself be what ends its connection."""
+LEAST_SECONDS = 0.3
+"""That must be left when a request's turn comes: a statement that is given up takes its connection with it."""
 REFUSALS = (OSError, psycopg2.OperationalError, UnicodeDecodeError)
 """What connecting raises if it may succeed later (a message in another encoding than UTF-8 is one)."""
 
@@ -70,6 +72,8 @@ class Pool:
         """
         try:
             async with asyncio.timeout_at(deadline()), self._slots:
+                if deadline() - asyncio.get_running_loop().time() < LEAST_SECONDS:
+                    raise TimeoutError
                 self.in_use += 1
                 try:
                     return await self._run(query, self._take_idle() or await self._acquire())

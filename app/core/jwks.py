@@ -122,7 +122,9 @@ class Keys:
             client.stream("GET", self.url) as response,
         ):
             if response.status_code != httpx.codes.OK:
-                raise ValueError(f"status {response.status_code}: is the JWT plugin there, and its table?")
+                elsewhere = response.headers.get("location")
+                why = f"redirected to {elsewhere}" if elsewhere else "is the JWT plugin there, and its table?"
+                raise ValueError(f"status {response.status_code}: {why}")
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > SET_MAX:
