@@ -18,7 +18,7 @@ from app.core.auth import Authentication, Verifier
 from app.core.database import Pool
 from app.core.errors import handle
 from app.core.middleware import CORS, HSTS, ErrorBoundary, Observability
-from app.core.openapi import document
+from app.core.openapi import finish_routes
 from app.core.process import set_up_process
 from app.core.settings import Settings, SettingsError, load
 
@@ -75,7 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
     # First, because routes are tried in order. Flat, because the log and a 405's Allow look routes up by their path;
     # include_router would nest them.
     app.router.routes[:0] = [*router.router.routes, *health.router.routes, *metrics.router.routes]
-    document(app)
+    finish_routes(app)
     return app
 
 

@@ -1,4 +1,4 @@
-"""Every statement on tasks; each names its owner first, so that a distributed database sends it to one shard.
+"""Every statement, but for the function of migration 0003; each names its owner, so that it goes to one shard of Citus.
 
 PostgreSQL builds the JSON of the answers, as text that nothing parses again. A write returns columns to a `WITH` and
 the JSON is built outside of it, because Citus refuses to_char() in RETURNING.
@@ -46,8 +46,9 @@ CONDITIONS = {"complete": "complete = %(complete)s", "after": "id < %(after)s"}
 # depends on the session's time zone; `timestamp + interval` does not.
 NEXT_UPDATED_AT = "greatest(now(), timezone('UTC', timezone('UTC', updated_at) + interval '1 microsecond'))"
 
-READY = Query("SELECT 'task'::regclass, 'create_task_once'::regproc", {}, is_read=True)
-"""Fails without the tables of the first migration or the function of the last one."""
+NEEDED = ", ".join(f"(NULL::task).{name}" for name in JSON_VALUES)
+READY = Query(f"SELECT 'task'::regclass, 'create_task_once'::regproc, {NEEDED}", {}, is_read=True)
+"""Fails unless all migrations have run: each column and the function must be there."""
 
 
 def _matching(conditions: Mapping[str, Any]) -> str:
@@ -56,7 +57,10 @@ def _matching(conditions: Mapping[str, Any]) -> str:
 
 
 def _by_id(owner: str, task_id: int, etags: ETags) -> tuple[str, dict[str, Any]]:
-    """The condition for a task with one of the entity tags, and its parameters."""
+    """The condition for a task with one of the entity tags, and its parameters.
+
+    Tags are compared as timestamps: Citus refuses to_char() of a column in the condition of a write.
+    """
     params = {"owner": owner, "task_id": task_id}
     if etags is None or etags == ["*"]:
         return BY_ID, params
@@ -65,7 +69,8 @@ def _by_id(owner: str, task_id: int, etags: ETags) -> tuple[str, dict[str, Any]]
         with suppress(ValueError):
             moment = datetime.fromisoformat(etag[1:-1])
             # another form of the same moment is not a tag that this service has sent
-            moments += [moment] if etag == f'"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"' else []
+            if etag == f'"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"':
+                moments.append(moment)
     return f"{BY_ID} AND updated_at = ANY (%(moments)s::timestamptz[])", params | {"moments": moments}
 
 

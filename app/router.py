@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Response
 from app import queries
 from app.core.auth import CurrentUser
 from app.core.database import Pool, Query
-from app.core.errors import BODY_ERRORS, BadRequest, Invalid, NotFound, PreconditionFailed
+from app.core.errors import BODY_ERRORS, BadRequest, Invalid, NotFound
 from app.core.openapi import IDEMPOTENCY_KEY_HEADER, IF_MATCH_HEADER, IF_NONE_MATCH_HEADER, describe, query_parameters
 from app.core.requests import JsonText, StrictRequest, StrictRoute, fingerprint, is_known
 from app.models import TITLE_MAX
@@ -23,19 +23,19 @@ class TaskNotFound(NotFound):
     default_detail = "You have no such task."
 
 
-class TaskChanged(PreconditionFailed):
+class TaskChanged(BadRequest):
     """The task has none of the entity tags in If-Match."""
 
-    default_detail = "The task has changed in the meantime: look at it again."
+    status, default_detail = 412, "The task has changed in the meantime: look at it again."
 
 
-LIMIT_ERROR = Invalid.at("query", "limit", f"must be less than or equal to {LIMIT_MAX}", "less_than_equal")
-TITLE_ERROR = Invalid.at("body", "title", f"must have at most {TITLE_MAX} characters", "string_too_long")
-ID_ERROR = Invalid.at("path", "task_id", "must be a whole number, in digits", "int_parsing")
-WRITE_ERRORS = *BODY_ERRORS, TITLE_ERROR
-FETCH_ERRORS = TaskNotFound(), ID_ERROR
+LIMIT_EXAMPLE = Invalid.at("query", "limit", f"must be less than or equal to {LIMIT_MAX}", "less_than_equal")
+TITLE_EXAMPLE = Invalid.at("body", "title", f"must have at most {TITLE_MAX} characters", "string_too_long")
+ID_EXAMPLE = Invalid.at("path", "task_id", "must be a whole number, in digits", "int_parsing")
+WRITE_ERRORS = *BODY_ERRORS, TITLE_EXAMPLE
+FETCH_ERRORS = TaskNotFound(), ID_EXAMPLE
 DELETE_ERRORS = *FETCH_ERRORS, TaskChanged()
-LIST_OPTIONS = describe(*query_parameters(Listing), sends=["Link"], fails=[LIMIT_ERROR])
+LIST_OPTIONS = describe(*query_parameters(Listing), sends=["Link"], fails=[LIMIT_EXAMPLE])
 CREATE_OPTIONS = describe(IDEMPOTENCY_KEY_HEADER, status=201, sends=["ETag", "Location"], fails=WRITE_ERRORS)
 FETCH_OPTIONS = describe(IF_NONE_MATCH_HEADER, sends=["ETag"], fails=FETCH_ERRORS)
 CHANGE_OPTIONS = describe(IF_MATCH_HEADER, sends=["ETag"], fails=[*DELETE_ERRORS, *WRITE_ERRORS])

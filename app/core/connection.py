@@ -64,7 +64,7 @@ def _refuse(problem: str) -> NoReturn:
 
 
 def connect(url: str) -> Any:
-    """A blocking connection, for migrations.
+    """A blocking connection, for commands.
 
     Raises psycopg2.OperationalError if the database can't be reached now, and SettingsError if waiting
     won't help.

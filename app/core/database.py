@@ -3,8 +3,8 @@
 Every query takes these steps:
 
 1. `fetch` waits for one of `size` slots, in order. All that follows ends at the deadline.
-2. `_acquire` takes the idle connection that was used last. One that the server has closed is dropped here.
-3. If none is idle, it opens one, address by address (`_open`). If the database refuses, it tries again, and
+2. `_take_idle` takes the idle connection that was used last. One that the server has closed is dropped here.
+3. If none is idle, `_acquire` opens one, address by address (`_open`). If the database refuses, it tries again, and
    takes a connection that another request gives back in the meantime.
 4. The statement is sent, autocommitted, and its first row awaited: one round trip.
 5. The connection becomes idle again. It is closed instead if the deadline passed, the request was cancelled
@@ -34,7 +34,10 @@ READ_ATTEMPTS = 3
 LEAST_SECONDS = 0.3
 """That must be left when a request's turn comes: a statement that is given up takes its connection with it."""
 REFUSALS = (OSError, psycopg2.OperationalError, UnicodeDecodeError)
-"""What connecting raises if it may succeed later (a message in another encoding than UTF-8 is one)."""
+"""What connecting raises if it may succeed later (a message in another encoding than UTF-8 is one).
+
+TimeoutError, which is what a passed deadline raises, is an OSError.
+"""
 
 
 class Query(NamedTuple):
@@ -54,7 +57,7 @@ class Pool:
         self._dsn, self._retries = parse(url), retries
         self._slots = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
-        self._given_back = asyncio.Event()
+        self._try_again = asyncio.Event()
         self._look_up: asyncio.Task[list[Dsn]] | None = None
         self._last_good: Dsn | None = None
         self._pause = self._retry_at = 0.0
@@ -111,7 +114,7 @@ class Pool:
     def _give_back(self, connection: Connection, now: float) -> None:
         connection.last_answer = now
         self._idle.append(connection)
-        self._given_back.set()
+        self._try_again.set()
 
     def _take_idle(self, since: float = 0.0) -> Connection | None:
         """The connection that answered last, and not before `since`; None if there is none."""
@@ -123,7 +126,7 @@ class Pool:
         return None
 
     async def _acquire(self, since: float = 0.0) -> Connection:
-        """An idle connection that has answered after `since`, or else a new one, tried for until the deadline.
+        """An idle connection that has not answered before `since`, or else a new one, tried for until the deadline.
 
         Nothing has been sent yet, so nothing can happen twice. Once the database has refused, one request at a time
         tries, after a pause; the server may allow fewer connections than `size`, or none.
@@ -133,10 +136,10 @@ class Pool:
             if idle := self._take_idle(since):
                 return idle
             if (now := clock()) < self._retry_at:
-                self._given_back.clear()
+                self._try_again.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(self._retry_at):
-                        await self._given_back.wait()
+                        await self._try_again.wait()
                 continue
             pause = self._pause
             self._retry_at = now + pause
@@ -149,7 +152,7 @@ class Pool:
                 self._retry_at = clock() + self._pause
             else:
                 self._pause = self._retry_at = 0.0
-                self._given_back.set()  # the requests that are pausing may try now
+                self._try_again.set()  # the requests that are pausing may try now
                 return connection
 
     async def _open(self) -> Connection:

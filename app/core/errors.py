@@ -118,12 +118,6 @@ class MethodNotAllowed(BadRequest):
     status, default_detail = 405, "This method is not allowed here."
 
 
-class PreconditionFailed(BadRequest):
-    """The resource exists, but not in a state that If-Match names."""
-
-    status, default_detail = 412, "This has changed in the meantime: look at it again."
-
-
 class PayloadTooLarge(BadRequest):
     """The body is over the limit."""
 
@@ -138,7 +132,8 @@ class Invalid(BadRequest):
     def __init__(self, errors: Iterable[Mapping[str, Any]]) -> None:
         first, others = (found := list(errors))[:ERRORS_MAX], len(found) - ERRORS_MAX
         self.errors = [{"loc": [*map(_truncated, e["loc"])], "msg": _message(e), "type": e["type"]} for e in first]
-        sentences = [f"{_field(e['loc'])}: {e['msg']}" for e in self.errors]
+        # a location is read without its source (body, query, path), if a name follows
+        sentences = [f"{'.'.join(map(str, e['loc'][1:] or e['loc']))}: {e['msg']}" for e in self.errors]
         super().__init__("; ".join([*sentences, f"and {others} more"] if others > 0 else sentences))
 
     @classmethod
@@ -178,11 +173,6 @@ def _truncated(part: str | int) -> str | int:
     return part[:NAME_MAX] if isinstance(part, str) else part
 
 
-def _field(loc: Sequence[str | int]) -> str:
-    """A location without its source (`body`, `query`, `path`) if a name follows."""
-    return ".".join(map(str, loc[1:] or loc))
-
-
 def _message(error: Mapping[str, Any]) -> str:
     """What is wrong, to be read after the field's name."""
     return MESSAGES.get(error["type"]) or re.sub(r"^\w+ should ", "must ", error["msg"])
@@ -204,7 +194,7 @@ def _as_api_error(exception: BaseException, scope: Scope) -> ApiError:
             return NotFound()
         case HTTPException(status_code=405):
             return MethodNotAllowed(headers={"Allow": _allowed_methods(scope)})
-        case HTTPException(status_code=400):
+        case HTTPException(status_code=400):  # FastAPI's, if a body can't be read
             return BadRequest()
     return ApiError()
 

@@ -63,6 +63,7 @@ class Observability:
         finally:
             seconds, state, endpoint = time.perf_counter() - began, scope["state"], _endpoint(scope)
             error_code, exception = state.get("error_code"), state.get("exception")
+            more = {"error_code": error_code, "reason": state.get("reason"), "exception": trace(exception)}
             self._metrics.count(scope["method"], endpoint or "none", status, error_code, seconds)
             write_line(
                 request_id=request_id.decode(),
@@ -71,14 +72,12 @@ class Observability:
                 endpoint=endpoint,
                 status=status,
                 duration_ms=round(seconds * 1000, 2),
-                **({"error_code": error_code} if error_code else {}),
-                **({"reason": state["reason"]} if "reason" in state else {}),
-                **({"exception": trace(exception)} if exception else {}),
+                **{name: value for name, value in more.items() if value},
             )
 
 
 def _hung_up(scope: Scope, receive: Receive) -> bool:
-    """Whether the client is gone. Polls receive() once: uvicorn then returns http.disconnect at once.
+    """Whether the client is gone: uvicorn's receive() then returns http.disconnect at once, and is not awaited here.
 
     Not known with an Expect header: the server would ask for the body, with 100 Continue, of a request that is refused.
     """

@@ -1,4 +1,4 @@
-"""What OpenAPI can't learn from a route's signature, and the content security policy of `/docs` and `/redoc`."""
+"""What OpenAPI can't learn from a route's signature, and what FastAPI's own `/docs` and `/redoc` lack."""
 
 import re
 from base64 import b64encode
@@ -97,7 +97,7 @@ def responses(*failures: ApiError) -> dict[int | str, Json]:
     return described
 
 
-def document(app: FastAPI) -> None:
+def finish_routes(app: FastAPI) -> None:
     """Name each operation after its function, put the policy on the two pages, and serve all of it by GET alone."""
     for route in app.routes:
         if isinstance(route, Route) and route.methods:

@@ -1,4 +1,4 @@
-"""What a process sets up once, whichever server runs the application: its log, its traces, its garbage collection."""
+"""What a process sets up once, whichever server runs the application: log, DNS, traces, garbage collection, its end."""
 
 import gc
 import os

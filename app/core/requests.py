@@ -1,4 +1,4 @@
-"""Strict reading of requests: query parameters, the body's size and its JSON (RFC 8259).
+"""Strict reading of requests: query parameters, headers, the body's size and its JSON (RFC 8259).
 
 FastAPI alone accepts `NaN`, repeated keys, unknown query parameters, bodies of any size and other content types.
 """
@@ -129,19 +129,18 @@ class StrictRoute(APIRoute):
 
 def _check_query(request: Request, parameters: set[str]) -> None:
     """Raise Invalid if a parameter's name is unknown or repeated."""
-    errors = [
-        {"loc": ("query", name), "msg": "", "type": "extra_forbidden"}
-        if name not in parameters
-        else {"loc": ("query", name), "msg": "must appear only once", "type": "repeated_parameter"}
-        for name, count in Counter(name for name, _ in request.query_params.multi_items()).items()
-        if name not in parameters or count > 1
-    ]
+    errors = []
+    for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
+        if name not in parameters:
+            errors.append({"loc": ("query", name), "msg": "", "type": "extra_forbidden"})
+        elif count > 1:
+            errors.append({"loc": ("query", name), "msg": "must appear only once", "type": "repeated_parameter"})
     if errors:
         raise Invalid(errors)
 
 
 def _digits(text: str) -> str:
-    # pydantic takes 1.0, 1_0 and +1 too
+    # pydantic takes 1.0, 1_0 and +1 too; more digits than Python converts have a sentence of Python's
     if not re.fullmatch("[0-9]{1,1000}", text):
         raise PydanticCustomError("int_parsing", "must be a whole number, in digits")
     return text

@@ -1,4 +1,4 @@
-"""uvicorn as `serve` runs it: in one process or several, until a signal."""
+"""How `serve` runs uvicorn, in one process or several: streams, signals, and what it says at the start."""
 
 import math
 import os
