@@ -93,6 +93,11 @@ def test_the_scheme_is_case_insensitive(service: Service, scheme: str) -> None:
     assert ask(service, f"{scheme} {token('alice')}").status_code == 200
 
 
+def test_more_than_one_space_may_follow_the_scheme(service: Service) -> None:
+    """RFC 9110, section 11.4."""
+    assert ask(service, f"Bearer   {token('alice')}").status_code == 200
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
 def test_another_path_is_forbidden_whatever_is_asked(service: Service, method: str) -> None:
     """403 comes before any question of routes, methods and bodies."""

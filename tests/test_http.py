@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from app import queries
 from app.core.database import Query
-from app.core.errors import ERRORS_MAX
+from app.core.errors import ERRORS_MAX, Invalid
 from app.core.requests import ETAGS_MAX
 from tests.support import contract
 from tests.support.factories import make_task, rows
@@ -183,6 +183,12 @@ def test_many_errors_are_told_by_their_number(api: httpx.Client, place: str) -> 
     assert [error["loc"] for error in answer.json()["errors"]] == [[place, name] for name in names[:ERRORS_MAX]]
     assert answer.json()["detail"].endswith(f"{names[ERRORS_MAX - 1]}: is not known here; and 6980 more")
     assert len(answer.content) < 4000
+
+
+def test_no_number_is_told_where_all_errors_are_listed() -> None:
+    """Twenty are listed; a location may hold the place in a list."""
+    error = {"loc": ("body", "x", 0), "msg": "is bad", "type": "bad"}
+    assert Invalid([error] * ERRORS_MAX).detail == "; ".join(["x.0: is bad"] * ERRORS_MAX)
 
 
 @pytest.mark.parametrize("place", ["body", "query"])

@@ -180,6 +180,17 @@ def test_many_who_need_a_key_cause_one_fetch(known: Home) -> None:
     assert known.server.fetches == 2
 
 
+def test_a_fetch_under_way_is_enough_for_who_comes_during_it(known: Home) -> None:
+    """It brings the key that they need: they wait for no other one."""
+    known.server.serve(SECOND)
+    known.server.habit = "serve slowly"
+    first = known.start([known.token(SECOND, number=1)])
+    wait_for(known, lambda: known.server.fetches == 2)
+    later = known.start([known.token(SECOND, number=2)])
+    assert [known.run(one) for one in first + later] == ["alice", "alice"]
+    assert known.server.fetches == 2
+
+
 def test_a_fetch_under_way_does_not_condemn_a_key_that_came_after_it(known: Home) -> None:
     """What was served before the question doesn't answer it."""
     known.server.habit = "serve slowly"
@@ -215,6 +226,14 @@ def test_keys_are_fetched_again_without_being_asked_for(monkeypatch: pytest.Monk
         seen = here.server.fetches
         wait_for(here, lambda: here.server.fetches >= seen + 2)
         assert here.judge(good) is AuthInvalid
+
+
+def test_one_task_keeps_the_keys_up_to_date(known: Home) -> None:
+    """However many tokens are verified."""
+    assert known.verifier.keys
+    task = known.verifier.keys._refreshing
+    assert [known.judge_new(FIRST, number=number) for number in range(3)] == ["alice"] * 3
+    assert known.verifier.keys._refreshing is task
 
 
 def test_another_key_under_the_same_id_ends_the_old_ones_tokens(known: Home) -> None:

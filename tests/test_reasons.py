@@ -1,5 +1,6 @@
 """The reason that the log gives for a refused token: bounded and escaped, whatever the token says."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+from fastapi import Request
 
-from app.core.errors import REASON_MAX, AuthInvalid
+from app.core.errors import REASON_MAX, ApiError, AuthInvalid, DatabaseError, NotFound, handle
 from tests.support import contract
 from tests.support.home import Home, home
 from tests.support.key_server import base64url
@@ -80,3 +82,20 @@ def test_the_reason_is_in_the_log_alone(service: Service, capsys: pytest.Capture
         assert len(line["reason"]) <= REASON_MAX
         assert "reason" not in answer.text
         assert answer.json()["detail"] == AuthInvalid.default_detail
+
+
+def left_for_the_log(error: ApiError) -> dict[str, object]:
+    """What the handler leaves in the request's state."""
+    request = Request({"type": "http", "state": {}})
+    asyncio.run(handle(request, error))
+    return dict(request.scope["state"])
+
+
+def test_an_error_leaves_what_the_log_needs() -> None:
+    """Its reason, cut to its length; where the service failed without one, itself; of a caller's mistake, the code."""
+    long, known = AuthInvalid(reason="x" * (REASON_MAX + 1)), DatabaseError(reason="why")
+    failure, mistake = ApiError(), NotFound()
+    assert left_for_the_log(long) == {"error_code": "AUTH_INVALID", "reason": "x" * REASON_MAX}
+    assert left_for_the_log(known) == {"error_code": "DATABASE_ERROR", "reason": "why"}
+    assert left_for_the_log(failure) == {"error_code": "INTERNAL_ERROR", "exception": failure}
+    assert left_for_the_log(mistake) == {"error_code": "NOT_FOUND"}

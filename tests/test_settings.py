@@ -69,7 +69,12 @@ def test_a_good_production_starts(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"PORT": "eighty"}, "PORT"),
         ({"DATABASE_POOL_SIZE": "4"}, "DATABASE_POOL_SIZE"),
         ({"DATABASE_POOL_SIZE": "21"}, "DATABASE_POOL_SIZE"),
+        ({"PORT": "-1"}, "PORT"),
+        ({"PORT": "65536"}, "PORT"),
         ({"REQUEST_TIMEOUT": "0"}, "REQUEST_TIMEOUT"),
+        ({"REQUEST_TIMEOUT": "61"}, "REQUEST_TIMEOUT"),
+        ({"IDEMPOTENCY_HOURS": "0"}, "IDEMPOTENCY_HOURS"),
+        ({"IDEMPOTENCY_HOURS": "8785"}, "IDEMPOTENCY_HOURS"),
         ({"ENVIRONMENT": "prod"}, "ENVIRONMENT"),
     ],
 )
@@ -120,6 +125,12 @@ def test_an_origin_is_taken_as_a_browser_sends_it(
     assert settings(monkeypatch, **variables).allowed_origins == ("https://a.example", origin)
 
 
+def test_an_empty_part_between_commas_is_no_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comma at the end, or two in a row."""
+    chosen = settings(monkeypatch, CORS_ORIGINS=" https://a.example,, ,https://b.example,")
+    assert chosen.allowed_origins == ("https://a.example", "https://b.example")
+
+
 @pytest.mark.parametrize("origin", NO_ORIGINS)
 def test_what_no_browser_sends_as_its_origin_stops_the_start(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
     """It would start, and refuse the very page that was meant."""
@@ -159,6 +170,17 @@ def test_a_dot_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.Mon
     """As everyone in this ecosystem expects."""
     (tmp_path / ".env").write_text("PORT=8001\nHOST=127.0.0.2\nSOMETHING_ELSE=1\n")
     assert (settings(monkeypatch, HOST="127.0.0.3").port, load().host) == (8001, "127.0.0.3")
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files and hosting panels set a variable that was left out to nothing."""
+    defaults = settings(monkeypatch)
+    assert settings(monkeypatch, **{name.upper(): "" for name in Settings.model_fields}) == defaults
+
+
+def test_a_secret_of_eight_different_characters_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer are refused as easily guessed."""
+    assert settings(monkeypatch, BETTER_AUTH_SECRET="abcdefgh" * 4).secret == "abcdefgh" * 4
 
 
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
