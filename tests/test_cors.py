@@ -5,6 +5,7 @@ import json
 import httpx
 import pytest
 
+from app.core.errors import REASON_MAX
 from tests.support import contract
 from tests.support.log import logged
 from tests.support.service import ORIGIN, Service, running_service, settings_for
@@ -86,3 +87,11 @@ def test_a_preflight_from_another_origin_is_refused(service: Service, capsys: py
     assert not [name for name in answer.headers if name.startswith("access-control-")]
     (line,) = [json.loads(line) for line in logged(capsys).splitlines()]
     assert line["reason"] == f"Disallowed CORS origin: CORS_ORIGINS does not name '{EVIL}'"
+
+
+def test_the_reason_for_a_refused_origin_is_bounded(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    """Anybody can send an origin of any length."""
+    capsys.readouterr()
+    assert preflight(service, f"{EVIL}/{'x' * 5000}").status_code == 400
+    (line,) = [json.loads(line) for line in logged(capsys).splitlines()]
+    assert len(line["reason"]) == REASON_MAX

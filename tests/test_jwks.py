@@ -5,6 +5,7 @@ same for all of them, and stands at the end.
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,7 @@ import jwt
 import pytest
 
 from app.core import auth, jwks
-from app.core.errors import AuthInvalid, KeysUnavailable
+from app.core.errors import REASON_MAX, AuthInvalid, KeysUnavailable
 from tests.support import contract
 from tests.support.cluster import Cluster
 from tests.support.home import Home, Verdict, home
@@ -109,6 +110,13 @@ def test_a_key_without_a_proper_id_is_not_used() -> None:
         here.server.keys += [FIRST.public | {"kid": key_id} for key_id in (None, 5, ["first"], "")]
         for key_id in ("first", None, "None", "5", ""):
             assert here.judge_new(FIRST, headers={"kid": key_id}) is AuthInvalid, key_id
+
+
+def test_a_set_without_a_proper_id_replaces_no_other() -> None:
+    """None of its keys could ever be found: it is a failure, and not a set without the token's key."""
+    with home(FIRST) as here:
+        here.server.keys[0]["kid"] = None
+        assert here.judge_new(FIRST) is KeysUnavailable
 
 
 # Which tokens
@@ -365,6 +373,24 @@ def test_while_keys_cant_be_had_known_ones_go_on(at_home: Home, habit: str, monk
     # a redirect is not followed, and a huge body is not read to its end: the machine's buffers have taken some of it
     assert set(at_home.server.paths) == {"/api/auth/jwks"}
     assert at_home.server.sent < 50 * jwks.SET_MAX
+
+
+def test_the_limit_of_a_set_is_exact(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte more is not read, and the next set is."""
+    assert jwks.SET_MAX == 2**20
+    size = len(json.dumps({"keys": at_home.server.keys}))
+    monkeypatch.setattr(jwks, "SET_MAX", size - 1)
+    assert at_home.judge_new(FIRST) is KeysUnavailable
+    monkeypatch.setattr(jwks, "SET_MAX", size)
+    assert at_home.judge_new(FIRST) == "alice"
+
+
+def test_the_logs_warning_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    """However long the URL is."""
+    with home(FIRST, path="/" + "x" * REASON_MAX) as here:
+        here.server.habit = "a 404"
+        assert here.judge_new(FIRST) is KeysUnavailable
+    assert [len(message) for message in caplog.messages] == [REASON_MAX]
 
 
 def test_while_nothing_listens_known_keys_go_on(known: Home) -> None:

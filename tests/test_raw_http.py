@@ -1,5 +1,6 @@
 """What no HTTP client sends: the service as production runs it refuses it, forgets it, and goes on serving others."""
 
+import asyncio
 import json
 import re
 import socket
@@ -272,6 +273,23 @@ def test_an_answer_that_is_due_is_never_overtaken_by_a_refusal(service: Process,
     assert len(rows(database, "alice")) <= 1
 
 
+def test_the_refusal_of_a_request_does_not_overtake_the_answer_before_it(service: Process) -> None:
+    """Its body is broken while the request before it is still being answered."""
+    with connect(service) as raw:
+        raw.sendall(LIST + b"\r\n" + CREATE + CHUNKED + b"\r\nxyz\r\n")
+        assert statuses(read(raw)) in ([], [200])
+
+
+def test_what_is_no_request_is_refused_behind_an_answer_too(service: Process) -> None:
+    """No other answer is due then."""
+    with connect(service) as raw:
+        raw.sendall(HEALTH + b"\r\n")
+        assert statuses(read(raw, 0.2)) == [200]
+        raw.settimeout(10)
+        raw.sendall(b"garbage\r\n\r\n")
+        assert statuses(read(raw)) == [400]
+
+
 # What never ends
 
 
@@ -421,6 +439,31 @@ def test_who_does_not_read_an_answer_is_disconnected(service: Process, monkeypat
                 time.sleep(0.4)
             assert len(answers.server.server_state.connections) == 1
             assert len(read(raw)) < 16 * MEBIBYTE
+    finally:
+        answers.end()
+
+
+class Stream(Answers):
+    """The same, of an answer that takes its time."""
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer in two pieces."""
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        await asyncio.sleep(0.4)
+        await send({"type": "http.response.body", "body": b"y"})
+
+
+def test_a_refusal_is_not_sent_in_the_middle_of_an_answer(service: Process) -> None:  # noqa: ARG001
+    """The client would take it for a part of what it asked for."""
+    answers = Stream()
+    try:
+        host, port = answers.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), 10) as raw:
+            raw.sendall(HEALTH + CHUNKED + b"\r\n")
+            time.sleep(0.2)
+            raw.sendall(b"xyz\r\n")
+            assert statuses(read(raw)) == [200]
     finally:
         answers.end()
 

@@ -131,6 +131,13 @@ def _set(server: KeyServer) -> bytes:
     return json.dumps({"keys": server.keys}).encode()
 
 
+def _compressed_if_accepted(server: KeyServer, handler: BaseHTTPRequestHandler) -> None:
+    if "gzip" in handler.headers["accept-encoding"]:
+        _answer(handler, gzip.compress(_set(server)), content_encoding="gzip")
+    else:
+        _answer(handler, _set(server))
+
+
 def _reset(_: KeyServer, handler: BaseHTTPRequestHandler) -> None:
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.wfile.close()
@@ -173,7 +180,7 @@ def _slow(server: KeyServer, handler: BaseHTTPRequestHandler) -> None:
 OCT = {"kty": "oct", "alg": "HS256", "kid": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"}
 
 HABITS: dict[str, Callable[[KeyServer, BaseHTTPRequestHandler], object]] = {
-    "serve": lambda server, handler: _answer(handler, _set(server)),
+    "serve": _compressed_if_accepted,
     "serve slowly": _slow,
     "HTML": lambda _, handler: _answer(handler, b"<!doctype html><title>Sign in</title>", content_type="text/html"),
     "truncated JSON": lambda server, handler: _answer(handler, _set(server)[:-9]),
