@@ -185,6 +185,25 @@ def test_many_errors_are_told_by_their_number(api: httpx.Client, place: str) -> 
     assert len(answer.content) < 4000
 
 
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({}, "title: is required"),
+        ({"title": "a\0b"}, "title: must not contain NUL"),
+        ({"title": "\ud800"}, "title: must be Unicode text, without lone surrogates"),
+        ({"title": "x", "titel": "x"}, "titel: is not known here"),
+        ({"title": "x" * 201}, "title: must have at most 200 characters"),
+        ([], "body: must be an object"),
+    ],
+)
+def test_what_is_wrong_is_told_in_words_that_follow_the_fields_name(
+    api: httpx.Client, body: object, detail: str
+) -> None:
+    """So that a frontend can show it as it is."""
+    answer = api.post("/api/alice/tasks", headers=ALICE | JSON, content=json.dumps(body))
+    assert answer.json()["detail"] == detail
+
+
 def test_no_number_is_told_where_all_errors_are_listed() -> None:
     """Twenty are listed; a location may hold the place in a list."""
     error = {"loc": ("body", "x", 0), "msg": "is bad", "type": "bad"}
@@ -499,6 +518,7 @@ def test_each_request_leaves_one_line(api: httpx.Client, database: Engine, capsy
         told = {name: line[name] for name in ("request_id", "user_id", "method", "endpoint", "status")}
         expected = {"request_id": f"line-{place}", "user_id": user, "method": method}
         assert told == expected | {"endpoint": endpoint, "status": status}
+        assert ("error_code" in line, "exception" in line) == (status >= 400, False)
         assert 0 < line["duration_ms"] < 5000
 
 

@@ -351,6 +351,29 @@ def test_after_a_quiet_time_the_pause_is_short_again(monkeypatch: pytest.MonkeyP
         assert [here.judge(one) for one in bogus(here, 2)] == [AuthInvalid, AuthInvalid]
 
 
+def test_after_a_new_key_the_pause_is_short_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It grows only with fetches that bring none."""
+    for name, seconds in {"PAUSE_MIN": 0.05, "PAUSE_MAX": 0.3, "WAIT_MAX": 0.15}.items():
+        monkeypatch.setattr(jwks, name, seconds)
+    with home(FIRST) as here:
+        assert [here.judge(one) for one in bogus(here, 5)][-1] is KeysUnavailable
+        here.server.serve(FIRST, SECOND)
+        wait_for(here, lambda: here.judge_new(SECOND) == "alice")
+        assert here.judge(bogus(here, 6)[5]) is AuthInvalid
+
+
+def test_a_fetch_that_nobody_asked_for_is_enough_during_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who needs its key waits for it, and not for the pause."""
+    for name, seconds in {"PAUSE_MIN": 5, "PAUSE_MAX": 5, "WAIT_MAX": 0.1, "REFRESH": 0.1}.items():
+        monkeypatch.setattr(jwks, name, seconds)
+    with home(FIRST) as here:
+        assert here.judge_new(FIRST) == "alice"
+        here.server.serve(FIRST, SECOND)
+        here.server.habit = "serve slowly"
+        wait_for(here, lambda: here.server.fetches == 2)
+        assert here.judge_new(SECOND) == "alice"
+
+
 # A server that misbehaves
 
 
@@ -383,6 +406,22 @@ def test_the_limit_of_a_set_is_exact(at_home: Home, monkeypatch: pytest.MonkeyPa
     assert at_home.judge_new(FIRST) is KeysUnavailable
     monkeypatch.setattr(jwks, "SET_MAX", size)
     assert at_home.judge_new(FIRST) == "alice"
+
+
+@pytest.mark.parametrize(
+    ("habit", "failure"),
+    [
+        ("a 404", "status 404: is the JWT plugin there, and its table?"),
+        ("nothing", "JSONDecodeError: Expecting value: line 1 column 1 (char 0)"),
+    ],
+)
+def test_the_log_says_why_keys_cant_be_had(
+    at_home: Home, caplog: pytest.LogCaptureFixture, habit: str, failure: str
+) -> None:
+    """Where they were looked for, and the failure: its kind too, unless the sentence is our own."""
+    at_home.server.habit = habit
+    assert at_home.judge_new(FIRST) is KeysUnavailable
+    assert caplog.messages == [f"no keys from {at_home.server.url}/api/auth/jwks: {failure}"]
 
 
 def test_the_logs_warning_is_bounded(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import psycopg2
@@ -86,10 +87,11 @@ def test_a_given_value_goes_before_the_default(fetch: Fetch, database: Engine) -
 def test_reads_alone_may_be_sent_again() -> None:
     """A write whose connection died may have happened."""
     values = {"title": "x", "description": None}
-    reads = [queries.list_tasks("alice", limit=1), queries.count_tasks("alice"), queries.fetch_task("alice", 1)]
+    lists = [queries.list_tasks("alice", limit=1), queries.count_tasks("alice")]
+    reads = [*lists, queries.fetch_task("alice", 1), queries.READY]
     creates = [queries.create_task("alice", values), queries.create_task_once("alice", values, "key", b"", 24)]
     writes = [*creates, queries.update_task("alice", 1, values), queries.delete_task("alice", 1)]
-    assert [query.is_read for query in reads] == [True] * 3
+    assert [query.is_read for query in reads] == [True] * 4
     assert [query.is_read for query in [*writes, *queries.delete_user("alice").values()]] == [False] * 6
 
 
@@ -169,6 +171,16 @@ def test_the_count_is_of_all_that_match(fetch: Fetch, database: Engine) -> None:
         make_task(database, user_id="bob")
     assert fetch(queries.count_tasks("alice")) == (5,)
     assert fetch(queries.count_tasks("alice", complete=True)) == (2,)
+
+
+def test_updated_at_is_the_time_of_the_change(fetch: Fetch, database: Engine) -> None:
+    """By the database's clock."""
+    task = make_task(database, user_id="alice")
+    with database.begin() as connection:
+        moved = "UPDATE task SET created_at = now() - interval '1 day', updated_at = now() - interval '1 day'"
+        connection.execute(text(moved))
+    fetch(queries.update_task("alice", task["id"], {"complete": True}))
+    assert timedelta(0) < rows(database, "alice")[0]["updated_at"] - task["updated_at"] < timedelta(minutes=1)
 
 
 def test_updated_at_moves_on_even_where_the_clock_does_not(fetch: Fetch, database: Engine) -> None:
