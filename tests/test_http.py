@@ -147,6 +147,7 @@ def test_the_apis_headers_are_on_its_root_too(api: httpx.Client, path: str) -> N
             "complete=%ED%A0%80",
         ],
         *["x=1", "limit=1&limit=1", "LIMIT=1", "offset=0&after=1", "%00=1", "=1", "limit[]=1", "x"],
+        *["user_id=alice", "If-None-Match=x"],
     ],
 )
 def test_a_bad_query_names_its_parameter(api: httpx.Client, query: str) -> None:
@@ -154,6 +155,24 @@ def test_a_bad_query_names_its_parameter(api: httpx.Client, query: str) -> None:
     answer = api.get(f"/api/alice/tasks?{query}", headers=ALICE)
     assert code(answer) == (422, "VALIDATION_ERROR")
     assert answer.json()["errors"][0]["loc"][0] == "query"
+
+
+def test_a_repeated_parameter_is_told_as_such(api: httpx.Client) -> None:
+    """It is known, so that another sentence would mislead."""
+    answer = api.get("/api/alice/tasks?limit=1&limit=1", headers=ALICE)
+    assert answer.json()["detail"] == "limit: must appear only once"
+
+
+def test_the_page_after_an_offset_has_none(api: httpx.Client, database: Engine) -> None:
+    """It begins behind the last task of this one; the other parameters stay, and the count is of all that match."""
+    ids = [make_task(database, user_id="alice", complete=True)["id"] for _ in range(4)]
+    make_task(database, user_id="alice", complete=False)
+    answer = api.get("/api/alice/tasks?complete=true&limit=1&offset=1", headers=ALICE)
+    assert answer.headers["link"] == f'</api/alice/tasks?complete=true&limit=1&after={ids[2]}>; rel="next"'
+    assert answer.json()["count"] == 4
+    assert api.get(answer.links["next"]["url"], headers=ALICE).json()["tasks"][0]["id"] == ids[1]
+    beyond = api.get("/api/alice/tasks?complete=true&offset=10", headers=ALICE)
+    assert (beyond.json(), beyond.links) == ({"tasks": [], "count": 4}, {})
 
 
 @pytest.mark.parametrize(
