@@ -122,16 +122,17 @@ def test_a_task_is_given_as_the_schema_shows_it(fetch: Fetch, database: Engine) 
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kathmandu", "UTC"])
-def test_timestamps_do_not_depend_on_the_servers_zone(fetch: Fetch, database: Engine, zone: str) -> None:
-    """A new connection takes the database's zone on."""
+def test_timestamps_and_tags_do_not_depend_on_the_servers_zone(fetch: Fetch, database: Engine, zone: str) -> None:
+    """A new connection takes the database's zone on; a tag that was given is known again."""
     task = make_task(database, user_id="alice")
     with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"ALTER DATABASE postgres SET timezone = '{zone}'"))
         try:
             row = fetch(queries.fetch_task("alice", task["id"]))
+            assert row is not None
+            assert fetch(queries.update_task("alice", task["id"], {"title": "x"}, [row[1]])) is not None
         finally:
             connection.execute(text("ALTER DATABASE postgres RESET timezone"))
-    assert row is not None
     assert json.loads(row[0])["created_at"] == task["created_at"].strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
