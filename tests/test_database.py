@@ -372,6 +372,19 @@ def test_a_service_file_comes_before_the_variables(monkeypatch: pytest.MonkeyPat
     assert resolved("postgresql:///db")[0].get("host") is None
 
 
+def test_an_address_in_the_url_is_taken_as_it_is() -> None:
+    """The name beside it is for the certificate, and need not be known here."""
+    [dsn] = resolved("host=no.invalid hostaddr=127.0.0.9 port=7")
+    assert (dsn["host"], dsn["hostaddr"]) == ("no.invalid", "127.0.0.9")
+
+
+def test_a_server_that_has_vanished_is_noticed_unless_the_url_says_otherwise() -> None:
+    """By the library and TCP: what that brings, tests/faults shows."""
+    limits = {"connect_timeout": "3", "keepalives_idle": "30", "keepalives_interval": "5", "tcp_user_timeout": "3000"}
+    assert parse("postgresql://h/db").items() >= limits.items()
+    assert parse("postgresql://h/db?tcp_user_timeout=9000")["tcp_user_timeout"] == "9000"
+
+
 @pytest.mark.parametrize("host", ["/var/run", "%2Fvar%2Frun", ""])
 def test_what_is_no_host_name_is_left_alone(host: str) -> None:
     """A socket's folder, and the default."""
