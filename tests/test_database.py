@@ -22,8 +22,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from app import queries
-from app.core.connection import Connection, addresses, parse, unreachable
-from app.core.database import RETRY_FIRST, Pool, Query
+from app.core.connection import Connection, Dsn, addresses, parse, unreachable
+from app.core.database import READ_ATTEMPTS, RETRY_FIRST, Pool, Query
 from app.core.deadline import extend_deadline, set_deadline
 from app.core.errors import DatabaseError
 from app.core.settings import SettingsError
@@ -490,10 +490,26 @@ def test_a_reads_second_attempt_uses_a_new_connection(cluster: Cluster, database
             await asyncio.sleep(0.2)
         return await asked
 
-    assert run(cluster, ask_the_dying, size=2) == (1,)
+    assert run(cluster, ask_the_dying, size=READ_ATTEMPTS) == (1,)
 
 
-BUSY_BACKENDS = [Query(f"SELECT pg_backend_pid(), pg_sleep({seconds})", {}) for seconds in (0.1, 0.2)]
+BUSY_BACKENDS = [Query(f"SELECT pg_backend_pid(), pg_sleep({seconds})", {}) for seconds in (0.1, 0.2, 0.3)]
+
+
+def test_a_timeout_ends_the_idle_connections_that_have_not_answered_since(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+    """What does not answer one may not answer the others; one that has answered in the meantime is kept."""
+
+    async def ask(pool: Pool) -> int:
+        await asyncio.gather(*[pool.fetch(sleep(0.1)) for _ in range(3)])
+        set_deadline(0.4)
+        silent = asyncio.create_task(pool.fetch(sleep(60)))
+        await asyncio.sleep(0.1)
+        await pool.fetch(ONE)
+        with pytest.raises(DatabaseError):
+            await silent
+        return pool.idle
+
+    assert run(cluster, ask, size=3) == 1
 
 
 def test_a_connection_survives_an_error_of_the_server(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
@@ -709,6 +725,49 @@ def test_a_database_that_refuses_is_asked_seldom(cluster: Cluster, database: Eng
             connection.execute(text("DROP ROLE locked_out"))
     refused = cluster.log.read_text()[before:].count('role "locked_out" is not permitted to log in')
     assert 5 < refused <= 16 + 8
+
+
+def test_the_pause_between_attempts_doubles_up_to_a_limit(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that wakes up is noticed soon, and one that stays away is not asked all the time."""
+    monkeypatch.setattr("app.core.database.RETRY_FIRST", 0.001)
+    monkeypatch.setattr("app.core.database.RETRY_LAST", 0.004)
+
+    async def ask(pool: Pool) -> list[float]:
+        pauses: list[float] = []
+
+        async def refuse(_: object) -> None:
+            pauses.append(pool._pause)
+            raise OperationalError("the database system is starting up")
+
+        monkeypatch.setattr(Connection, "open", refuse)
+        with pytest.raises(DatabaseError):
+            await pool.fetch(ONE)
+        return pauses
+
+    assert run(cluster, ask, seconds=0.3)[:5] == [0, 0.001, 0.002, 0.004, 0.004]
+
+
+def test_each_attempt_looks_the_hosts_up_again(
+    cluster: Cluster,
+    database: Engine,  # noqa: ARG001 - running
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name leads elsewhere after a failover."""
+    looked_up = []
+
+    async def counted(dsn: Dsn) -> list[Dsn]:
+        looked_up.append(dsn)
+        return await addresses(dsn)
+
+    monkeypatch.setattr("app.core.database.addresses", counted)
+
+    async def ask(pool: Pool) -> None:
+        for _ in range(2):
+            await pool.fetch(ONE)
+            pool.close()
+
+    run(cluster, ask)
+    assert len(looked_up) == 2
 
 
 @pytest.fixture(params=["says nothing", "swallows"])
