@@ -845,6 +845,21 @@ def test_a_refusal_in_another_encoding_is_told(latin1: tuple[str, list[str]]) ->
         upgrade(url)
 
 
+def test_a_server_without_the_encryption_that_is_asked_for_is_not_waited_for() -> None:
+    """What is wrong is in the URL; a stand-in, since a server of the tests listens on no port."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1000)
+            self.request.sendall(b"N")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(SettingsError, match="sslmode, sslrootcert or channel_binding can't be satisfied"):
+            unreachable(f"postgresql://u@127.0.0.1:{server.server_address[1]}/db?sslmode=require&gssencmode=disable")
+        server.shutdown()
+
+
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
 def test_a_database_that_is_not_utf8_is_refused(cluster: Cluster, database: Engine, encoding: str) -> None:
     """By `migrate`, at the start and for each request: it can't hold every title, or can't count its characters."""
