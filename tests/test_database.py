@@ -308,6 +308,21 @@ def test_a_frozen_server_does_not_freeze_the_loop(cluster: Cluster, database: En
     assert whole < 1.5
 
 
+def test_an_answer_that_comes_in_parts_does_not_freeze_the_loop(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+    """The first row fills the server's buffer, and the second one takes its time."""
+
+    async def ask(pool: Pool) -> float:
+        rows = "SELECT repeat('x', 100000), pg_sleep(0.6) FROM generate_series(1, 2)"
+        asked = asyncio.create_task(pool.fetch(Query(rows, {})))
+        longest, last = 0.0, time.monotonic()
+        while not asked.done():
+            await asyncio.sleep(0.01)
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        return longest
+
+    assert run(cluster, ask) < 0.4
+
+
 def test_a_server_that_is_still_starting_is_waited_for(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
     """A compute that sleeps takes seconds to wake; nothing was sent yet, so a write waits as well."""
     cluster.stop()
@@ -801,6 +816,26 @@ def test_a_dead_address_leaves_time_for_the_next_one(cluster: Cluster, database:
     first, second = run(cluster, ask, url=url)
     assert 0.5 < first < 1.5
     assert second < 0.3
+
+
+def test_who_waits_for_a_silent_server_takes_no_time(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, dead_port: int
+) -> None:
+    """The socket is waited for, and not asked again and again."""
+    original, waits = Connection._socket_ready, []
+
+    async def counted(connection: Connection, descriptor: int, *, for_reading: bool) -> None:
+        waits.append(for_reading)
+        await original(connection, descriptor, for_reading=for_reading)
+
+    monkeypatch.setattr(Connection, "_socket_ready", counted)
+
+    async def ask(pool: Pool) -> None:
+        with pytest.raises(DatabaseError):
+            await pool.fetch(ONE)
+
+    run(cluster, ask, url=f"postgresql://u@127.0.0.1:{dead_port}/db", seconds=0.3)
+    assert 0 < len(waits) < 10
 
 
 @pytest.fixture
