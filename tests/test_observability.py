@@ -212,6 +212,7 @@ def test_a_librarys_exception_is_traced_without_its_message(
     assert "sesame4711" not in str(line)
 
 
+@pytest.mark.usefixtures("service")
 def test_stdout_may_be_one_that_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a parent process may have set it for its own purposes: a line longer than the pipe's room comes whole."""
     reading, writing = os.pipe()
