@@ -1,0 +1,103 @@
+"""The log's writer in this process; tests/check/test_log.py has a served process whose stdout is stuck or broken."""
+
+import json
+import time
+from collections.abc import Callable
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.core import logs
+from app.core.logs import LINES_MAX, Writer
+
+
+class Stdout:
+    """A raw stdout that takes nothing until it is released, and may fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.stuck, self.released = Event(), Event()
+        self.written: list[bytes] = []
+        self.failure: Exception | None = None
+        monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=SimpleNamespace(raw=self)))
+
+    def write(self, data: bytes) -> int:
+        """Take the data."""
+        self.stuck.set()
+        assert self.released.wait(10)
+        if self.failure:
+            raise self.failure
+        self.written.append(data)
+        return len(data)
+
+    @property
+    def lines(self) -> list[bytes]:
+        """What has been written."""
+        return b"".join(self.written).splitlines()
+
+
+def flushed_in(writer: Writer) -> float:
+    """Flush; how many seconds that took."""
+    began = time.monotonic()
+    writer.flush()
+    return time.monotonic() - began
+
+
+def wait_for(happened: Callable[[], Any]) -> None:
+    """Wait until it has happened."""
+    end = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def test_lines_for_a_stuck_stdout_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond those that may wait; what was dropped is reported once, behind what was not."""
+    stdout, writer = Stdout(monkeypatch), Writer()
+    writer.start()
+    writer.write("first\n")
+    assert stdout.stuck.wait(10)
+    for number in range(LINES_MAX + 5):
+        writer.write(f"{number}\n")
+    assert writer.dropped == 5
+    stdout.released.set()
+    wait_for(lambda: len(stdout.lines) == LINES_MAX + 2)
+    assert stdout.lines[:-1] == [b"first", *(b"%d" % number for number in range(LINES_MAX))]
+    report = "5 lines of this log were dropped: stdout could not be written to."
+    assert json.loads(stdout.lines[-1])["message"] == report
+    writer.write("last\n")
+    wait_for(lambda: not writer._lines and not writer._writing)
+    assert stdout.lines[LINES_MAX + 2 :] == [b"last"]
+
+
+@pytest.mark.parametrize("failure", [OSError("no reader"), ValueError("closed"), AttributeError("not there")])
+def test_what_a_broken_stdout_does_not_take_is_dropped(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+    """And reported once it can be; the thread goes on."""
+    stdout, writer = Stdout(monkeypatch), Writer()
+    stdout.released.set()
+    stdout.failure = failure
+    writer.start()
+    writer.write("lost\n")
+    wait_for(lambda: writer.dropped == 1)
+    stdout.failure = None
+    writer.write("kept\n")
+    wait_for(lambda: len(stdout.lines) == 2)
+    assert stdout.lines[0] == b"kept"
+    assert json.loads(stdout.lines[1])["message"].startswith("1 lines of this log were dropped")
+
+
+def test_a_flush_waits_for_what_is_on_its_way_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines that wait, and those that are being written; the process must be able to end."""
+    monkeypatch.setattr(logs, "FLUSH_SECONDS", 0.1)
+    stdout, writer = Stdout(monkeypatch), Writer()
+    assert writer.daemon
+    assert flushed_in(writer) < 0.1
+    writer.write("waiting\n")
+    assert flushed_in(writer) >= 0.1
+    writer.start()
+    assert stdout.stuck.wait(10)
+    assert not writer._lines
+    assert flushed_in(writer) >= 0.1
+    stdout.released.set()
+    wait_for(lambda: stdout.lines == [b"waiting"])
