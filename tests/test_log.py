@@ -1,6 +1,7 @@
 """The log's writer in this process; tests/check/test_log.py has a served process whose stdout is stuck or broken."""
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from threading import Event
@@ -101,3 +102,14 @@ def test_a_flush_waits_for_what_is_on_its_way_but_not_for_ever(monkeypatch: pyte
     assert flushed_in(writer) >= 0.1
     stdout.released.set()
     wait_for(lambda: stdout.lines == [b"waiting"])
+
+
+def test_a_librarys_warning_is_a_line_without_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its arguments are in the message."""
+    lines: list[str] = []
+    monkeypatch.setattr(logs, "writer", SimpleNamespace(write=lines.append))
+    record = {"name": "some.library", "levelname": "WARNING", "msg": "It is %s", "args": ("late",)}
+    logs.JsonLines().handle(logging.makeLogRecord(record))
+    line = json.loads(lines[0])
+    del line["time"]
+    assert line == {"level": "WARNING", "logger": "some.library", "message": "It is late"}
