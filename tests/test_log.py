@@ -113,3 +113,16 @@ def test_a_librarys_warning_is_a_line_without_an_exception(monkeypatch: pytest.M
     line = json.loads(lines[0])
     del line["time"]
     assert line == {"level": "WARNING", "logger": "some.library", "message": "It is late"}
+
+
+def failing(cause: Exception | None) -> ValueError:
+    """An exception that was raised while another one was handled, with this cause."""
+    failure = ValueError("sesame")
+    failure.__cause__, failure.__context__ = cause, KeyError("sesame")
+    return failure
+
+
+def test_a_trace_has_the_types_of_all_causes_and_no_message() -> None:
+    """The cause that was named, or else what was being handled; a message may hold what a user wrote."""
+    assert logs.trace(failing(OSError("sesame"))) == ["ValueError", "OSError"]
+    assert logs.trace(failing(None)) == ["ValueError", "KeyError"]
