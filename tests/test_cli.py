@@ -173,6 +173,13 @@ def test_a_server_greets_and_keeps_its_folder_to_itself(folder: Path, serve: Cal
                 "Pages: none on another origin (CORS_ORIGINS)",
             ],
         ),
+        (
+            {"BETTER_AUTH_SECRET": SECRET, "JWT_ISSUER": "https://a"},
+            [
+                "Tokens: HS256 under BETTER_AUTH_SECRET, or development's own secret; iss https://a, aud any",
+                "Pages: http://localhost:3000 (CORS_ORIGINS)",
+            ],
+        ),
     ],
 )
 def test_the_start_says_whose_tokens_and_whose_pages_are_accepted(variables: dict[str, str], told: list[str]) -> None:

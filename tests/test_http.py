@@ -499,6 +499,16 @@ def test_production_tells_browsers_to_stay_with_https(production: Service, servi
         assert "strict-transport-security" not in httpx.get(service.url + path).headers
 
 
+def test_a_refusal_in_development_says_nothing_of_https(service: Service) -> None:
+    """Of what is no HTTP; production's are in tests/test_raw_http.py."""
+    url = httpx.URL(service.url)
+    with socket.create_connection((url.host, url.port or 0), timeout=5) as raw:
+        raw.sendall(b"garbage\r\n\r\n")
+        refusal = raw.recv(65536)
+    assert refusal.startswith(b"HTTP/1.1 400 ")
+    assert b"strict-transport-security" not in refusal.lower()
+
+
 @pytest.mark.parametrize("path", ["/health", "/health/ready"])
 def test_health_is_open_to_load_balancers(production: Service, path: str, database: Engine) -> None:  # noqa: ARG001
     """Over plain HTTP, without a token."""
