@@ -193,6 +193,23 @@ def test_the_start_says_whose_tokens_and_whose_pages_are_accepted(variables: dic
     assert greeting(settings) == ["Todo API: http://127.0.0.1:8000/docs", *told]
 
 
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, True),
+        ({"BETTER_AUTH_URL": "http://localhost:3000"}, False),
+        ({"ENVIRONMENT": "production", "BETTER_AUTH_SECRET": SECRET}, False),
+    ],
+)
+def test_the_start_says_how_to_get_a_token_where_the_command_makes_one(
+    folder: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: bool
+) -> None:
+    """In development, by its secret."""
+    monkeypatch.setattr("app.core.server.run", lambda *_: None)
+    run = todo_api(folder, "serve", DATABASE_URL=cluster.url, **variables)
+    assert (run.returncode, "todo-api token alice" in run.stderr) == (0, told)
+
+
 def test_the_secret_of_development_is_its_owners_alone(folder: Path) -> None:
     """Made once, mode 0600, and good for a token that names the user alone."""
     first, second = todo_api(folder, "token", "alice"), todo_api(folder, "token", "alice")
