@@ -37,13 +37,13 @@ Feature: Refused tokens
       And the database still has exactly the tasks "Buy milk" of Alice's
 
       Examples: Failures
-        | why                              | answer             | reason                                         |
-        | Better Auth without a JWT plugin | a 404              | status 404: is the JWT plugin there, and       |
-        | a JWT plugin without its table   | a 500              | status 500: is the JWT plugin there, and       |
-        | another address for the same app | a redirect         | status 302: redirected to /elsewhere/api/auth/ |
-        | another site at that address     | HTML               | JSONDecodeError: Expecting value: line 1       |
-        | a JWT plugin that has no key yet | an empty set       | no usable key                                  |
-        | a broken network                 | a reset connection | ReadError                                      |
+        | why                              | answer             | reason                                   |
+        | Better Auth without a JWT plugin | a 404              | status 404: is the JWT plugin there, and |
+        | a JWT plugin without its table   | a 500              | status 500: is the JWT plugin there, and |
+        | another address for the same app | a redirect         | status 302: redirected to                |
+        | another site at that address     | HTML               | JSONDecodeError: Expecting value: line 1 |
+        | a JWT plugin that has no key yet | an empty set       | no usable key                            |
+        | a broken network                 | a reset connection | ReadError                                |
 
   Rule: The log names the page whose preflight was refused
 
