@@ -7,7 +7,6 @@ import signal
 import socket
 import stat
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from app.core.development import postgres, server_at, shared_secret
 from app.core.server import greeting
 from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
-from tests.support.processes import TODO_API, UVICORN, Run, postgres_of, todo_api
+from tests.support.processes import UVICORN, Run, postgres_of, todo_api
 from tests.support.service import SECRET, settings_for
 
 
@@ -55,44 +54,6 @@ def test_a_task_survives_the_server(folder: Path, serve: Callable[..., Run]) -> 
     assert titles(again) == kept
     assert again.stop(signal.SIGTERM)[0] == 0
     assert postgres_of(folder) == []
-
-
-STAGES: dict[str, Callable[[Path], bool]] = {
-    "Python starts": lambda _: True,
-    "the data's folder is made": lambda folder: (folder / "data").exists(),
-    "its files are made": lambda folder: bool(postgres_of(folder)),
-    "PostgreSQL starts": lambda folder: (folder / "data" / "postgres" / "postmaster.pid").exists(),
-}
-
-
-@pytest.mark.parametrize(("stage", "times"), [*((stage, 1) for stage in STAGES), ("PostgreSQL starts", 2)])
-def test_a_signal_during_the_start_leaves_nothing_behind(
-    folder: Path, serve: Callable[..., Run], stage: str, times: int
-) -> None:
-    """Whenever it comes, and where somebody loses patience."""
-    run = serve(folder)
-    while not STAGES[stage](folder):
-        assert run.process.poll() is None
-        time.sleep(0.01)
-    for _ in range(times - 1):
-        run.process.send_signal(signal.SIGINT)
-        time.sleep(0.1)
-    run.stop(signal.SIGTERM)
-    assert postgres_of(folder) == []
-
-
-@pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-"])
-def test_closed_streams_stop_nothing(cluster: Cluster, folder: Path, serve: Callable[..., Run], closed: str) -> None:
-    """A supervisor may close them; their numbers must not become those of sockets, which uvloop refuses to close."""
-    run = serve(
-        folder,
-        ["bash", "-c", f"exec {' '.join(TODO_API)} serve {closed}"],
-        DATABASE_URL=cluster.url,
-        BETTER_AUTH_SECRET=SECRET,
-    ).wait_until_up()
-    status, out, _ = run.stop(signal.SIGTERM)
-    assert status == 0
-    assert all(line.startswith("{") for line in out.splitlines())
 
 
 @pytest.mark.parametrize(("pid", "handled"), [(1, True), (2, False)])

@@ -2,24 +2,19 @@
 
 import re
 import signal
-import socket
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from select import PIPE_BUF
 from types import SimpleNamespace
-from urllib.parse import urlsplit
 
 import httpx
-import psutil
 import pytest
 from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
 from app.core import logs
 from tests.support.cluster import Cluster
-from tests.support.processes import TODO_API, Run, postgres_of, todo_api
+from tests.support.processes import TODO_API, Run, postgres_of, todo_api, wait_for_two
 from tests.support.service import SECRET
 from tests.support.tokens import token
 
@@ -44,15 +39,6 @@ def test_tables_of_a_newer_version_are_told(empty: str, folder: Path) -> None:
     assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
     assert refused.stderr.startswith("todo-api: the database failed: ")
     assert "'9999'" in refused.stderr
-
-
-def serving(run: Run) -> list[psutil.Process]:
-    """The processes that serve: those that the command has started, without PostgreSQL and Python's own helper."""
-    return [
-        process
-        for process in psutil.process_iter(["ppid", "cmdline"])
-        if process.info["ppid"] == run.process.pid and "spawn_main" in " ".join(process.info["cmdline"] or [])
-    ]
 
 
 def test_the_command_tells_its_version(folder: Path) -> None:
@@ -83,24 +69,6 @@ def test_a_server_that_can_not_migrate_does_not_start(folder: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
-def at_work(run: Run) -> set[int]:
-    """Which processes hold a connection of these clients, of which there are enough for each to get one."""
-    with ExitStack() as clients:
-        for _ in range(50):
-            client = clients.enter_context(socket.create_connection(("127.0.0.1", urlsplit(run.url).port or 0)))
-            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-            client.recv(1)
-        return {one.pid for one in serving(run) if any(link.raddr for link in one.net_connections("tcp"))}
-
-
-def wait_for_two(run: Run) -> list[psutil.Process]:
-    """Return two processes once both are at work."""
-    until = time.monotonic() + 20
-    while len(at_work(run)) < 2:
-        assert time.monotonic() < until
-    return serving(run)
-
-
 def test_as_many_processes_serve_as_the_platform_asks_for(folder: Path, serve: Callable[..., Run]) -> None:
     """One database for all, one greeting, metrics that add up whichever process answers, and one signal ends them."""
     run = serve(folder, WEB_CONCURRENCY="2").wait_until_up()
@@ -117,21 +85,6 @@ def test_as_many_processes_serve_as_the_platform_asks_for(folder: Path, serve: C
     assert (status, [one for one in started if one.is_running()], postgres_of(folder)) == (0, [], [])
     assert err.count("/docs") == 1
     assert "Traceback" not in err
-
-
-def test_a_process_that_dies_is_replaced_and_none_is_left_behind(
-    cluster: Cluster, folder: Path, serve: Callable[..., Run]
-) -> None:
-    """The other one serves meanwhile; and where what watches them is killed, the next start finds the port free."""
-    run = serve(folder, WEB_CONCURRENCY="2", DATABASE_URL=cluster.url, BETTER_AUTH_SECRET=SECRET).wait_until_up()
-    victim, other = wait_for_two(run)
-    victim.kill()
-    while victim in serving(run):
-        assert httpx.get(run.url + "/health").status_code == 200
-    replaced = wait_for_two(run)
-    assert other in replaced
-    run.stop(signal.SIGKILL)
-    assert psutil.wait_procs(replaced, timeout=10)[1] == []
 
 
 def test_a_number_of_processes_that_is_none_is_told(folder: Path) -> None:

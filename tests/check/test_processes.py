@@ -1,0 +1,66 @@
+"""What a signal, a closed stream or a killed process does to a running command: each of these starts several."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.processes import TODO_API, Run, postgres_of, wait_for_two, workers_of
+from tests.support.service import SECRET
+
+STAGES: dict[str, Callable[[Path], bool]] = {
+    "Python starts": lambda _: True,
+    "the data's folder is made": lambda folder: (folder / "data").exists(),
+    "its files are made": lambda folder: bool(postgres_of(folder)),
+    "PostgreSQL starts": lambda folder: (folder / "data" / "postgres" / "postmaster.pid").exists(),
+}
+
+
+@pytest.mark.parametrize(("stage", "times"), [*((stage, 1) for stage in STAGES), ("PostgreSQL starts", 2)])
+def test_a_signal_during_the_start_leaves_nothing_behind(
+    folder: Path, serve: Callable[..., Run], stage: str, times: int
+) -> None:
+    """Whenever it comes, and where somebody loses patience."""
+    run = serve(folder)
+    while not STAGES[stage](folder):
+        assert run.process.poll() is None
+        time.sleep(0.01)
+    for _ in range(times - 1):
+        run.process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    run.stop(signal.SIGTERM)
+    assert postgres_of(folder) == []
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-"])
+def test_closed_streams_stop_nothing(cluster: Cluster, folder: Path, serve: Callable[..., Run], closed: str) -> None:
+    """A supervisor may close them; their numbers must not become those of sockets, which uvloop refuses to close."""
+    run = serve(
+        folder,
+        ["bash", "-c", f"exec {' '.join(TODO_API)} serve {closed}"],
+        DATABASE_URL=cluster.url,
+        BETTER_AUTH_SECRET=SECRET,
+    ).wait_until_up()
+    status, out, _ = run.stop(signal.SIGTERM)
+    assert status == 0
+    assert all(line.startswith("{") for line in out.splitlines())
+
+
+def test_a_process_that_dies_is_replaced_and_none_is_left_behind(
+    cluster: Cluster, folder: Path, serve: Callable[..., Run]
+) -> None:
+    """The other one serves meanwhile; and where what watches them is killed, the next start finds the port free."""
+    run = serve(folder, WEB_CONCURRENCY="2", DATABASE_URL=cluster.url, BETTER_AUTH_SECRET=SECRET).wait_until_up()
+    victim, other = wait_for_two(run)
+    victim.kill()
+    while victim in workers_of(run):
+        assert httpx.get(run.url + "/health").status_code == 200
+    replaced = wait_for_two(run)
+    assert other in replaced
+    run.stop(signal.SIGKILL)
+    assert psutil.wait_procs(replaced, timeout=10)[1] == []
