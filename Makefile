@@ -6,7 +6,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # `everywhere` lets no scenario off whose tool is missing
 ACCEPTANCE ?= here
 # more than cores, since some tests wait; one PostgreSQL for each
-WORKERS ?= 3
+WORKERS ?= 4
 PARALLEL = -n $(WORKERS) --dist loadgroup
 PAGE := build/living-documentation.html
 
