@@ -53,7 +53,7 @@ def serve(settings: Settings, migrate: bool) -> None:
 
     While the database is away it serves errors; on a signal it ends within REQUEST_TIMEOUT and a second.
     """
-    with development.database(settings) as url:
+    with development.database_or_embedded(settings) as url:
         if migrate or settings.database_url is None:
             upgrade(url)
         # from where each process reads its settings
@@ -67,13 +67,17 @@ def serve(settings: Settings, migrate: bool) -> None:
 
 def migrate(settings: Settings) -> None:
     """Bring the database's tables up to date."""
-    with development.database(settings) as url:
+    with development.database_or_embedded(settings) as url:
         upgrade(url)
 
 
 def delete_user(settings: Settings, user: str) -> None:
     """Delete everything that is stored of a user, for an account that is closed."""
-    with development.database(settings) as url, closing(connect(url)) as connection, connection.cursor() as cursor:
+    with (
+        development.database_or_embedded(settings) as url,
+        closing(connect(url)) as connection,
+        connection.cursor() as cursor,
+    ):
         for table, query in queries.delete_user(user).items():
             cursor.execute(query.sql, query.params)
             print(table, "rows deleted:", *cursor.fetchone())

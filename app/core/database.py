@@ -32,7 +32,7 @@ RETRY_FIRST, RETRY_LAST = 0.1, 0.4
 READ_ATTEMPTS = 3
 """How often a read is sent in all; a bound, because a read may itself be what ends its connection."""
 LEAST_SECONDS = 0.3
-"""That must be left when a request's turn comes: a statement that is given up takes its connection with it."""
+"""How much time must be left when a request's turn comes: a statement that is given up takes its connection with it."""
 REFUSALS = (OSError, psycopg2.OperationalError, UnicodeDecodeError)
 """What connecting raises if it may succeed later (a message in another encoding than UTF-8 is one).
 

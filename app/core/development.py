@@ -24,7 +24,7 @@ TOKEN_SECONDS = 24 * 3600
 
 
 @contextmanager
-def database(settings: Settings) -> Iterator[str]:
+def database_or_embedded(settings: Settings) -> Iterator[str]:
     """Yield the URL of the configured database, or else of the embedded one, which runs until the end.
 
     Raises SettingsError if the URL is wrong. A database that is merely away is reported on stderr.

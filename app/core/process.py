@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from multiprocessing import parent_process
+from multiprocessing.process import BaseProcess
 from threading import Thread
 
 from app.core.logs import log_as_json, writer
@@ -23,7 +24,8 @@ def set_up_process() -> Iterator[None]:
     """Set up the process; afterwards its garbage is collected as before."""
     log_as_json()
     os.environ.setdefault("RES_OPTIONS", RESOLVER)
-    Thread(target=_end_with_parent, daemon=True).start()
+    if parent := parent_process():  # this is one of several processes
+        Thread(target=_end_with, args=[parent], daemon=True).start()
     if find_spec("opentelemetry.sdk"):
         from app.core.tracing import scrub_spans  # noqa: PLC0415 - an optional extra
 
@@ -41,8 +43,7 @@ def set_up_process() -> Iterator[None]:
         writer.flush()
 
 
-def _end_with_parent() -> None:
-    """Of several processes, end this one when the one that started it is gone: it would keep the port for good."""
-    if parent := parent_process():
-        parent.join()
-        signal.raise_signal(signal.SIGTERM)
+def _end_with(parent: BaseProcess) -> None:
+    """End this process when the one that started it is gone: it would keep the port for good."""
+    parent.join()
+    signal.raise_signal(signal.SIGTERM)
