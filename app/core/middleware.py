@@ -54,7 +54,8 @@ class Observability:
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = CLIENT_CLOSED_REQUEST if _hung_up(scope, receive) else message["status"]
+                gone = getattr(scope["state"].get("cycle"), "disconnected", False)
+                status = CLIENT_CLOSED_REQUEST if gone else message["status"]
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 
@@ -74,23 +75,6 @@ class Observability:
                 duration_ms=round(seconds * 1000, 2),
                 **{name: value for name, value in more.items() if value},
             )
-
-
-def _hung_up(scope: Scope, receive: Receive) -> bool:
-    """Whether the client is gone: uvicorn's receive() then returns http.disconnect at once, and is not awaited here.
-
-    Not known with an Expect header: the server would ask for the body, with 100 Continue, of a request that is refused.
-    """
-    for name, _ in scope["headers"]:
-        if name == b"expect":
-            return False
-    receiving: Any = receive()
-    try:
-        receiving.send(None)
-    except StopIteration as received:
-        return bool(received.value["type"] == "http.disconnect")
-    receiving.close()
-    return False
 
 
 def _request_id(scope: Scope) -> bytes:

@@ -89,7 +89,7 @@ class Protocol(HttpToolsProtocol):
         self.data_received(b"\r\n".join([line, *headers, b"", rest]))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._current = cycle
+        self._current = cycle.scope["state"]["cycle"] = cycle  # so that the log knows who has hung up
         super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
