@@ -83,7 +83,7 @@ class TaskListResponse(BaseModel):
         return f'{{"tasks":[{",".join(tasks)}],"count":{count}}}'
 
 
-class Listing(BaseModel):
+class Listing(BaseModel, extra="forbid"):
     """The query of a list: which tasks, and which page of them."""
 
     complete: Annotated[bool, TrueOrFalse] | None = Field(None, description="Only complete tasks, or only open ones.")

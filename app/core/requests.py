@@ -65,9 +65,10 @@ class StrictRequest(Request):
             raise BadRequest("The body is not valid JSON.") from None
 
     def read_query(self, model: type[Model]) -> Model:
-        """Return the query's parameters, whose names StrictRoute has checked; raise Invalid if a value is wrong."""
+        """Return the query's parameters; raise Invalid if one is repeated or breaks a rule of the model."""
+        values = _object(self.query_params.multi_items(), "query", "repeated_parameter")
         try:
-            return model.model_validate(dict(self.query_params))
+            return model.model_validate(values)
         except ValidationError as failure:
             raise Invalid(error | {"loc": ("query", *error["loc"])} for error in failure.errors()) from None
 
@@ -97,16 +98,21 @@ class StrictRequest(Request):
         return {"Link": f'<{quote(self.scope["path"])}?{query}>; rel="next"'}
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Any]], source: str = "body", kind: str = "repeated_key") -> dict[str, Any]:
+    """The pairs of JSON or of a query; raise Invalid if a name is repeated."""
     found = dict(pairs)
     if len(found) < len(pairs):
         repeated = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise Invalid.at("body", repeated, "must appear only once", "repeated_key")
+        raise Invalid.at(source, repeated, "must appear only once", kind)
     return found
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN, Infinity and -Infinity are not JSON
+
+
+class NoParameters(BaseModel, extra="forbid"):
+    """The query of a route that takes none: an unknown parameter may be a typo."""
 
 
 class StrictRoute(APIRoute):
@@ -115,28 +121,15 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler, which is its documented way to use another request class."""
         handler = super().get_route_handler()
-        declared = (self.openapi_extra or {}).get("parameters", [])
-        parameters = {one["name"] for one in declared if one["in"] == "query"}
+        reads_query = any(one["in"] == "query" for one in (self.openapi_extra or {}).get("parameters", []))
 
         async def strict_handler(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
-            if request.scope["query_string"]:
-                _check_query(strict, parameters)
+            if request.scope["query_string"] and not reads_query:
+                strict.read_query(NoParameters)
             return await handler(strict)
 
         return strict_handler
-
-
-def _check_query(request: Request, parameters: set[str]) -> None:
-    """Raise Invalid if a parameter's name is unknown or repeated."""
-    errors = []
-    for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
-        if name not in parameters:
-            errors.append({"loc": ("query", name), "msg": "", "type": "extra_forbidden"})
-        elif count > 1:
-            errors.append({"loc": ("query", name), "msg": "must appear only once", "type": "repeated_parameter"})
-    if errors:
-        raise Invalid(errors)
 
 
 def _digits(text: str) -> str:
