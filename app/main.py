@@ -8,17 +8,17 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi_offline import FastAPIOffline
+from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from app import queries, router
-from app.core import health, metrics
+from app.core import health, metrics, openapi
 from app.core.auth import Authentication, Verifier
 from app.core.database import Pool
 from app.core.errors import handle
 from app.core.middleware import CORS, HSTS, ErrorBoundary, Observability
-from app.core.openapi import finish_routes
 from app.core.process import set_up_process
 from app.core.settings import Settings, SettingsError, load
 
@@ -44,8 +44,11 @@ def create_app(settings: Settings) -> FastAPI:
             await verifier.keys.close()
 
     traced = any(name.startswith("OTEL_") for name in os.environ)  # to ask for a provider takes time for each request
-    telemetry = {"tracing": traced, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": True}
-    app = FastAPIOffline(
+    telemetry = TelemetryConfig(tracing=traced, metrics=False, logs=False, operation_spans=False, auto_configure=True)
+    app = FastAPI(
+        # Flat, because the log and a 405's Allow look routes up by their path; include_router would nest them.
+        routes=[*router.router.routes, *health.router.routes, *metrics.router.routes, *openapi.router.routes],
+        openapi_url=None,  # app.core.openapi serves it, and its pages
         title="Todo API",
         version=version("todo-api"),
         description="Each user's own tasks. Sign in with Better Auth and send its JWT as a bearer token.",
@@ -72,10 +75,9 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.database, app.state.metrics, app.state.settings = pool, app_metrics, settings
     app.state.probe, app.state.readiness, app.state.check = probe, queries.READY, None
-    # First, because routes are tried in order. Flat, because the log and a 405's Allow look routes up by their path;
-    # include_router would nest them.
-    app.router.routes[:0] = [*router.router.routes, *health.router.routes, *metrics.router.routes]
-    finish_routes(app)
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            route.operation_id = route.name  # FastAPI's own ids have the path and the method too
     return app
 
 

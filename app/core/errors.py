@@ -181,7 +181,7 @@ def _message(error: Mapping[str, Any]) -> str:
 def _allowed_methods(scope: Scope) -> str:
     """The methods of all routes at this path (RFC 9110, 10.2.1); Starlette names those of the first only."""
     here = [route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE]
-    return ", ".join(sorted({method for route in here for method in getattr(route, "methods", None) or ("GET",)}))
+    return ", ".join(sorted({method for route in here for method in getattr(route, "methods", ())}))
 
 
 def _as_api_error(exception: BaseException, scope: Scope) -> ApiError:

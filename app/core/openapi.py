@@ -1,21 +1,20 @@
-"""What OpenAPI can't learn from a route's signature, and what FastAPI's own `/docs` and `/redoc` lack."""
+"""What OpenAPI can't learn from a route's signature, and where the document and its pages are served."""
 
 import re
 from base64 import b64encode
 from collections.abc import Iterable
-from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.routing import APIRoute
+from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
-from starlette.routing import Mount, Route, compile_path, request_response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.auth import USER_ID_MAX
-from app.core.errors import USER_ERRORS, ApiError, MethodNotAllowed, Problem, problem
+from app.core.errors import USER_ERRORS, ApiError, Problem, problem
 from app.core.requests import KEY_PATTERN
 
 Json = dict[str, Any]
@@ -36,6 +35,11 @@ POLICY = (
     "default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+PAGES = {one.path: one.endpoint for one in FastAPIOffline(title="Todo API").routes if isinstance(one, APIRoute)}
+"""What makes each page; fastapi-offline has it as the routes of an application."""
+FILES = StaticFiles(packages=[("fastapi_offline", "static")])
+router = APIRouter(include_in_schema=False)
 
 
 def parameter(place: str, name: str, description: str, **schema: Any) -> Json:
@@ -97,32 +101,25 @@ def responses(*failures: ApiError) -> dict[int | str, Json]:
     return described
 
 
-def finish_routes(app: FastAPI) -> None:
-    """Name each operation after its function, put the policy on the two pages, and serve all of it by GET alone."""
-    for route in app.routes:
-        if isinstance(route, Route) and route.methods:
-            route.methods.discard("HEAD")
-        if isinstance(route, APIRoute):
-            route.operation_id = route.name
-            if route.path in {"/docs", "/redoc"}:
-                route.app = request_response(partial(_with_policy, route.endpoint))
-        if isinstance(route, Mount):
-            # one folder: Starlette looks up each folder of a deep path, which takes 0.2 s for one of 60 KB
-            route.path_regex, route.path_format, route.param_convertors = compile_path(route.path + "/{path}")
-            route.app = partial(_whole_file, route.app)
+@router.get("/openapi.json")
+async def document(request: Request) -> Response:
+    """Return the OpenAPI document."""
+    return JSONResponse(request.app.openapi())
 
 
-async def _whole_file(files: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send a file of the pages; Range may be ignored (RFC 9110, 14.2), and Starlette refuses some in plain text."""
-    if scope["method"] != "GET":
-        raise MethodNotAllowed(headers={"Allow": "GET"})
-    without_range = [header for header in scope["headers"] if header[0] != b"range"]
-    await files({**scope, "headers": without_range}, receive, send)
-
-
-async def _with_policy(page: Any, request: Request) -> HTMLResponse:
-    """The page, with the schemas if it is ReDoc's; its inline scripts run by their hashes (CSP Level 3, 6.7.3)."""
-    html = (await page(request)).body.replace(b"<redoc ", b'<redoc schema-definitions-tag-name="schemas" ')
+@router.get("/docs")
+@router.get("/redoc")
+async def page(request: Request) -> Response:
+    """Return a page that shows the document, with its schemas; inline scripts run by hashes (CSP Level 3, 6.7.3)."""
+    shown = await PAGES[request.scope["path"]](request)
+    html = shown.body.replace(b"<redoc ", b'<redoc schema-definitions-tag-name="schemas" ')
     hashes = [b64encode(sha256(script).digest()) for script in re.findall(rb"<script>(.*?)</script>", html, re.DOTALL)]
     scripts = " ".join(f"'sha256-{one.decode()}'" for one in hashes)
     return HTMLResponse(html, headers={"Content-Security-Policy": POLICY.format(scripts=scripts)})
+
+
+@router.get("/static-offline-docs/{name}")
+async def file(request: Request, name: str) -> Response:
+    """Return a file of the pages; Range may be ignored (RFC 9110, 14.2), and Starlette refuses some in plain text."""
+    request.scope["headers"] = [header for header in request.scope["headers"] if header[0] != b"range"]
+    return await FILES.get_response(name, request.scope)
