@@ -72,10 +72,8 @@ class ApiError(HTTPException):
     default_headers: ClassVar[Mapping[str, str] | None] = None
     errors: Sequence[Mapping[str, Any]] | None = None
 
-    def __init__(
-        self, detail: str | None = None, *, headers: Mapping[str, str] | None = None, reason: str = ""
-    ) -> None:
-        super().__init__(self.status, detail or self.default_detail, headers or self.default_headers)
+    def __init__(self, detail: str | None = None, *, reason: str = "") -> None:
+        super().__init__(self.status, detail or self.default_detail, self.default_headers)
         self.reason = reason
         """For the log alone, never for the answer."""
 
@@ -113,9 +111,14 @@ class BadRequest(ApiError):
 
 
 class MethodNotAllowed(BadRequest):
-    """The route exists, but not with this method."""
+    """The path exists, but not with this method; `Allow` has those of all its routes (RFC 9110, 10.2.1)."""
 
     status, default_detail = 405, "This method is not allowed here."
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__()
+        here = [route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE]
+        self.headers = {"Allow": ", ".join(sorted({method for route in here for method in route.methods}))}
 
 
 class PayloadTooLarge(BadRequest):
@@ -178,12 +181,6 @@ def _message(error: Mapping[str, Any]) -> str:
     return MESSAGES.get(error["type"]) or re.sub(r"^\w+ should ", "must ", error["msg"])
 
 
-def _allowed_methods(scope: Scope) -> str:
-    """The methods of all routes at this path (RFC 9110, 10.2.1); Starlette names those of the first only."""
-    here = [route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE]
-    return ", ".join(sorted({method for route in here for method in getattr(route, "methods", ())}))
-
-
 def _as_api_error(exception: BaseException, scope: Scope) -> ApiError:
     match exception:
         case ApiError():
@@ -193,7 +190,7 @@ def _as_api_error(exception: BaseException, scope: Scope) -> ApiError:
         case HTTPException(status_code=404):
             return NotFound()
         case HTTPException(status_code=405):
-            return MethodNotAllowed(headers={"Allow": _allowed_methods(scope)})
+            return MethodNotAllowed(scope)
         case HTTPException(status_code=400):  # FastAPI's, if a body can't be read
             return BadRequest()
     return ApiError()
