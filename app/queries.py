@@ -19,24 +19,17 @@ from app.schemas import TaskResponse
 ETags = list[str] | None
 """Entity tags, of which the task must have one; None, or `*` alone, for whatever it has."""
 COLUMNS = Task.metadata.tables["task"].columns
-
-
-def _json_value(name: str) -> str:
-    """A column as JSON shows it: a timestamp in UTC, ISO 8601 with `Z` and microseconds."""
-    if isinstance(COLUMNS[name].type, DateTime):
-        return f"""to_char(timezone('UTC', {name}), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-    return name
-
-
-JSON_VALUES = {name: _json_value(name) for name in TaskResponse.model_fields}
+UTC = """to_char(timezone('UTC', {}), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+JSON_VALUES = {
+    name: UTC.format(name) if isinstance(COLUMNS[name].type, DateTime) else name for name in TaskResponse.model_fields
+}
+"""Each column as JSON shows it: a timestamp in UTC, ISO 8601 with `Z` and microseconds."""
 LIST_COLUMNS = ", ".join(f"{value} AS {name}" for name, value in JSON_VALUES.items())
 TASK_JSON = "json_build_object(" + ", ".join(f"'{name}', {value}" for name, value in JSON_VALUES.items()) + ")::text"
 ETAG = f"""'"' || {JSON_VALUES["updated_at"]} || '"'"""
 """The strong entity tag: no two states of a task have the same `updated_at`."""
 DEFAULTS = ", ".join(
-    f"'{name}', {column.server_default.arg}"
-    for name, column in COLUMNS.items()
-    if isinstance(column.server_default, DefaultClause)
+    f"'{one.name}', {one.server_default.arg}" for one in COLUMNS if isinstance(one.server_default, DefaultClause)
 )
 """The columns that have a default, in pairs of name and SQL."""
 OWNED = "user_id = %(owner)s"
