@@ -50,7 +50,7 @@ def _matching(conditions: Mapping[str, Any]) -> str:
 
 
 def _by_id(owner: str, task_id: int, etags: ETags) -> tuple[str, dict[str, Any]]:
-    """The condition for a task with one of the entity tags, and its parameters.
+    """The condition for a task with one of the entity tags, and its parameters: `moments` if a tag is asked for.
 
     Tags are compared as timestamps: Citus refuses to_char() of a column in the condition of a write.
     """

@@ -108,27 +108,25 @@ async def patch_task(request: StrictRequest, user: CurrentUser, task_id: ThisTas
 @router.delete("/{task_id}", **DELETE_OPTIONS)
 async def delete_task(request: StrictRequest, user: CurrentUser, task_id: ThisTask) -> Response:
     """Delete the task."""
-    etags = request.entity_tags("If-Match")
-    await _row(request, queries.delete_task(user, task_id, etags), etags)
+    await _row(request, queries.delete_task(user, task_id, request.entity_tags("If-Match")))
     return Response(status_code=204)
 
 
 async def _change(request: StrictRequest, user: str, task_id: int, changes: Mapping[str, Any]) -> Response:
-    etags = request.entity_tags("If-Match")
-    task, etag = await _row(request, queries.update_task(user, task_id, changes, etags), etags)
+    task, etag = await _row(request, queries.update_task(user, task_id, changes, request.entity_tags("If-Match")))
     return JsonText(task, headers={"ETag": etag})
 
 
-async def _row(request: StrictRequest, query: Query, etags: list[str] | None = None) -> tuple[Any, ...]:
+async def _row(request: StrictRequest, query: Query) -> tuple[Any, ...]:
     """The query's row.
 
-    Raises TaskNotFound if the user has no such task, and TaskChanged if it has none of the entity tags.
+    Raises TaskNotFound if the user has no such task, and TaskChanged if it has none of the query's entity tags.
     """
     database: Pool = request.app.state.database
     row = await database.fetch(query)
     if row is None:
         owner, task_id = query.params["owner"], query.params["task_id"]
-        if etags and await database.fetch(queries.fetch_task(owner, task_id)):
+        if "moments" in query.params and await database.fetch(queries.fetch_task(owner, task_id)):
             raise TaskChanged
         raise TaskNotFound
     return row
