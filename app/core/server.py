@@ -14,7 +14,7 @@ from app.core.protocol import Protocol
 from app.core.settings import Settings
 
 STDERR = 2
-"""The highest number of a standard stream."""
+"""Its descriptor, the highest of the standard streams'."""
 
 
 def end_in_order() -> None:
@@ -39,10 +39,8 @@ def open_standard_streams() -> None:
     """Open /dev/null in place of each standard stream that is closed: uvloop would take its number, and abort."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         pass
-    if sys.stderr:
-        os.close(descriptor)
-    else:
-        sys.stderr = os.fdopen(descriptor, "w")  # print() would take None for stdout
+    os.close(descriptor)
+    sys.stderr = sys.stderr or os.fdopen(STDERR, "w")  # print() would take None for stdout
 
 
 def run(app: str, settings: Settings) -> None:
