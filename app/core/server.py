@@ -38,7 +38,7 @@ def _interrupt(*_: object) -> NoReturn:
 def open_standard_streams() -> None:
     """Open /dev/null in place of each standard stream that is closed: uvloop would take its number, and abort."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
-        pass
+        os.set_inheritable(descriptor, True)  # for the processes that this one starts
     os.close(descriptor)
     sys.stderr = sys.stderr or os.fdopen(STDERR, "w")  # print() would take None for stdout
 

@@ -1,5 +1,6 @@
 """What a signal, a closed stream or a killed process does to a running command: each of these starts several."""
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -37,15 +38,21 @@ def test_a_signal_during_the_start_leaves_nothing_behind(
     assert postgres_of(folder) == []
 
 
-@pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-"])
-def test_closed_streams_stop_nothing(cluster: Cluster, folder: Path, serve: Callable[..., Run], closed: str) -> None:
+@pytest.mark.parametrize(("closed", "processes"), [("<&-", "1"), ("<&- >&- 2>&-", "1"), ("<&- >&- 2>&-", "2")])
+def test_closed_streams_stop_nothing(
+    cluster: Cluster, folder: Path, serve: Callable[..., Run], closed: str, processes: str
+) -> None:
     """A supervisor may close them; their numbers must not become those of sockets, which uvloop refuses to close."""
     run = serve(
         folder,
         ["bash", "-c", f"exec {' '.join(TODO_API)} serve {closed}"],
+        WEB_CONCURRENCY=processes,
         DATABASE_URL=cluster.url,
         BETTER_AUTH_SECRET=SECRET,
     ).wait_until_up()
+    for worker in workers_of(run):
+        streams = [Path(f"/proc/{worker.pid}/fd/{number}").readlink() for number in range(3)]
+        assert streams == [Path(os.devnull)] * 3
     status, out, _ = run.stop(signal.SIGTERM)
     assert status == 0
     assert all(line.startswith("{") for line in out.splitlines())
