@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,16 @@ from app.core.settings import Settings, SettingsError
 TOKEN_SECONDS = 24 * 3600
 
 
-@contextmanager
-def database_or_embedded(settings: Settings) -> Iterator[str]:
-    """Yield the URL of the configured database, or else of the embedded one, which runs until the end.
+def database_or_embedded(settings: Settings) -> AbstractContextManager[str]:
+    """The URL of the configured database, or else of the embedded one, which runs until the context's end.
 
     Raises SettingsError if the URL is wrong. A database that is merely away is reported on stderr.
     """
     if settings.database_url is None:
-        end_in_order()  # PostgreSQL has to be stopped
-        with postgres(settings.data_dir) as url:
-            yield url
-    else:
-        if reason := unreachable(settings.database_dsn):
-            print(f"todo-api: the database can't be reached yet: {reason}", file=sys.stderr)
-        yield settings.database_dsn
+        return postgres(settings.data_dir)
+    if reason := unreachable(settings.database_dsn):
+        print(f"todo-api: the database can't be reached yet: {reason}", file=sys.stderr)
+    return nullcontext(settings.database_dsn)
 
 
 @contextmanager
@@ -53,6 +49,7 @@ def postgres(data_dir: Path) -> Iterator[str]:
         except BlockingIOError:
             raise SettingsError(f"DATA_DIR: {data_dir} is in use by another todo-api") from None
         server = server_at(data_dir / "postgres")
+        end_in_order()  # it has to be stopped
         try:
             # in a thread, which a signal can't cut short: only a server that has started can be stopped
             with ThreadPoolExecutor(1) as starter:
