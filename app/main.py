@@ -21,6 +21,7 @@ from app.core.errors import handle
 from app.core.middleware import CORS, HSTS, ErrorBoundary, Observability
 from app.core.process import set_up_process
 from app.core.settings import Settings, SettingsError, load
+from app.core.tracing import Redaction
 
 REQUEST_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID"]
 TAGS = {"tasks": "The signed-in user's own tasks.", "health": "The state of the service, for load balancers."}
@@ -73,6 +74,8 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(Authentication, verifier=verifier, https_only=settings.production),
         ],
     )
+    if traced:
+        app.add_middleware(Redaction)
     app.state.database, app.state.metrics, app.state.settings = pool, app_metrics, settings
     app.state.probe, app.state.readiness, app.state.check = probe, queries.READY, None
     for route in app.routes:

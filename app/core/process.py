@@ -1,11 +1,10 @@
-"""What a process sets up once, whichever server runs the application: log, DNS, traces, garbage collection, its end."""
+"""What a process sets up once, whichever server runs the application: log, DNS, garbage collection, its end."""
 
 import gc
 import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from multiprocessing import parent_process
 from multiprocessing.process import BaseProcess
 from threading import Thread
@@ -26,10 +25,6 @@ def set_up_process() -> Iterator[None]:
     os.environ.setdefault("RES_OPTIONS", RESOLVER)
     if parent := parent_process():  # this is one of several processes
         Thread(target=_end_with, args=[parent], daemon=True).start()
-    if find_spec("opentelemetry.sdk"):
-        from app.core.tracing import scrub_spans  # noqa: PLC0415 - an optional extra
-
-        scrub_spans()
     before = gc.get_threshold()
     # what the start has made stays: going through it at each collection took a tenth of a request's time
     gc.collect()

@@ -5,22 +5,18 @@ what a user wrote. The route's template stays.
 """
 
 from opentelemetry import trace
-from opentelemetry.context import Context
-from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-PRIVATE_ATTRIBUTES = ("url.path", "url.query")
-
-
-class _Scrubber(SpanProcessor):
-    """Overwrites what must not leave the service, when a span starts; it is exported when it ends."""
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002
-        """Overwrite the attributes that are there."""
-        span.set_attributes({name: "redacted" for name in PRIVATE_ATTRIBUTES if name in (span.attributes or {})})
+REDACTED = {"url.path": "redacted", "url.query": "redacted"}
 
 
-def scrub_spans() -> None:
-    """Let nothing secret into spans, if any are made."""
-    provider = trace.get_tracer_provider()
-    if isinstance(provider, TracerProvider):
-        provider.add_span_processor(_Scrubber())
+class Redaction:
+    """Overwrites what must not leave the service in each request's span, which is exported when it ends."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Overwrite the attributes of the current span, if there is one, and run the application."""
+        trace.get_current_span().set_attributes(REDACTED)
+        await self.app(scope, receive, send)
