@@ -56,8 +56,7 @@ def run(app: str, settings: Settings) -> None:
             timeout_worker_healthcheck=60,  # longer than a start takes on a slow machine: such a process is killed
             host=settings.host,
             port=settings.port,
-            log_config=None,  # the lifespan sets the log up
-            access_log=False,
+            log_config=None,  # the lifespan sets the log up, without an access log of uvicorn's
             log_level="warning",
             timeout_graceful_shutdown=math.ceil(settings.request_timeout),
         )
