@@ -6,10 +6,10 @@ import re
 import secrets
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,6 @@ from app.core.auth import is_user_id
 from app.core.connection import unreachable
 from app.core.server import end_in_order
 from app.core.settings import Settings, SettingsError
-
-TOKEN_SECONDS = 24 * 3600
 
 
 def database_or_embedded(settings: Settings) -> AbstractContextManager[str]:
@@ -95,12 +93,12 @@ def shared_secret(settings: Settings) -> str | None:
 
 
 def token(settings: Settings, user: str) -> str:
-    """A token for a user, as Better Auth would sign it with the shared secret; SettingsError if there can be none."""
+    """A user's token for a day, as Better Auth would sign it with the shared secret; SettingsError if there is none."""
     if not is_user_id(user):
         raise SettingsError("a user's id has 1 to 255 characters, none of them a control character or /")
     if settings.production or not (secret := shared_secret(settings)):
         raise SettingsError("tokens come from Better Auth: ENVIRONMENT is production, or BETTER_AUTH_SECRET is missing")
-    now = int(time.time())
-    claims = {"sub": user, "user_id": user, "email": f"{user}@example.com", "iat": now, "exp": now + TOKEN_SECONDS}
+    now = datetime.now(UTC)
+    claims = {"sub": user, "user_id": user, "email": f"{user}@example.com", "iat": now, "exp": now + timedelta(days=1)}
     named = {"iss": settings.jwt_issuer, "aud": settings.jwt_audience}
     return jwt.encode(claims | {name: value for name, value in named.items() if value}, secret, algorithm="HS256")
