@@ -41,8 +41,6 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         with set_up_process(), closing(pool), closing(probe):
             yield {"headers": [HSTS] if settings.production else []}  # for the protocol's own refusals
-        if verifier.keys:
-            await verifier.keys.close()
 
     traced = any(name.startswith("OTEL_") for name in os.environ)  # to ask for a provider takes time for each request
     telemetry = TelemetryConfig(tracing=traced, metrics=False, logs=False, operation_spans=False, auto_configure=True)

@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class Keys:
-    """The key set at `url`, fetched on first use and then kept up to date."""
+    """The key set at `url`, fetched on first use and then kept up to date by tasks that end with the event loop."""
 
     def __init__(self, url: str) -> None:
         self.current: dict[str, PyJWK] = {}
@@ -67,13 +67,6 @@ class Keys:
         if key_id not in self.current and (self._failure or self._began < asked):
             raise KeysUnavailable(reason=self._failure or f"an unknown kid, and no newer keys from {self.url} in time")
         return self.current.get(key_id)
-
-    async def close(self) -> None:
-        """Cancel the background tasks."""
-        under_way = [task for task in (self._refreshing, self._fetching) if task]
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _refresh(self) -> None:
         while True:

@@ -84,5 +84,3 @@ def home(*keys: Key, path: str = "", **settings: Any) -> Iterator[Home]:
         chosen = settings_for("postgresql://nowhere", **{"better_auth_url": server.url + path} | settings)
         here = Home(server, Verifier(chosen), runner)
         yield here
-        if here.verifier.keys:
-            here.run(here.verifier.keys.close())
