@@ -73,11 +73,8 @@ def migrate(settings: Settings) -> None:
 
 def delete_user(settings: Settings, user: str) -> None:
     """Delete everything that is stored of a user, for an account that is closed."""
-    with (
-        development.database_or_embedded(settings) as url,
-        closing(connect(url)) as connection,
-        connection.cursor() as cursor,
-    ):
+    with development.database_or_embedded(settings) as url, closing(connect(url)) as connection:
+        cursor = connection.cursor()
         for table, query in queries.delete_user(user).items():
             cursor.execute(query.sql, query.params)
             print(table, "rows deleted:", *cursor.fetchone())
