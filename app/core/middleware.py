@@ -5,7 +5,6 @@ import time
 from asyncio import CancelledError
 from http import HTTPStatus
 from random import getrandbits
-from typing import Any
 
 from fastapi import Request
 from starlette.datastructures import Headers
