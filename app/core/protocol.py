@@ -1,6 +1,5 @@
 """uvicorn's HTTP/1.1 protocol with limits on a head's size and headers, the pipeline and unread responses."""
 
-from asyncio import TimerHandle
 from random import getrandbits
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -27,7 +26,6 @@ class Protocol(HttpToolsProtocol):
     """Bytes since a request began or its body went on."""
     _current: RequestResponseCycle | None = None
     """The request that is being answered; uvicorn's `cycle` is the last one that was read."""
-    _drain_timer: TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what was received; refuse what is not HTTP, and a head that is too large."""
@@ -55,13 +53,12 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start the request; raise ValueError, as httptools expects, to refuse it."""
-        if self.parser.should_upgrade() and self._should_upgrade():
-            return
         head = len(self.url) + sum([len(name) + len(value) + len(b": \r\n") for name, value in self.headers])
         hosts = [name for name, _ in self.headers].count(b"host")
         # RFC 9112, 3.2: one Host, which only HTTP/1.0 may leave out
         wrong_host = hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0")
-        if wrong_host or head > HEAD_MAX or len(self.pipeline) >= PIPELINE_MAX:
+        is_tunnel = self.parser.get_method() == b"CONNECT"
+        if wrong_host or is_tunnel or head > HEAD_MAX or len(self.pipeline) >= PIPELINE_MAX:
             raise ValueError
         super().on_headers_complete()
         self.headers = []  # trailers are no headers (RFC 9110, 6.5.1); uvicorn would add them to these
@@ -73,8 +70,6 @@ class Protocol(HttpToolsProtocol):
 
     def _should_upgrade(self) -> bool:
         """Make uvicorn leave a request with an Upgrade header alone; data_received then calls _ignore_upgrade."""
-        if self.parser.get_method() == b"CONNECT":
-            raise ValueError
         return True
 
     def _ignore_upgrade(self, rest: bytes) -> None:
@@ -83,7 +78,7 @@ class Protocol(HttpToolsProtocol):
         httptools takes the body of such a request, and all that follows, for another protocol's.
         """
         line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        headers = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        headers = [b"%b: %b" % header for header in self.scope["headers"] if header[0] != b"upgrade"]
         self.parser = HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         self.data_received(b"\r\n".join([line, *headers, b"", rest]))
@@ -100,16 +95,13 @@ class Protocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Stop the timer: the client has read."""
         super().resume_writing()
-        if self._drain_timer:
-            self._drain_timer.cancel()
+        self._drain_timer.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Also tell the request that is being answered: uvicorn tells only the last one that was read."""
-        super().connection_lost(exc)
-        self.resume_writing()
+        """Tell the request that is being answered: uvicorn tells the last one that was read."""
         if self._current:
-            self._current.disconnected = not self._current.response_complete
-            self._current.message_event.set()
+            self.cycle = self._current
+        super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse in the envelope, log it, and close; if another answer is due first, only close."""
