@@ -239,9 +239,9 @@ def test_keys_are_fetched_again_without_being_asked_for(monkeypatch: pytest.Monk
 def test_one_task_keeps_the_keys_up_to_date(known: Home) -> None:
     """However many tokens are verified."""
     assert known.verifier.keys
-    task = known.verifier.keys._refreshing
+    task = known.verifier.keys._fetching
     assert [known.judge_new(FIRST, number=number) for number in range(3)] == ["alice"] * 3
-    assert known.verifier.keys._refreshing is task
+    assert known.verifier.keys._fetching is task
 
 
 def test_another_key_under_the_same_id_ends_the_old_ones_tokens(known: Home) -> None:

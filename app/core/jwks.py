@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class Keys:
-    """The key set at `url`, fetched on first use and then kept up to date by tasks that end with the event loop."""
+    """The key set at `url`, fetched on first use and then kept up to date by a task that ends with the event loop."""
 
     def __init__(self, url: str) -> None:
         self.current: dict[str, PyJWK] = {}
@@ -47,64 +47,65 @@ class Keys:
         self._last_set: object = None
         self._failure = ""
         self._began = self._next = -math.inf
-        self._pause, self._waiters = PAUSE_MIN, 0
+        """When the last finished fetch began, and when the pause after it ends."""
+        self._waiters = 0
+        self._needed, self._finished = asyncio.Event(), asyncio.Condition()
         self._fetching: asyncio.Task[None] | None = None
-        self._refreshing: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str) -> PyJWK | None:
         """Return the key, or None if the set has no such key; raise KeysUnavailable if the set can't be fetched."""
-        if self._refreshing is None:
-            self._refreshing = asyncio.create_task(self._refresh())
+        if self._fetching is None:
+            self._fetching = asyncio.create_task(self._keep_fetching())
         if key_id in self.current:
             self.hits += 1
             return self.current[key_id]
         self.misses += 1
         asked = asyncio.get_running_loop().time()
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(min(asked + FIND_TIMEOUT, deadline())):
+            async with asyncio.timeout_at(min(asked + FIND_TIMEOUT, deadline())), self._finished:
                 while key_id not in self.current and self._began < asked:
-                    await self._wait_or_fetch()
+                    self._ask_for_fetch()
+                    await self._finished.wait()
         if key_id not in self.current and (self._failure or self._began < asked):
             raise KeysUnavailable(reason=self._failure or f"an unknown kid, and no newer keys from {self.url} in time")
         return self.current.get(key_id)
 
-    async def _refresh(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH)
-            await self._wait_for_fetch()
-
-    async def _wait_or_fetch(self) -> None:
+    def _ask_for_fetch(self) -> None:
+        """Have a fetch begin after the pause; raise TimeoutError if that is too long, or if too many wait for it."""
         pause = self._next - asyncio.get_running_loop().time()
-        if pause <= 0 or (self._fetching and not self._fetching.done()):
-            await self._wait_for_fetch()
-        elif pause > WAIT_MAX or self._waiters >= WAITERS_MAX:
+        if pause > WAIT_MAX or (pause > 0 and self._waiters >= WAITERS_MAX):
             raise TimeoutError
-        else:
-            self._waiters += 1
-            try:
-                await asyncio.sleep(pause)
-            finally:
-                self._waiters -= 1
+        self._waiters += 1
+        self._needed.set()
 
-    async def _wait_for_fetch(self) -> None:
-        """Wait for the fetch under way, or a new one; a waiter that gives up does not cancel it for the others."""
-        if self._fetching is None or self._fetching.done():
-            self._fetching = asyncio.create_task(self._fetch())
-        await asyncio.wait([self._fetching])
+    async def _keep_fetching(self) -> None:
+        """Fetch at once, and then whenever a request asks for it or REFRESH is over."""
+        clock, pause = asyncio.get_running_loop().time, PAUSE_MIN
+        while True:
+            known, idle = self.current.keys(), clock() - self._next
+            began = self._next = clock()  # who asks from now on waits for this fetch, and not for a pause
+            await self._fetch()
+            fruitless = self.current.keys() <= known and idle < PAUSE_MAX
+            pause = min(pause * 2, PAUSE_MAX) if fruitless else PAUSE_MIN
+            self._began, self._next, self._waiters = began, clock() + pause, 0
+            self._needed.clear()
+            async with self._finished:
+                self._finished.notify_all()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REFRESH):
+                    await self._needed.wait()
+                    await asyncio.sleep(self._next - clock())
 
     async def _fetch(self) -> None:
-        clock = asyncio.get_running_loop().time
-        began, known = clock(), self.current.keys()
         try:
-            self._replace_keys(await self._download())
+            served = json.loads(await self._download())["keys"]
+            if served != self._last_set:
+                self.current, self._last_set = _usable_keys(served), served
             self._failure = ""
         except Exception as failure:  # whatever is served there, known keys stay in use
             name = "" if type(failure) is ValueError else f"{type(failure).__name__}: "
             self._failure = f"no keys from {self.url}: {name}{ascii(str(failure))[1:-1]}"
             _log.warning("%s", self._failure[:REASON_MAX])
-        fruitless = self.current.keys() <= known and began - self._next < PAUSE_MAX
-        self._pause = min(self._pause * 2, PAUSE_MAX) if fruitless else PAUSE_MIN
-        self._began, self._next = began, clock() + self._pause
 
     async def _download(self) -> bytes:
         body = bytearray()
@@ -124,17 +125,15 @@ class Keys:
                     raise ValueError(f"more than {SET_MAX} bytes")
         return bytes(body)
 
-    def _replace_keys(self, body: bytes) -> None:
-        """Replace the keys by those of a served set; raises ValueError if none of them is usable."""
-        served = json.loads(body)["keys"]
-        if served == self._last_set:
-            return
-        keys = {}
-        for entry in served:
-            with suppress(Exception):  # PyJWT raises errors of Python's own too; the other keys are good
-                key = PyJWK(entry)
-                if key.algorithm_name in ALGORITHMS and key.key_id:
-                    keys[key.key_id] = key
-        if not keys:
-            raise ValueError("no usable key")
-        self.current, self._last_set = keys, served
+
+def _usable_keys(served: list[dict[str, str]]) -> dict[str, PyJWK]:
+    """The keys of a served set, by key id; raises ValueError if none of them is usable."""
+    keys = {}
+    for entry in served:
+        with suppress(Exception):  # PyJWT raises errors of Python's own too; the other keys are good
+            key = PyJWK(entry)
+            if key.algorithm_name in ALGORITHMS and key.key_id:
+                keys[key.key_id] = key
+    if not keys:
+        raise ValueError("no usable key")
+    return keys
