@@ -37,12 +37,11 @@ class Verifier:
 
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.secret
-        self.keys = Keys(settings.jwks_url) if settings.jwks_url else None
+        self._verified: dict[str, tuple[str, int]] = {}
+        self.keys = Keys(settings.jwks_url, self._verified.clear) if settings.jwks_url else None
         self.hits = self.misses = 0
         """How often a token was in the cache, and how often it was not."""
         self._issuer, self._audience, self._origin = settings.jwt_issuer, settings.jwt_audience, settings.auth_origin
-        self._verified: dict[str, tuple[str, int]] = {}
-        self._verified_with: object = None
 
     async def user(self, token: str) -> str:
         """Return the id of the user that the token was issued for.
@@ -50,9 +49,6 @@ class Verifier:
         A verified token is not verified again until it expires or the keys change. Raises AuthInvalid if the token
         breaks a rule, with the reason for the log, and KeysUnavailable if its key can't be fetched.
         """
-        if self.keys and self.keys.current is not self._verified_with:
-            self._verified.clear()
-            self._verified_with = self.keys.current
         user, expires = self._verified.get(token, ("", 0))
         if expires > time.time() - LEEWAY:
             self.hits += 1

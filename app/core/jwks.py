@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import math
+from collections.abc import Callable
 from contextlib import suppress
 
 import httpx
@@ -35,11 +36,15 @@ _log = logging.getLogger(__name__)
 
 
 class Keys:
-    """The key set at `url`, fetched on first use and then kept up to date by a task that ends with the event loop."""
+    """The key set at `url`, fetched on first use and then kept up to date by a task that ends with the event loop.
 
-    def __init__(self, url: str) -> None:
-        self.current: dict[str, PyJWK] = {}
-        """By key id; replaced by a new dict on any change."""
+    `changed` is called on any change.
+    """
+
+    def __init__(self, url: str, changed: Callable[[], None]) -> None:
+        self._current: dict[str, PyJWK] = {}
+        """By key id."""
+        self._changed = changed
         self.hits = self.misses = 0
         """How often a key was known when it was needed, and how often it was not."""
         self.url = url
@@ -56,19 +61,19 @@ class Keys:
         """Return the key, or None if the set has no such key; raise KeysUnavailable if the set can't be fetched."""
         if self._fetching is None:
             self._fetching = asyncio.create_task(self._keep_fetching())
-        if key_id in self.current:
+        if key_id in self._current:
             self.hits += 1
-            return self.current[key_id]
+            return self._current[key_id]
         self.misses += 1
         asked = asyncio.get_running_loop().time()
         with suppress(TimeoutError):
             async with asyncio.timeout_at(min(asked + FIND_TIMEOUT, deadline())), self._finished:
-                while key_id not in self.current and self._began < asked:
+                while key_id not in self._current and self._began < asked:
                     self._ask_for_fetch()
                     await self._finished.wait()
-        if key_id not in self.current and (self._failure or self._began < asked):
+        if key_id not in self._current and (self._failure or self._began < asked):
             raise KeysUnavailable(reason=self._failure or f"an unknown kid, and no newer keys from {self.url} in time")
-        return self.current.get(key_id)
+        return self._current.get(key_id)
 
     def _ask_for_fetch(self) -> None:
         """Have a fetch begin after the pause; raise TimeoutError if that is too long, or if too many wait for it."""
@@ -82,10 +87,10 @@ class Keys:
         """Fetch at once, and then whenever a request asks for it or REFRESH is over."""
         clock, pause = asyncio.get_running_loop().time, PAUSE_MIN
         while True:
-            known, idle = self.current.keys(), clock() - self._next
+            known, idle = self._current.keys(), clock() - self._next
             began = self._next = clock()  # who asks from now on waits for this fetch, and not for a pause
             await self._fetch()
-            fruitless = self.current.keys() <= known and idle < PAUSE_MAX
+            fruitless = self._current.keys() <= known and idle < PAUSE_MAX
             pause = min(pause * 2, PAUSE_MAX) if fruitless else PAUSE_MIN
             self._began, self._next, self._waiters = began, clock() + pause, 0
             self._needed.clear()
@@ -100,7 +105,8 @@ class Keys:
         try:
             served = json.loads(await self._download())["keys"]
             if served != self._last_set:
-                self.current, self._last_set = _usable_keys(served), served
+                self._current, self._last_set = _usable_keys(served), served
+                self._changed()
             self._failure = ""
         except Exception as failure:  # whatever is served there, known keys stay in use
             name = "" if type(failure) is ValueError else f"{type(failure).__name__}: "
