@@ -13,7 +13,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.deadline import set_deadline
-from app.core.errors import REASON_MAX, BadRequest, envelope, handle
+from app.core.errors import REASON_MAX, BadRequest, handle
 from app.core.logs import trace, write_line
 from app.core.metrics import Metrics
 from app.core.settings import Settings
@@ -119,16 +119,15 @@ class CORS(CORSMiddleware):
             await super().__call__(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        response = self.preflight_response(headers)
-        if response.status_code != HTTPStatus.OK:
-            refused, origin = bytes(response.body).decode(), headers["origin"]
+        origin, response = headers["origin"], self.preflight_response(headers)
+        refused = bytes(response.body).decode()
+        if not self.is_allowed_origin(origin):
+            vary, reason = response.headers["Vary"], f"{refused}: CORS_ORIGINS does not name {origin!a}"
+            response = await handle(Request(scope), BadRequest(f"{refused}.", reason=reason))
+            response.headers["Vary"] = vary
+        elif response.status_code != HTTPStatus.OK:
+            # a browser names the header or the method only if the status is a success
+            response.status_code = HTTPStatus.OK.value
             asked = {name: headers[name] for name in headers if name.startswith("access-control-request-")}
-            if self.is_allowed_origin(origin):
-                # a browser names the header or the method only if the status is a success
-                response.status_code = HTTPStatus.OK.value
-                scope["state"]["reason"] = f"{refused}: {origin!a} asked for {asked!a}"[:REASON_MAX]
-            else:
-                vary, response = response.headers["Vary"], envelope(BadRequest(f"{refused}."))
-                response.headers["Vary"] = vary
-                scope["state"]["reason"] = f"{refused}: CORS_ORIGINS does not name {origin!a}"[:REASON_MAX]
+            scope["state"]["reason"] = f"{refused}: {origin!a} asked for {asked!a}"[:REASON_MAX]
         await response(scope, receive, send)
