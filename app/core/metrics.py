@@ -23,10 +23,9 @@ class Metrics:
 
     def __init__(self, pool: Pool, verifier: Verifier) -> None:
         self.registry = CollectorRegistry()
-        own: CollectorRegistry | None = self.registry
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # each process writes to files there, and tells the sums of all
+        own = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else self.registry
+        if own is None:  # each process writes to files there, and tells the sums of all
             MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
-            own = None
         labels = ["method", "endpoint", "status"]
         self._seconds = Histogram(
             "http_request_duration_seconds", "Time to answer", labels, registry=own, buckets=BUCKETS
