@@ -8,7 +8,6 @@ with each fetch that brings no new key, so that bogus key ids can't hammer the a
 import asyncio
 import json
 import logging
-import math
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -51,7 +50,7 @@ class Keys:
         self._tls = httpx.create_ssl_context()
         self._last_set: object = None
         self._failure = ""
-        self._began = self._next = -math.inf
+        self._began = self._next = 0.0
         """When the last finished fetch began, and when the pause after it ends."""
         self._waiters = 0
         self._needed, self._finished = asyncio.Event(), asyncio.Condition()
@@ -97,9 +96,8 @@ class Keys:
             async with self._finished:
                 self._finished.notify_all()
             with suppress(TimeoutError):
-                async with asyncio.timeout(REFRESH):
-                    await self._needed.wait()
-                    await asyncio.sleep(self._next - clock())
+                await asyncio.wait_for(self._needed.wait(), REFRESH)
+                await asyncio.sleep(self._next - clock())
 
     async def _fetch(self) -> None:
         try:
