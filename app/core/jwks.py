@@ -58,7 +58,7 @@ class Keys:
 
     async def find(self, key_id: str) -> PyJWK | None:
         """Return the key, or None if the set has no such key; raise KeysUnavailable if the set can't be fetched."""
-        if self._fetching is None:
+        if self._fetching is None or self._fetching.done():
             self._fetching = asyncio.create_task(self._keep_fetching())
         if key_id in self._current:
             self.hits += 1

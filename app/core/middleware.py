@@ -3,8 +3,10 @@
 import re
 import time
 from asyncio import CancelledError
+from collections.abc import Coroutine
 from http import HTTPStatus
 from random import getrandbits
+from typing import Any
 
 from fastapi import Request
 from starlette.datastructures import Headers
@@ -113,11 +115,13 @@ class ErrorBoundary:
 class CORS(CORSMiddleware):
     """Starlette's, with refusals of a preflight that the browser and the log can explain."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Answer a preflight; add headers to the answer of any other request."""
-        if scope.get("method") != "OPTIONS" or not PREFLIGHT_HEADERS.issubset(dict(scope["headers"])):
-            await super().__call__(scope, receive, send)
-            return
+        is_preflight = scope.get("method") == "OPTIONS" and PREFLIGHT_HEADERS.issubset(dict(scope["headers"]))
+        answer = self._answer_preflight if is_preflight else super().__call__
+        return answer(scope, receive, send)  # not awaited here: a coroutine more takes time for each request
+
+    async def _answer_preflight(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         origin, response = headers["origin"], self.preflight_response(headers)
         refused = bytes(response.body).decode()
