@@ -172,6 +172,13 @@ def test_a_dot_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.Mon
     assert (settings(monkeypatch, HOST="127.0.0.3").port, load().host) == (8001, "127.0.0.3")
 
 
+def test_a_dot_env_file_of_another_encoding_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An editor may write Latin-1; what it holds is not repeated."""
+    (tmp_path / ".env").write_bytes("BETTER_AUTH_SECRET=hé".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"^\.env must be UTF-8$"):
+        settings(monkeypatch)
+
+
 def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose files and hosting panels set a variable that was left out to nothing."""
     defaults = settings(monkeypatch)

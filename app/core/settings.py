@@ -114,6 +114,8 @@ def load() -> Settings:
     """The settings of this process; raises SettingsError, which names each variable that is wrong."""
     try:
         return Settings()
+    except UnicodeDecodeError:
+        raise SettingsError(".env must be UTF-8") from None
     except ValidationError as invalid:
         lines = []
         for error in invalid.errors(include_url=False, include_input=False):
