@@ -39,7 +39,8 @@ CONDITIONS = {"complete": "complete = %(complete)s", "after": "id < %(after)s"}
 # depends on the session's time zone; `timestamp + interval` does not.
 NEXT_UPDATED_AT = "greatest(now(), timezone('UTC', timezone('UTC', updated_at) + interval '1 microsecond'))"
 
-NEEDED = ", ".join(f"(NULL::task).{name}" for name in JSON_VALUES)
+# fails if there is no such column; unlike `(NULL::task).name` it waits for no lock of the table
+NEEDED = ", ".join(f"has_column_privilege('task', '{name}', 'SELECT')" for name in JSON_VALUES)
 READY = Query(f"SELECT 'task'::regclass, 'create_task_once'::regproc, {NEEDED}", {}, is_read=True)
 """Fails unless all migrations have run: each column and the function must be there."""
 

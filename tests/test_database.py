@@ -709,6 +709,20 @@ def test_it_is_ready_where_the_pool_has_all_connections(limited: str) -> None:
     assert ready.elapsed.total_seconds() < 1
 
 
+def test_it_is_ready_while_the_table_is_locked(cluster: Cluster, database: Engine) -> None:
+    """By a migration, say: it works for whoever does not need the table, and the lock will end."""
+    with running_service(settings_for(cluster.url, database_pool_size=5)) as service, ThreadPoolExecutor(5) as clients:
+        with database.connect() as lock:
+            lock.execute(text("LOCK TABLE task"))
+            asked = [clients.submit(service.http.get, "/api/alice/tasks", headers=ALICE) for _ in range(5)]
+            time.sleep(0.5)  # until all connections are busy
+            ready = service.http.get("/health/ready")
+            lock.rollback()
+        assert {answer.result().status_code for answer in asked} == {200}
+    assert ready.status_code == 200
+    assert ready.elapsed.total_seconds() < 1
+
+
 def test_readiness_is_asked_once_for_all_who_wait(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - thawed
     """Else strangers could queue before a balancer until it takes the service away."""
     logged = cluster.url + ("&" if "?" in cluster.url else "?") + "options=-c%20log_statement%3Dall"
