@@ -32,14 +32,13 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises SettingsError if no database is configured.
     """
-    dsn = settings.database_dsn
-    pool, probe = Pool(dsn, settings.database_pool_size), Pool(dsn, 1, retries=False)
+    pool = Pool(settings.database_dsn, settings.database_pool_size)
     verifier = Verifier(settings)
     app_metrics = metrics.Metrics(pool, verifier)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        with set_up_process(), closing(pool), closing(probe):
+        with set_up_process(), closing(pool):
             yield {"headers": [HSTS] if settings.production else []}  # for the protocol's own refusals
 
     traced = any(name.startswith("OTEL_") for name in os.environ)  # to ask for a provider takes time for each request
@@ -75,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     if traced:
         app.add_middleware(Redaction)
     app.state.database, app.state.metrics, app.state.settings = pool, app_metrics, settings
-    app.state.probe, app.state.readiness, app.state.check = probe, queries.READY, None
+    app.state.readiness, app.state.check = queries.READY, None
     for route in app.routes:
         if isinstance(route, APIRoute):
             route.operation_id = route.name  # FastAPI's own ids have the path and the method too

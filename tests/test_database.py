@@ -723,6 +723,24 @@ def test_it_is_ready_while_the_table_is_locked(cluster: Cluster, database: Engin
     assert ready.elapsed.total_seconds() < 1
 
 
+def test_a_spare_query_waits_for_no_other(cluster: Cluster, watcher: Callable[[], list[Any]]) -> None:
+    """Readiness is told while all connections are busy; and there is one such connection more, and no second one."""
+
+    async def ask(pool: Pool) -> tuple[float, list[Any], int]:
+        busy = [asyncio.create_task(pool.fetch(sleep(1))) for _ in range(6)]
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        answers = await asyncio.gather(*[pool.fetch(ONE, spare=True) for _ in range(4)])
+        took, open_now = time.monotonic() - began, len(watcher())
+        await asyncio.gather(*busy)
+        return took, answers, open_now
+
+    took, answers, open_now = run(cluster, ask, size=3)
+    assert took < 0.5
+    assert answers == [(1,)] * 4
+    assert open_now == 4
+
+
 def test_readiness_is_asked_once_for_all_who_wait(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - thawed
     """Else strangers could queue before a balancer until it takes the service away."""
     logged = cluster.url + ("&" if "?" in cluster.url else "?") + "options=-c%20log_statement%3Dall"

@@ -2,7 +2,7 @@
 
 Every query takes these steps:
 
-1. `fetch` waits for one of `size` slots, in order. All that follows ends at the deadline.
+1. `fetch` waits for one of `size` slots, in order; readiness has a spare one. All that follows ends at the deadline.
 2. `_take_idle` takes the idle connection that was used last. One that the server has closed is dropped here.
 3. If none is idle, `_acquire` opens one, address by address (`_open`). If the database refuses, it tries again, and
    takes a connection that another request gives back in the meantime.
@@ -49,13 +49,13 @@ class Query(NamedTuple):
 
 
 class Pool:
-    """At most `size` connections to the database at `url`; without `retries` it tries once to connect."""
+    """At most `size` connections to the database at `url`, and a spare one."""
 
-    def __init__(self, url: str, size: int, *, retries: bool = True) -> None:
+    def __init__(self, url: str, size: int) -> None:
         self.size = size
         self.in_use = 0
-        self._dsn, self._retries = parse(url), retries
-        self._slots = asyncio.Semaphore(size)
+        self._dsn = parse(url)
+        self._slots, self._spare = asyncio.Semaphore(size), asyncio.Semaphore(1)
         self._idle: list[Connection] = []
         self._try_again = asyncio.Event()
         self._look_up: asyncio.Task[list[Dsn]] | None = None
@@ -67,14 +67,15 @@ class Pool:
         """How many connections wait for work."""
         return sum(not connection.closed for connection in self._idle)
 
-    async def fetch(self, query: Query) -> tuple[Any, ...] | None:
+    async def fetch(self, query: Query, *, spare: bool = False) -> tuple[Any, ...] | None:
         """Run the query, committed when this returns, and return its first row, if it has one.
 
+        It waits for one of `size` slots, or for the `spare` one, which other queries do not take.
         Raises DatabaseError if the database fails or does not answer before the deadline; whether a
         write has happened is then unknown, so a write is never sent twice.
         """
         try:
-            async with asyncio.timeout_at(deadline()), self._slots:
+            async with asyncio.timeout_at(deadline()), self._spare if spare else self._slots:
                 if deadline() - asyncio.get_running_loop().time() < LEAST_SECONDS:
                     raise TimeoutError
                 self.in_use += 1
@@ -146,8 +147,6 @@ class Pool:
             try:
                 connection = await self._open()
             except REFUSALS:
-                if not self._retries:
-                    raise
                 self._pause = min(max(2 * pause, RETRY_FIRST), RETRY_LAST)
                 self._retry_at = clock() + self._pause
             else:

@@ -6,7 +6,6 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from app.core.database import Pool, Query
 from app.core.deadline import set_deadline
 from app.core.errors import DatabaseError, DatabaseUnavailable
 from app.core.openapi import headers, responses
@@ -40,23 +39,11 @@ async def ready(request: Request) -> Health:
     """
     state = request.app.state
     if state.check is None or state.check.done():
-        state.check = asyncio.create_task(_check(state.probe, state.database, state.readiness))
+        set_deadline(READY_WITHIN)
+        # spare: all of the pool's other connections may be busy
+        state.check = asyncio.create_task(state.database.fetch(state.readiness, spare=True))
     try:
         await asyncio.shield(state.check)
     except DatabaseError as failure:
         raise DatabaseUnavailable from failure
     return OK
-
-
-async def _check(probe: Pool, pool: Pool, query: Query) -> None:
-    """Ask the database on the probe's own connection, because all of the pool's may be busy.
-
-    If the server refuses a new one (the role's limit is reached), ask on one of the pool's. Raises DatabaseError.
-    """
-    set_deadline(READY_WITHIN)
-    try:
-        await probe.fetch(query)
-    except DatabaseError as failure:
-        if isinstance(failure.__cause__, TimeoutError):
-            raise  # no time is left
-        await pool.fetch(query)
