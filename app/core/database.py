@@ -144,37 +144,30 @@ class Pool:
                 continue
             pause = self._pause
             self._retry_at = now + pause
-            try:
-                connection = await self._open()
-            except REFUSALS:
-                self._pause = min(max(2 * pause, RETRY_FIRST), RETRY_LAST)
-                self._retry_at = clock() + self._pause
-            else:
+            if opened := await self._open():
                 self._pause = self._retry_at = 0.0
                 self._try_again.set()  # the requests that are pausing may try now
-                return connection
+                return opened
+            self._pause = min(max(2 * pause, RETRY_FIRST), RETRY_LAST)
+            self._retry_at = clock() + self._pause
 
-    async def _open(self) -> Connection:
+    async def _open(self) -> Connection | None:
         """Connect to the first address that accepts, each given an equal part of the time until the deadline.
 
-        The address that accepted last comes first. Raises one of REFUSALS: the last address's.
+        The address that accepted last comes first. None if none accepts.
         """
         if self._look_up is None or self._look_up.done():
             self._look_up = asyncio.create_task(addresses(self._dsn))
         # shielded: a silent resolver can't be interrupted, so that each look-up given up would be one more under way
         found = sorted(await asyncio.shield(self._look_up), key=lambda address: address != self._last_good)
         clock = asyncio.get_running_loop().time
-        refusal: Exception = OSError("no host's name can be resolved")
         for tried, address in enumerate(found):
-            try:
+            with suppress(*REFUSALS):
                 async with asyncio.timeout((deadline() - clock()) / (len(found) - tried)):
                     connection = await Connection.open(address)
-            except REFUSALS as failure:
-                refusal = failure
-            else:
                 self._last_good = address
                 return connection
-        raise refusal
+        return None
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed by whoever gives up on them."""
