@@ -22,7 +22,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from app import queries
-from app.core.connection import Connection, Dsn, addresses, parse, unreachable
+from app.core.connection import Connection, Dsn, _socket_ready, addresses, parse, unreachable
 from app.core.database import READ_ATTEMPTS, RETRY_FIRST, Pool, Query
 from app.core.deadline import extend_deadline, set_deadline
 from app.core.errors import DatabaseError
@@ -91,9 +91,9 @@ def test_two_hundred_wait_in_order_for_eight(
         started: list[int] = []
         send = pool._run
 
-        async def noted(query: Query, connection: Connection) -> Any:
+        async def noted(query: Query) -> Any:
             started.append(query.params["place"])
-            return await send(query, connection)
+            return await send(query)
 
         monkeypatch.setattr(pool, "_run", noted)
         asked = [Query("SELECT pg_sleep(0.01), %(place)s", {"place": place}) for place in range(200)]
@@ -528,6 +528,22 @@ def test_a_timeout_ends_the_idle_connections_that_have_not_answered_since(cluste
     assert run(cluster, ask, size=3) == 1
 
 
+def test_a_failure_ends_the_connections_that_were_idle_all_the_while(cluster: Cluster, database: Engine) -> None:
+    """What has ended one may be about to end the others; one that has answered in the meantime is kept."""
+
+    async def ask(pool: Pool) -> int:
+        await asyncio.gather(*[pool.fetch(sleep(0.1)) for _ in range(3)])
+        failing = asyncio.create_task(pool.fetch(sleep(60, is_read=False)))
+        await asyncio.sleep(0.1)
+        await pool.fetch(ONE)
+        terminate(database, "SELECT pg_sleep(60)")
+        with pytest.raises(DatabaseError):
+            await failing
+        return pool.idle
+
+    assert run(cluster, ask, size=3) == 1
+
+
 def test_a_connection_survives_an_error_of_the_server(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
     """The server is ready for the next statement, and is not asked the same one twice."""
 
@@ -688,12 +704,13 @@ def test_a_connection_that_is_given_back_during_a_refusal_is_taken(
         used = await pool._acquire()
 
         async def refuse(_: object) -> None:
-            pool._give_back(used, asyncio.get_running_loop().time())
+            pool._idle.append(used)
+            pool._try_again.set()
             raise OperationalError("too many connections")
 
         monkeypatch.setattr(Connection, "open", refuse)
         assert await asyncio.wait_for(pool._acquire(), RETRY_FIRST / 2) is used
-        pool._give_back(used, 0)
+        used.close()
 
     run(cluster, work, size=2)
 
@@ -855,13 +872,13 @@ def test_who_waits_for_a_silent_server_takes_no_time(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, dead_port: int
 ) -> None:
     """The socket is waited for, and not asked again and again."""
-    original, waits = Connection._socket_ready, []
+    waits = []
 
-    async def counted(connection: Connection, descriptor: int, *, for_reading: bool) -> None:
+    async def counted(descriptor: int, *, for_reading: bool) -> None:
         waits.append(for_reading)
-        await original(connection, descriptor, for_reading=for_reading)
+        await _socket_ready(descriptor, for_reading=for_reading)
 
-    monkeypatch.setattr(Connection, "_socket_ready", counted)
+    monkeypatch.setattr("app.core.connection._socket_ready", counted)
 
     async def ask(pool: Pool) -> None:
         with pytest.raises(DatabaseError):

@@ -20,8 +20,6 @@ from app.core.settings import SettingsError
 
 MAX_AGE = 600.0
 """Seconds until a connection is replaced: a server that is no longer the primary may keep its connections open."""
-READ_ONLY_TRANSACTION = "25006"
-"""The SQLSTATE of a write on a standby: another connection may lead to the primary."""
 CONNECT_DEFAULTS = {
     "fallback_application_name": "todo-api",
     "connect_timeout": "3",  # seconds for each address; for `connect` alone, libpq's asynchronous mode ignores it
@@ -39,7 +37,6 @@ CONFIGURATION_ERRORS = {
     "translate host name(?!.*Temporary)": "there is no such host",
 }
 """libpq's messages for which waiting won't help, and ours: libpq's may hold a part of the password."""
-CLOSED = -1
 Dsn = Mapping[str, str]
 
 
@@ -124,51 +121,58 @@ async def _resolved(server: Dsn) -> list[Dsn]:
 class Connection:
     """One connection to one address, for one statement at a time."""
 
-    last_answer = 0.0
-    """When the server last answered, by the loop's clock."""
+    closed = False
+    """Whether it is closed on this side: as soon as the loop has noticed that the server hung up."""
+    began = ended = 0.0
+    """When its last statement was sent, and when it ended, by the loop's clock."""
 
-    def __init__(self, dsn: Dsn) -> None:
-        self._raw = psycopg2.connect(**dsn, async_=True)  # type: ignore[call-overload]  # its stubs know two options
+    def __init__(self, raw: psycopg2.extensions.connection) -> None:
+        self._raw = raw
         self._loop = asyncio.get_running_loop()
-        self._expires = self._loop.time() + MAX_AGE
+        self.expires = self._loop.time() + MAX_AGE
         self._answer: asyncio.Future[None] | None = None
+        # From now on the socket stays the same, and is registered once: anew for each statement would be slow.
+        # dup() it: libpq may close its own descriptor, and its number would be reused.
+        self._socket = socket.socket(fileno=os.dup(raw.fileno()))
         self._poller = select.poll()
-        self._watched = CLOSED
+        self._poller.register(self._socket, select.POLLIN)
+        self._loop.add_reader(self._socket, self._readable)
 
     @classmethod
     async def open(cls, dsn: Dsn) -> Self:
         """Connect; psycopg2.Error or UnicodeDecodeError if the server can't be reached, or refuses."""
-        connection = cls(dsn)
+        raw = psycopg2.connect(**dsn, async_=True)  # type: ignore[call-overload]  # its stubs know two options
         try:
-            while (state := connection._raw.poll()) != POLL_OK:
+            while (state := raw.poll()) != POLL_OK:
                 # ask for the socket each time: libpq may change it while it connects
-                await connection._socket_ready(connection._raw.fileno(), for_reading=state == POLL_READ)
-            if encoding := _other_encoding(connection._raw):
+                await _socket_ready(raw.fileno(), for_reading=state == POLL_READ)
+            if encoding := _other_encoding(raw):
                 raise psycopg2.NotSupportedError(f"the database's encoding is {encoding}, not UTF8")
-            # From now on the socket stays the same, and is registered once: anew for each statement would be slow.
-            # dup() it: libpq may close its own descriptor, and its number would be reused.
-            connection._watched = os.dup(connection._raw.fileno())
-            connection._poller.register(connection._watched, select.POLLIN)
-            connection._loop.add_reader(connection._watched, connection._readable)
+            return cls(raw)
         except BaseException:
-            connection.close()
+            raw.close()
             raise
-        return connection
 
     async def fetch(self, sql: str, params: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        """Send a statement and return its first row, if it has one; psycopg2.Error if it fails."""
-        cursor = self._raw.cursor()
+        """Send a statement and return its first row, if it has one; psycopg2.Error if it fails.
+
+        However it ends, the connection is closed then unless the server awaits the next statement.
+        """
+        self.began = self._loop.time()
         self._answer = self._loop.create_future()
         try:
+            cursor = self._raw.cursor()
             cursor.execute(sql, params)
             while not self._answer.done() and (state := self._raw.poll()) == POLL_WRITE:
-                await self._socket_ready(self._watched, for_reading=False)
+                await _socket_ready(self._socket, for_reading=False)
             if state != POLL_OK:
                 await self._answer
+            return cursor.fetchone()
         finally:
             self._answer = None
-        row: tuple[Any, ...] | None = cursor.fetchone()
-        return row
+            self.ended = self._loop.time()
+            if self._raw.get_transaction_status() != TRANSACTION_STATUS_IDLE:
+                self.close()
 
     def _readable(self) -> None:
         """Read what has arrived; if no statement is running, close: the server is hanging up."""
@@ -184,36 +188,26 @@ class Connection:
             except (psycopg2.Error, UnicodeDecodeError) as failure:
                 self._answer.set_exception(failure)
 
-    async def _socket_ready(self, descriptor: int, *, for_reading: bool) -> None:
-        loop = self._loop
-        add, remove = (loop.add_reader, loop.remove_reader) if for_reading else (loop.add_writer, loop.remove_writer)
-        ready = asyncio.Event()
-        add(descriptor, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            remove(descriptor)
-
-    @property
-    def closed(self) -> bool:
-        """Whether it is closed on this side: as soon as the loop has noticed that the server hung up."""
-        return self._watched == CLOSED
-
     @property
     def usable(self) -> bool:
-        """Whether it is not too old and nothing unexpected has arrived: the server would be hanging up."""
-        return self._loop.time() < self._expires and not self._poller.poll(0)
-
-    def reusable_after(self, failure: psycopg2.Error) -> bool:
-        """Whether the server answered one autocommitted statement with ERROR and awaits the next one."""
-        answered = failure.diag.severity_nonlocalized == "ERROR" and failure.pgcode != READ_ONLY_TRANSACTION
-        return answered and self._raw.info.transaction_status == TRANSACTION_STATUS_IDLE
+        """Whether it is open, not too old, and nothing unexpected has arrived: the server would be hanging up."""
+        return not self.closed and self._loop.time() < self.expires and not self._poller.poll(0)
 
     def close(self) -> None:
         """Close the socket at once, whatever is going on."""
         if not self.closed:
-            self._loop.remove_reader(self._watched)
-            os.close(self._watched)
-            self._watched = CLOSED
-            self._expires = 0.0
-        self._raw.close()
+            self.closed = True
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
+            self._raw.close()
+
+
+async def _socket_ready(descriptor: int | socket.socket, *, for_reading: bool) -> None:
+    loop = asyncio.get_running_loop()
+    add, remove = (loop.add_reader, loop.remove_reader) if for_reading else (loop.add_writer, loop.remove_writer)
+    ready = asyncio.Event()
+    add(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        remove(descriptor)

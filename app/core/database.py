@@ -3,13 +3,13 @@
 Every query takes these steps:
 
 1. `fetch` waits for one of `size` slots, in order; readiness has a spare one. All that follows ends at the deadline.
-2. `_take_idle` takes the idle connection that was used last. One that the server has closed is dropped here.
-3. If none is idle, `_acquire` opens one, address by address (`_open`). If the database refuses, it tries again, and
+2. `_acquire` takes the idle connection that was used last. One that the server has closed is dropped here.
+3. If none is idle, it opens one, address by address (`_open`). If the database refuses, it tries again, and
    takes a connection that another request gives back in the meantime.
 4. The statement is sent, autocommitted, and its first row awaited: one round trip.
 5. The connection becomes idle again. It is closed instead if the deadline passed, the request was cancelled
-   or the connection failed; a read is then sent again, on a new connection. A write never is. An ERROR of the server
-   is an answer like any other: the connection is kept.
+   or the connection failed, and with it those that were idle all the while. After a failure a read is sent again;
+   a write never is. An ERROR of the server is an answer like any other: the connection is kept.
 
 Why not psycopg_pool or asyncpg: they were slower (a list at 0.72 and 0.81 of FastAPI's hello world, here at 0.96). One
 deadline bounds waiting, connecting and the statement. A dead idle connection is noticed without a round trip. There
@@ -17,13 +17,15 @@ are no prepared statements, so it works behind PgBouncer in transaction mode.
 """
 
 import asyncio
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import psycopg2
+from psycopg2.errors import ReadOnlySqlTransaction
 
-from app.core.connection import READ_ONLY_TRANSACTION, Connection, Dsn, addresses, parse
+from app.core.connection import Connection, Dsn, addresses, parse
 from app.core.deadline import deadline
 from app.core.errors import DatabaseError
 
@@ -80,70 +82,56 @@ class Pool:
                     raise TimeoutError
                 self.in_use += 1
                 try:
-                    return await self._run(query, self._take_idle() or await self._acquire())
+                    return await self._run(query)
                 finally:
                     self.in_use -= 1
         except (*REFUSALS, psycopg2.Error) as failure:
             raise DatabaseError from failure
 
-    async def _run(self, query: Query, connection: Connection, attempts: int = READ_ATTEMPTS) -> tuple[Any, ...] | None:
-        clock = asyncio.get_running_loop().time
-        sent = clock()
-        try:
-            row = await connection.fetch(query.sql, query.params)
-        except psycopg2.Error as failure:
-            if connection.reusable_after(failure):
-                self._give_back(connection, clock())
+    async def _run(self, query: Query) -> tuple[Any, ...] | None:
+        attempts = READ_ATTEMPTS if query.is_read else 1
+        while True:
+            connection = await self._acquire()
+            attempts -= 1
+            try:
+                return await connection.fetch(query.sql, query.params)
+            except ReadOnlySqlTransaction:
+                # a standby: this connection is not used again, and the primary may be another of the addresses
+                connection.expires = 0.0
+                self._last_good = None
                 raise
-            connection.close()
-            if failure.pgcode == READ_ONLY_TRANSACTION:
-                self._last_good = None  # a standby: the primary may be another of the addresses
-            if not query.is_read or attempts == 1:
-                raise
-            # what ended this connection may be about to end those that have not answered since
-            return await self._run(query, await self._acquire(since=sent), attempts - 1)
-        except BaseException:
-            connection.close()
-            # No answer in time: connections that last answered before this statement may be dead too, and nothing else
-            # would show it.
-            while self._idle and self._idle[0].last_answer < sent:
-                self._idle.pop(0).close()
-            raise
-        self._give_back(connection, clock())
-        return row
+            except psycopg2.Error:
+                if not (connection.closed and attempts):
+                    raise
+            finally:
+                if connection.closed:
+                    # those that were idle all the while may be dead or dying too, and nothing else would show it
+                    self.close(ended_before=connection.began)
+                else:
+                    self._idle.append(connection)
+                    self._try_again.set()
 
-    def _give_back(self, connection: Connection, now: float) -> None:
-        connection.last_answer = now
-        self._idle.append(connection)
-        self._try_again.set()
-
-    def _take_idle(self, since: float = 0.0) -> Connection | None:
-        """The connection that answered last, and not before `since`; None if there is none."""
-        while self._idle and self._idle[-1].last_answer >= since:
-            connection = self._idle.pop()
-            if connection.usable:
-                return connection
-            connection.close()
-        return None
-
-    async def _acquire(self, since: float = 0.0) -> Connection:
-        """An idle connection that has not answered before `since`, or else a new one, tried for until the deadline.
+    async def _acquire(self) -> Connection:
+        """The idle connection that was used last, or else a new one, tried for until the deadline.
 
         Nothing has been sent yet, so nothing can happen twice. Once the database has refused, one request at a time
         tries, after a pause; the server may allow fewer connections than `size`, or none.
         """
-        clock = asyncio.get_running_loop().time
         while True:
-            if idle := self._take_idle(since):
-                return idle
-            if (now := clock()) < self._retry_at:
+            while self._idle:
+                connection = self._idle.pop()
+                if connection.usable:
+                    return connection
+                connection.close()
+            clock = asyncio.get_running_loop().time
+            if clock() < self._retry_at:
                 self._try_again.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(self._retry_at):
                         await self._try_again.wait()
                 continue
             pause = self._pause
-            self._retry_at = now + pause
+            self._retry_at = clock() + pause
             if opened := await self._open():
                 self._pause = self._retry_at = 0.0
                 self._try_again.set()  # the requests that are pausing may try now
@@ -169,7 +157,10 @@ class Pool:
                 return connection
         return None
 
-    def close(self) -> None:
-        """Close the idle connections; those in use are closed by whoever gives up on them."""
-        while self._idle:
-            self._idle.pop().close()
+    def close(self, ended_before: float = math.inf) -> None:
+        """Close the idle connections whose last statement ended before this time, by default all.
+
+        Those in use are closed when their statement is given up.
+        """
+        while self._idle and self._idle[0].ended < ended_before:
+            self._idle.pop(0).close()
