@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 import app.main
 from app import migrations
-from app.core.connection import unreachable
+from app.core.connection import connect
 from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
@@ -75,7 +75,7 @@ def test_a_wrong_url_is_told_by_what_is_wrong(with_passwords: Cluster, what: str
     """One sentence that names the variable and what to check, and holds nothing of the password."""
     wrong, said = WRONG[what]
     with pytest.raises(SettingsError) as problem:
-        unreachable(wrong(with_passwords))
+        connect(wrong(with_passwords))
     assert str(problem.value).startswith(f"DATABASE_URL: {said}; check that it is postgresql://USER:PASSWORD@HOST/")
     assert PASSWORD not in str(problem.value)
 
@@ -85,7 +85,8 @@ def test_a_name_in_a_message_is_not_its_cause(cluster: Cluster, database: Engine
     with database.begin() as connection:
         connection.execute(text("CREATE ROLE password_certificate LOGIN CONNECTION LIMIT 0"))
     try:
-        assert "too many connections" in str(unreachable(url(cluster, username="password_certificate")))
+        with pytest.raises(psycopg2.OperationalError, match="too many connections"):
+            connect(url(cluster, username="password_certificate"))
     finally:
         with database.begin() as connection:
             connection.execute(text("DROP ROLE password_certificate"))

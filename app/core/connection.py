@@ -82,15 +82,6 @@ def connect(url: str) -> Any:
     raise psycopg2.OperationalError(" ".join(text.split()))
 
 
-def unreachable(url: str) -> str | None:
-    """Why the database can't be connected to right now, or None if it can; SettingsError as `connect`."""
-    try:
-        connect(url).close()
-    except psycopg2.OperationalError as failure:
-        return str(failure)
-    return None
-
-
 def _other_encoding(connection: Any) -> str | None:
     """The database's encoding if it is not UTF-8; the server told it when it accepted the connection."""
     encoding: str | None = connection.get_parameter_status("server_encoding")

@@ -14,9 +14,10 @@ from typing import Any
 from warnings import catch_warnings
 
 import jwt
+import psycopg2
 
 from app.core.auth import is_user_id
-from app.core.connection import unreachable
+from app.core.connection import connect
 from app.core.server import end_in_order
 from app.core.settings import Settings, SettingsError
 
@@ -28,7 +29,9 @@ def database_or_embedded(settings: Settings) -> AbstractContextManager[str]:
     """
     if settings.database_url is None:
         return postgres(settings.data_dir)
-    if reason := unreachable(settings.database_dsn):
+    try:
+        connect(settings.database_dsn).close()
+    except psycopg2.OperationalError as reason:
         print(f"todo-api: the database can't be reached yet: {reason}", file=sys.stderr)
     return nullcontext(settings.database_dsn)
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from app.core.connection import unreachable
+from app.core.connection import connect
 from app.core.settings import SettingsError
 from app.migrations import upgrade
 from tests.support.processes import free_port, serving
@@ -72,17 +72,17 @@ def test_its_url_works_as_it_is_copied(neon: str, tmp_path: Path) -> None:
         assert httpx.post(path, json={"title": "Buy milk"}, headers=ALICE).status_code == 201
         assert httpx.get(path, headers=ALICE).json()["count"] == 1
     with pytest.raises(SettingsError, match="the server refuses its user or password"):
-        unreachable(neon.replace("sslmode=require&channel_binding=require", "sslmode=disable"))
+        connect(neon.replace("sslmode=require&channel_binding=require", "sslmode=disable"))
 
 
 def test_a_missing_root_certificate_is_told(neon: str) -> None:
     """The first try of many with verify-full; the database and its user are there."""
     with pytest.raises(SettingsError, match="sslrootcert"):
-        unreachable(neon.replace("sslmode=require", "sslmode=verify-full") + "&sslrootcert=/nowhere")
+        connect(neon.replace("sslmode=require", "sslmode=verify-full") + "&sslrootcert=/nowhere")
 
 
 def test_a_wrong_password_there_is_told_and_not_shown(neon: str) -> None:
     """Percent-escaped as it has to be, it is nowhere in the message."""
     with pytest.raises(SettingsError, match="the server refuses its user or password") as problem:
-        unreachable(neon.replace(quote(PASSWORD, safe=""), "wr0ng"))
+        connect(neon.replace(quote(PASSWORD, safe=""), "wr0ng"))
     assert "wr0ng" not in str(problem.value)
