@@ -7,8 +7,11 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import jwt
@@ -16,7 +19,7 @@ import pytest
 
 import app.main
 from app.cli import main
-from app.core.development import postgres, shared_secret
+from app.core.development import postgres, server_at, shared_secret
 from app.core.server import greeting
 from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
@@ -269,6 +272,27 @@ def test_who_interrupts_a_command_is_told_nothing(folder: Path, monkeypatch: pyt
     monkeypatch.setattr("app.cli.load", interrupt)
     told = todo_api(folder, "openapi")
     assert (told.returncode, told.stdout, told.stderr) == (128 + signal.SIGINT, "", "")
+
+
+def test_a_signal_does_not_cut_the_stopping_short(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a command is done: its PostgreSQL is stopped nevertheless, and before the command ends."""
+    main_thread = threading.get_ident()
+
+    def interrupted(where: Path) -> Any:
+        server = server_at(where)
+        stop = server.stop
+
+        def stop_late() -> None:
+            signal.pthread_kill(main_thread, signal.SIGTERM)
+            time.sleep(0.2)
+            stop()
+
+        server.stop = stop_late
+        return server
+
+    monkeypatch.setattr("app.core.development.server_at", interrupted)
+    assert todo_api(folder, "migrate").returncode == 128 + signal.SIGINT
+    assert postgres_of(folder) == []
 
 
 def test_a_port_in_use_is_told_and_leaves_nothing_behind(folder: Path, serve: Callable[..., Run]) -> None:

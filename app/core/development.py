@@ -51,13 +51,13 @@ def postgres(data_dir: Path) -> Iterator[str]:
             raise SettingsError(f"DATA_DIR: {data_dir} is in use by another todo-api") from None
         server = server_at(data_dir / "postgres")
         end_in_order()  # it has to be stopped
-        try:
-            # in a thread, which a signal can't cut short: only a server that has started can be stopped
-            with ThreadPoolExecutor(1) as starter:
-                starter.submit(server.start).result()
-            yield server.get_uri()
-        finally:
-            server.stop()
+        # in a thread, which a signal can't cut short: only a server that has started can be stopped
+        with ThreadPoolExecutor(1) as thread:
+            try:
+                thread.submit(server.start).result()
+                yield server.get_uri()
+            finally:
+                thread.submit(server.stop).result()
 
 
 def server_at(folder: Path) -> Any:
