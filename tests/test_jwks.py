@@ -244,6 +244,38 @@ def test_one_task_keeps_the_keys_up_to_date(known: Home) -> None:
     assert known.verifier.keys._fetching is task
 
 
+def test_keys_are_fetched_once_in_another_event_loop_too(known: Home) -> None:
+    """The task ended with the first loop, and what it waited for there can't be waited for in another one."""
+    known._runner.close()
+    with asyncio.Runner() as runner:
+        there = Home(known.server, known.verifier, runner)
+        for number in range(3):
+            assert there.judge_new(FIRST, number=number) == "alice"
+            there.sleep(0.02)
+        assert there.server.fetches == 2
+        there.server.serve(FIRST, SECOND)
+        assert there.judge_new(SECOND) == "alice"
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_the_task_ends_with_its_loop_also_where_a_key_is_needed_just_then(known: Home, steps: int) -> None:
+    """The loop's end waits for it: the process would never stop."""
+    keys = known.verifier.keys
+    assert keys
+    task = keys._fetching
+    assert task
+    known.sleep(0.01)
+
+    async def need_and_cancel() -> bool:
+        keys._needed.set()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        return bool((await asyncio.wait([task], timeout=1))[0])
+
+    assert known.run(need_and_cancel())
+
+
 def test_another_key_under_the_same_id_ends_the_old_ones_tokens(known: Home) -> None:
     """Also those that were verified before."""
     good = known.token(FIRST)

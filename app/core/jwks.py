@@ -53,12 +53,13 @@ class Keys:
         self._began = self._next = 0.0
         """When the last finished fetch began, and when the pause after it ends."""
         self._waiters = 0
-        self._needed, self._finished = asyncio.Event(), asyncio.Condition()
         self._fetching: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str) -> PyJWK | None:
         """Return the key, or None if the set has no such key; raise KeysUnavailable if the set can't be fetched."""
         if self._fetching is None or self._fetching.done():
+            # new ones with the task: those of an event loop that has ended can't be waited for in another one
+            self._needed, self._finished = asyncio.Event(), asyncio.Condition()
             self._fetching = asyncio.create_task(self._keep_fetching())
         if key_id in self._current:
             self.hits += 1
@@ -96,7 +97,9 @@ class Keys:
             async with self._finished:
                 self._finished.notify_all()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._needed.wait(), REFRESH)
+                # not wait_for: Python 3.11's loses a cancellation that comes with the need, and a stop would hang
+                async with asyncio.timeout(REFRESH):
+                    await self._needed.wait()
                 await asyncio.sleep(self._next - clock())
 
     async def _fetch(self) -> None:
