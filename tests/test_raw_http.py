@@ -389,6 +389,18 @@ def test_an_idle_connection_is_closed_whatever_came_after_the_answer(service: Pr
         assert hung_up(second)
 
 
+def test_a_body_that_nobody_reads_takes_no_memory(service: Process) -> None:
+    """Strangers' bodies arrive with what is refused, and are gone with the answer, not with the next collection."""
+    refused = CREATE.replace(BEARER.encode(), b"Bearer none") + b"Content-Length: 60000\r\n\r\n" + b" " * 60_000
+    with connect(service) as raw:
+        for _ in range(1000):
+            raw.sendall(refused)
+            said = b""
+            while not said.endswith(b"}"):
+                said += raw.recv(MEBIBYTE)
+            assert statuses(said) == [401]
+
+
 def test_slow_readers_keep_nobody_waiting(service: Process, database: Engine) -> None:
     """Forty who ask for half a megabyte each and do not read it, each twice."""
     many = "SELECT 'alice', 'x', repeat('x', 1000) FROM generate_series(1, 400)"

@@ -1,6 +1,7 @@
 """uvicorn's HTTP/1.1 protocol with limits on a head's size and headers, the pipeline and unread responses."""
 
 from random import getrandbits
+from weakref import proxy
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGI3Application
@@ -84,7 +85,9 @@ class Protocol(HttpToolsProtocol):
         self.data_received(b"\r\n".join([line, *headers, b"", rest]))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._current = cycle.scope["state"]["cycle"] = cycle  # so that the log knows who has hung up
+        self._current = cycle
+        # so that the log knows who has hung up; weak: a circle would keep unread bodies until garbage is collected
+        cycle.scope["state"]["cycle"] = proxy(cycle)
         super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
