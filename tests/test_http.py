@@ -9,12 +9,15 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
 
 from app import queries
 from app.core.database import Query
 from app.core.errors import ERRORS_MAX, Invalid
 from app.core.requests import ETAGS_MAX
+from app.core.settings import Settings
+from app.main import create_app
 from tests.support import contract
 from tests.support.factories import make_task, rows
 from tests.support.log import logged
@@ -111,6 +114,14 @@ def test_a_wrong_method_is_told_the_right_ones(api: httpx.Client, method: str, p
 def test_an_unknown_place_is_404_in_the_envelope(api: httpx.Client, path: str) -> None:
     """Outside /api no token is asked for."""
     assert code(api.get(path)) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("path", ["/x/docs", "/x/redoc"])
+def test_the_documentation_is_served_under_a_prefix(settings: Settings, path: str) -> None:
+    """As uvicorn's --root-path gives it."""
+    answer = TestClient(create_app(settings), root_path="/x").get(path)
+    assert answer.status_code == 200
+    assert '"/x/static-offline-docs/' in answer.text
 
 
 @pytest.mark.parametrize("asked", ["bytes=0-9", "bytes=x", "bytes=999999999-", "bytes=0-1,3-4", "lines=1-2"])

@@ -111,7 +111,7 @@ async def document(request: Request) -> Response:
 @router.get("/redoc")
 async def page(request: Request) -> Response:
     """Return a page that shows the document, with its schemas; inline scripts run by hashes (CSP Level 3, 6.7.3)."""
-    shown = await PAGES[request.scope["path"]](request)
+    shown = await PAGES[request.scope["route"].path](request)
     html = shown.body.replace(b"<redoc ", b'<redoc schema-definitions-tag-name="schemas" ')
     hashes = [b64encode(sha256(script).digest()) for script in re.findall(rb"<script>(.*?)</script>", html, re.DOTALL)]
     scripts = " ".join(f"'sha256-{one.decode()}'" for one in hashes)
