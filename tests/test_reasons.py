@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -83,6 +84,13 @@ def test_a_reason_is_one_sentence_and_no_more(strict: Home, make: Callable[[], s
     with pytest.raises(AuthInvalid) as refused:
         strict.run(strict.verifier.user(make()))
     assert refused.value.reason == reason
+
+
+def test_an_expired_token_is_told_with_its_age(strict: Home) -> None:
+    """In whole seconds by this service's clock."""
+    with pytest.raises(AuthInvalid) as refused:
+        strict.run(strict.verifier.user(with_claims(exp=int(time.time()) - 3600)))
+    assert refused.value.reason in [f"HS256: expired {seconds} s ago" for seconds in range(3600, 3610)]
 
 
 def test_the_reason_is_in_the_log_alone(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
