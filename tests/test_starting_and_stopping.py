@@ -226,7 +226,7 @@ def test_a_signal_is_not_held_up(cluster: Cluster, database: Engine, tmp_path: P
         began = time.monotonic()
         service.terminate()
         assert service.wait() == 0
-        assert time.monotonic() - began < 4  # a second of it for a machine that runs other tests meanwhile
+        assert time.monotonic() - began < 3
         assert [answer.result().status_code for answer in asked] == [500] * 20
         told = slow.makefile("rb").read().decode()
     assert "HTTP/1.1 500" in told

@@ -1,5 +1,6 @@
 """How `serve` runs uvicorn, in one process or several: streams, signals, and what it says at the start."""
 
+import gc
 import math
 import os
 import signal
@@ -60,6 +61,7 @@ def run(app: str, settings: Settings) -> None:
             log_level="warning",
             timeout_graceful_shutdown=math.ceil(settings.request_timeout),
         )
+    gc.freeze()  # or the interpreter's end goes through all objects, which is most of the time that a stop takes
 
 
 def greeting(settings: Settings) -> list[str]:
