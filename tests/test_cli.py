@@ -42,7 +42,7 @@ def titles(run: Run) -> list[str]:
 def test_a_task_survives_the_server(folder: Path, serve: Callable[..., Run]) -> None:
     """Stopped in order, nothing is left behind; killed, the next run takes the orphaned PostgreSQL over."""
     kept: list[str] = []
-    for by in (signal.SIGINT, signal.SIGHUP, signal.SIGKILL):
+    for by in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL):
         run = serve(folder).wait_until_up()
         assert titles(run) == kept
         create(run, by.name)

@@ -22,7 +22,8 @@ STAGES: dict[str, Callable[[Path], bool]] = {
 }
 
 
-@pytest.mark.parametrize(("stage", "times"), [*((stage, 1) for stage in STAGES), ("PostgreSQL starts", 2)])
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_signal_during_the_start_leaves_nothing_behind(
     folder: Path, serve: Callable[..., Run], stage: str, times: int
 ) -> None:
@@ -38,7 +39,9 @@ def test_a_signal_during_the_start_leaves_nothing_behind(
     assert postgres_of(folder) == []
 
 
-@pytest.mark.parametrize(("closed", "processes"), [("<&-", "1"), ("<&- >&- 2>&-", "1"), ("<&- >&- 2>&-", "2")])
+@pytest.mark.parametrize(
+    ("closed", "processes"), [("<&-", "1"), (">&-", "1"), ("2>&-", "1"), ("<&- >&- 2>&-", "1"), ("<&- >&- 2>&-", "2")]
+)
 def test_closed_streams_stop_nothing(
     cluster: Cluster, folder: Path, serve: Callable[..., Run], closed: str, processes: str
 ) -> None:
