@@ -14,6 +14,7 @@ import jwt
 import pytest
 
 from app.core import auth, jwks
+from app.core.deadline import set_deadline
 from app.core.errors import REASON_MAX, AuthInvalid, KeysUnavailable
 from tests.support import contract
 from tests.support.cluster import Cluster
@@ -428,6 +429,20 @@ def test_while_keys_cant_be_had_known_ones_go_on(at_home: Home, habit: str, monk
     # a redirect is not followed, and a huge body is not read to its end: the machine's buffers have taken some of it
     assert set(at_home.server.paths) == {"/api/auth/jwks"}
     assert at_home.server.sent < 50 * jwks.SET_MAX
+
+
+def test_the_reason_says_where_a_key_server_redirects_to(at_home: Home) -> None:
+    """To mend BETTER_AUTH_URL by it."""
+    at_home.server.habit = "a redirect"
+
+    async def ask() -> None:
+        set_deadline(5)
+        await at_home.verifier.user(at_home.token(FIRST))
+
+    with pytest.raises(KeysUnavailable) as unavailable:
+        at_home.run(ask())
+    told = f"no keys from {at_home.server.url}/api/auth/jwks: status 302: redirected to /elsewhere/api/auth/jwks"
+    assert unavailable.value.reason == told
 
 
 def test_the_limit_of_a_set_is_exact(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
