@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from app.core.logs import writer
+from app.core.observability.logs import writer
 from app.core.settings import Settings
 from app.main import create_app
 from tests.support import pooler

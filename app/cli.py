@@ -13,9 +13,10 @@ from alembic.util import CommandError
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 
-from app import queries
-from app.core import development, server
-from app.core.connection import connect
+from app import store
+from app.core import development
+from app.core.database.dsn import connect
+from app.core.server import run as server
 from app.core.settings import Settings, SettingsError, load
 from app.main import create_app
 from app.migrations import upgrade
@@ -75,7 +76,7 @@ def delete_user(settings: Settings, user: str) -> None:
     """Delete everything that is stored of a user, for an account that is closed."""
     with development.database_or_embedded(settings) as url, closing(connect(url)) as connection:
         cursor = connection.cursor()
-        for table, query in queries.delete_user(user).items():
+        for table, query in store.delete_user(user).items():
             cursor.execute(query.sql, query.params)
             print(table, "rows deleted:", *cursor.fetchone())
         connection.commit()

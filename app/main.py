@@ -13,15 +13,18 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from app import queries, router
-from app.core import health, metrics, openapi
-from app.core.auth import Authentication, Verifier
-from app.core.database import Pool
-from app.core.errors import handle
-from app.core.middleware import CORS, HSTS, ErrorBoundary, Observability
-from app.core.process import set_up_process
+from app import router, store
+from app.core.auth.gate import Authentication
+from app.core.auth.tokens import Verifier
+from app.core.database.pool import Pool
+from app.core.http import docs, health
+from app.core.http.answers import handle
+from app.core.http.cors import CORS
+from app.core.http.middleware import HSTS, ErrorBoundary, Observability
+from app.core.observability import metrics
+from app.core.observability.tracing import Redaction
+from app.core.server.process import set_up_process
 from app.core.settings import Settings, SettingsError, load
-from app.core.tracing import Redaction
 
 REQUEST_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID"]
 TAGS = {"tasks": "The signed-in user's own tasks.", "health": "The state of the service, for load balancers."}
@@ -45,8 +48,8 @@ def create_app(settings: Settings) -> FastAPI:
     telemetry = TelemetryConfig(tracing=traced, metrics=False, logs=False, operation_spans=False, auto_configure=True)
     app = FastAPI(
         # Flat, because the log and a 405's Allow look routes up by their path; include_router would nest them.
-        routes=[*router.router.routes, *health.router.routes, *metrics.router.routes, *openapi.router.routes],
-        openapi_url=None,  # app.core.openapi serves it, and its pages
+        routes=[*router.router.routes, *health.router.routes, *metrics.router.routes, *docs.router.routes],
+        openapi_url=None,  # app.core.http.docs serves it, and its pages
         title="Todo API",
         version=version("todo-api"),
         description="Each user's own tasks. Sign in with Better Auth and send its JWT as a bearer token.",
@@ -74,7 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
     if traced:
         app.add_middleware(Redaction)
     app.state.database, app.state.metrics, app.state.settings = pool, app_metrics, settings
-    app.state.readiness, app.state.check = queries.READY, None
+    app.state.readiness, app.state.check = store.READY, None
     for route in app.routes:
         if isinstance(route, APIRoute):
             route.operation_id = route.name  # FastAPI's own ids have the path and the method too

@@ -5,8 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Index, LargeBinary, Text, func, text
 from sqlmodel import Field, SQLModel
 
-from app.core.auth import USER_ID_MAX
-from app.core.requests import KEY_MAX
+from app.core.limits import KEY_MAX, USER_ID_MAX
 
 TITLE_MAX = 200
 DESCRIPTION_MAX = 1000

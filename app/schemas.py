@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.core.requests import Digits, TrueOrFalse
+from app.core.http.requests import Digits, TrueOrFalse
 from app.models import DESCRIPTION_MAX, ID_MAX, TITLE_MAX
 
 LIMIT_DEFAULT, LIMIT_MAX = 500, 500

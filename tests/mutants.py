@@ -28,9 +28,9 @@ from cosmic_ray.work_item import MutationSpec, WorkResult
 ROOT = Path(__file__).parents[1]
 TREE = ["app", "docs", "features", "steps", "tests", "conftest.py", "pyproject.toml"]
 TESTS = {
-    "app/core/auth.py": ["tokens", "auth", "reasons", "jwks", "http", "observability"],
+    "app/core/auth/tokens.py": ["tokens", "auth", "reasons", "jwks", "http", "observability"],
     "app/core/errors.py": ["auth", "contract", "reasons", "http", "features", "observability"],
-    "app/queries.py": ["queries", "retries", "contract", "features", "starting_and_stopping"],
+    "app/store.py": ["queries", "retries", "contract", "features", "starting_and_stopping"],
     "app/schemas.py": ["schemas", "contract", "http", "features"],
 }
 """The tests that may kill a mutant of a file, the likely ones first; all of them are run by `make test`."""

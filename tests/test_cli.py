@@ -20,7 +20,7 @@ import pytest
 import app.main
 from app.cli import main
 from app.core.development import postgres, server_at, shared_secret
-from app.core.server import greeting
+from app.core.server.run import greeting
 from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
 from tests.support.processes import UVICORN, Run, environment, postgres_of, todo_api

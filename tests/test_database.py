@@ -21,9 +21,10 @@ from psycopg2.errors import DivisionByZero
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from app import queries
-from app.core.connection import Connection, Dsn, _socket_ready, addresses, connect, parse
-from app.core.database import READ_ATTEMPTS, RETRY_FIRST, Pool, Query
+from app import store
+from app.core.database.connection import Connection, _socket_ready
+from app.core.database.dsn import Dsn, addresses, connect, parse
+from app.core.database.pool import READ_ATTEMPTS, RETRY_FIRST, Pool, Query
 from app.core.deadline import extend_deadline, set_deadline
 from app.core.errors import DatabaseError
 from app.core.settings import SettingsError
@@ -609,7 +610,7 @@ def test_the_primary_is_found_again_among_several_hosts(cluster: Cluster, databa
         written = []
         for _ in range(2):
             try:
-                await pool.fetch(queries.create_task("alice", {"title": "x", "description": None}))
+                await pool.fetch(store.create_task("alice", {"title": "x", "description": None}))
             except DatabaseError:
                 written.append(False)
             else:
@@ -629,7 +630,7 @@ def test_a_connection_is_replaced_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Or reads would stay on a server that is no longer the primary."""
-    monkeypatch.setattr("app.core.connection.MAX_AGE", 1.0)
+    monkeypatch.setattr("app.core.database.connection.MAX_AGE", 1.0)
 
     async def grow_old(pool: Pool) -> list[Any]:
         seen = []
@@ -794,8 +795,8 @@ def test_a_database_that_refuses_is_asked_seldom(cluster: Cluster, database: Eng
 
 def test_the_pause_between_attempts_doubles_up_to_a_limit(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that wakes up is noticed soon, and one that stays away is not asked all the time."""
-    monkeypatch.setattr("app.core.database.RETRY_FIRST", 0.001)
-    monkeypatch.setattr("app.core.database.RETRY_LAST", 0.004)
+    monkeypatch.setattr("app.core.database.pool.RETRY_FIRST", 0.001)
+    monkeypatch.setattr("app.core.database.pool.RETRY_LAST", 0.004)
 
     async def ask(pool: Pool) -> list[float]:
         pauses: list[float] = []
@@ -824,7 +825,7 @@ def test_each_attempt_looks_the_hosts_up_again(
         looked_up.append(dsn)
         return await addresses(dsn)
 
-    monkeypatch.setattr("app.core.database.addresses", counted)
+    monkeypatch.setattr("app.core.database.pool.addresses", counted)
 
     async def ask(pool: Pool) -> None:
         for _ in range(2):
@@ -878,7 +879,7 @@ def test_who_waits_for_a_silent_server_takes_no_time(
         waits.append(for_reading)
         await _socket_ready(descriptor, for_reading=for_reading)
 
-    monkeypatch.setattr("app.core.connection._socket_ready", counted)
+    monkeypatch.setattr("app.core.database.connection._socket_ready", counted)
 
     async def ask(pool: Pool) -> None:
         with pytest.raises(DatabaseError):

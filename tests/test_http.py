@@ -12,10 +12,10 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
 
-from app import queries
-from app.core.database import Query
+from app import store
+from app.core.database.pool import Query
 from app.core.errors import ERRORS_MAX, Invalid
-from app.core.requests import ETAGS_MAX
+from app.core.http.requests import ETAGS_MAX
 from app.core.settings import Settings
 from app.main import create_app
 from tests.support import contract
@@ -398,14 +398,14 @@ def test_a_count_is_never_less_than_what_its_list_shows(
     """A list takes two statements; here another client deletes everything between them."""
     for _ in range(4):
         make_task(database, user_id="alice")
-    original = queries.count_tasks
+    original = store.count_tasks
 
     def delete_and_count(user: str, **matching: bool) -> Query:
         with database.begin() as connection:
             connection.execute(text("DELETE FROM task"))
         return original(user, **matching)
 
-    monkeypatch.setattr(queries, "count_tasks", delete_and_count)
+    monkeypatch.setattr(store, "count_tasks", delete_and_count)
     answer = api.get(f"/api/alice/tasks?{query}", headers=ALICE)
     assert len(answer.json()["tasks"]) == 2
     assert answer.links["next"]

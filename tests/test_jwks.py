@@ -13,7 +13,8 @@ from typing import Any
 import jwt
 import pytest
 
-from app.core import auth, jwks
+from app.core.auth import jwks
+from app.core.auth.tokens import LEEWAY
 from app.core.deadline import set_deadline
 from app.core.errors import REASON_MAX, AuthInvalid, KeysUnavailable
 from tests.support import contract
@@ -535,7 +536,7 @@ def test_one_who_gives_up_does_not_end_the_fetch_of_the_others(at_home: Home) ->
 def test_a_verified_token_ends_when_it_expires(known: Home) -> None:
     """Though it was good a moment ago; with both modes."""
     end = int(time.time() + 0.5) + 1
-    tokens = [known.token(FIRST, exp=end - auth.LEEWAY), token("alice", exp=end - auth.LEEWAY)]
+    tokens = [known.token(FIRST, exp=end - LEEWAY), token("alice", exp=end - LEEWAY)]
     assert [known.judge(one) for one in tokens] == ["alice", "alice"]
     known.sleep(end + 0.01 - time.time())
     assert [known.judge(one) for one in tokens] == [AuthInvalid, AuthInvalid]
@@ -570,7 +571,7 @@ def test_a_token_is_verified_once(known: Home, monkeypatch: pytest.MonkeyPatch) 
 
 def test_only_so_many_tokens_are_remembered(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes first, and bad ones take no place."""
-    monkeypatch.setattr(auth, "VERIFIED_MAX", 3)
+    monkeypatch.setattr("app.core.auth.tokens.VERIFIED_MAX", 3)
     verifier, tokens = at_home.verifier, [token("alice", number=number) for number in range(5)]
     for one in tokens:
         assert (at_home.judge(one), at_home.judge(one + "A")) == ("alice", AuthInvalid)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.core import logs
-from app.core.logs import LINES_MAX, Writer
+from app.core.observability import logs
+from app.core.observability.logs import LINES_MAX, Writer
 
 
 class Stdout:

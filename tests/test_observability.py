@@ -18,7 +18,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text
 
-from app.core.logs import write_line, writer
+from app.core.observability.logs import write_line, writer
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task
 from tests.support.key_server import Key, key_server

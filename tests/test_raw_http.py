@@ -18,7 +18,7 @@ import uvicorn
 from sqlalchemy import Engine, text
 from starlette.types import Receive, Scope, Send
 
-from app.core.protocol import HEAD_MAX, PIPELINE_MAX, Protocol
+from app.core.server.protocol import HEAD_MAX, PIPELINE_MAX, Protocol
 from tests.support import contract
 from tests.support.cluster import Cluster
 from tests.support.factories import rows
@@ -438,7 +438,7 @@ class Answers:
 
 def test_who_does_not_read_an_answer_is_disconnected(service: Process, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     """After some seconds: a large answer fills memory until it is read. Who reads in time is not."""
-    monkeypatch.setattr("app.core.protocol.DRAIN_SECONDS", 0.5)
+    monkeypatch.setattr("app.core.server.protocol.DRAIN_SECONDS", 0.5)
     answers = Answers()
     try:
         host, port = answers.url.removeprefix("http://").split(":")

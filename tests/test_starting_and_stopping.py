@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 import app.main
 from app import migrations
-from app.core.connection import connect
+from app.core.database.dsn import connect
 from app.core.settings import SettingsError
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows

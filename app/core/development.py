@@ -16,9 +16,9 @@ from warnings import catch_warnings
 import jwt
 import psycopg2
 
-from app.core.auth import is_user_id
-from app.core.connection import connect
-from app.core.server import end_in_order
+from app.core.auth.tokens import is_user_id
+from app.core.database.dsn import connect
+from app.core.server.run import end_in_order
 from app.core.settings import Settings, SettingsError
 
 

@@ -1,19 +1,13 @@
 """Every error that a caller can get: one base, one handler, one envelope."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Any, ClassVar, Self
 
-from fastapi import Request, Response
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
-from starlette.types import Scope
 
 MESSAGES = {
     "missing": "is required",
@@ -110,17 +104,6 @@ class BadRequest(ApiError):
     status, code, default_detail = 400, ErrorCode.VALIDATION_ERROR, "The request can't be read."
 
 
-class MethodNotAllowed(BadRequest):
-    """The path exists, but not with this method; `Allow` has those of all its routes (RFC 9110, 10.2.1)."""
-
-    status, default_detail = 405, "This method is not allowed here."
-
-    def __init__(self, scope: Scope) -> None:
-        super().__init__()
-        here = [route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE]
-        self.headers = {"Allow": ", ".join(sorted({method for route in here for method in route.methods}))}
-
-
 class PayloadTooLarge(BadRequest):
     """The body is over the limit."""
 
@@ -179,41 +162,3 @@ def _truncated(part: str | int) -> str | int:
 def _message(error: Mapping[str, Any]) -> str:
     """What is wrong, to be read after the field's name."""
     return MESSAGES.get(error["type"]) or re.sub(r"^\w+ should ", "must ", error["msg"])
-
-
-def _as_api_error(exception: BaseException, scope: Scope) -> ApiError:
-    match exception:
-        case ApiError():
-            return exception
-        case RequestValidationError():
-            return Invalid(exception.errors())
-        case HTTPException(status_code=404):
-            return NotFound()
-        case HTTPException(status_code=405):
-            return MethodNotAllowed(scope)
-        case HTTPException(status_code=400):  # FastAPI's, if a body can't be read
-            return BadRequest()
-    return ApiError()
-
-
-async def handle(request: Request, exception: BaseException) -> Response:
-    """Answer any exception with the envelope; leaves what the log needs in the request's state."""
-    error = _as_api_error(exception, request.scope)
-    request.state.error_code = error.code.value
-    if error.reason:
-        request.state.reason = error.reason[:REASON_MAX]
-    elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        request.state.exception = exception
-    return envelope(error)
-
-
-def envelope(error: ApiError) -> Response:
-    """The response for an error."""
-    body = problem(error, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-    return Response(json.dumps(body), error.status, error.headers, media_type="application/json")
-
-
-def problem(error: ApiError, timestamp: str) -> dict[str, Any]:
-    """The response's body, a Problem."""
-    body = {"detail": error.detail, "error_code": error.code, "timestamp": timestamp}
-    return body | ({"errors": error.errors} if error.errors is not None else {})

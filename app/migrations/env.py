@@ -7,7 +7,7 @@ from sqlalchemy import Connection, create_engine, pool, text
 from sqlmodel import SQLModel
 
 from app import models
-from app.core.connection import connect
+from app.core.database.dsn import connect
 from app.core.settings import SettingsError, load
 
 METADATA = models.Task.metadata

@@ -28,8 +28,8 @@ import httpx
 import psutil
 from sqlalchemy import Engine, text
 
-from app import queries
-from app.core.auth import VERIFIED_MAX
+from app import store
+from app.core.auth.tokens import VERIFIED_MAX
 from app.schemas import LIMIT_DEFAULT
 from tests.support.cluster import Cluster, DurableCluster, running_cluster
 from tests.support.service import SECRET
@@ -185,7 +185,7 @@ def without_waiting_for_the_disk(engine: Engine) -> Iterator[None]:
 
 def pgbench(cluster: Cluster, folder: Path, seconds: float) -> None:
     """What PostgreSQL by itself makes of the list's statement, at 16 connections."""
-    query = queries.list_tasks("", limit=LIMIT_DEFAULT + 1)
+    query = store.list_tasks("", limit=LIMIT_DEFAULT + 1)
     sql = query.sql % {**query.params, "owner": "'user' || :user"}
     script = folder / "list.sql"
     script.write_text(f"\\set user random(1, {USERS})\n{' '.join(sql.split())};\n")
@@ -238,8 +238,8 @@ def grow(engine: Engine, service: Server, sizes: list[int]) -> list[dict[str, ob
 
 def statement_times_of(engine: Engine, users: list[str]) -> dict[str, dict[str, float]]:
     """Median times of 200 runs of a page's statement and of the count's, in ms, PostgreSQL's own; the users in turn."""
-    pages = {user: {"page's SQL": queries.list_tasks(user, limit=21)} for user in users}
-    statements = {user: pages[user] | {"count's SQL": queries.count_tasks(user)} for user in users}
+    pages = {user: {"page's SQL": store.list_tasks(user, limit=21)} for user in users}
+    statements = {user: pages[user] | {"count's SQL": store.count_tasks(user)} for user in users}
     taken: dict[str, dict[str, list[float]]] = {user: {name: [] for name in ones} for user, ones in statements.items()}
     with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
         for _ in range(200):

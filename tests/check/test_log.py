@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from app.core.logs import LINES_MAX
+from app.core.observability.logs import LINES_MAX
 from tests.support.cluster import Cluster
 from tests.support.processes import Run
 from tests.support.service import SECRET

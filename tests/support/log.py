@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.logs import writer
+from app.core.observability.logs import writer
 
 PATIENCE = 5
 """Seconds."""

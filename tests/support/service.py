@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from app.core.protocol import Protocol
+from app.core.server.protocol import Protocol
 from app.core.settings import Settings
 from app.main import create_app
 from tests.acceptance.redaction import keep_secret

@@ -7,8 +7,9 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from app.core.errors import BadRequest, envelope
-from app.core.logs import write_line
+from app.core.errors import BadRequest
+from app.core.http.answers import envelope
+from app.core.observability.logs import write_line
 
 HEAD_MAX = 64 * 1024
 """Bytes of a request's line and headers, and of trailers or a chunk's extension."""

@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 import psycopg2
 from psycopg2.errors import ReadOnlySqlTransaction
 
-from app.core.connection import Connection, Dsn, addresses, parse
+from app.core.database.connection import Connection
+from app.core.database.dsn import Dsn, addresses, parse
 from app.core.deadline import deadline
 from app.core.errors import DatabaseError
 

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic_core import to_json
 from sqlalchemy import DateTime, DefaultClause
 
-from app.core.database import Query
+from app.core.database.pool import Query
 from app.models import Task
 from app.schemas import TaskResponse
 

@@ -1,21 +1,14 @@
-"""What OpenAPI can't learn from a route's signature, and where the document and its pages are served."""
+"""What OpenAPI can't learn from a route's signature."""
 
-import re
-from base64 import b64encode
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
-from fastapi.routing import APIRoute
-from fastapi.staticfiles import StaticFiles
-from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 
-from app.core.auth import USER_ID_MAX
-from app.core.errors import USER_ERRORS, ApiError, Problem, problem
-from app.core.requests import KEY_PATTERN
+from app.core.errors import USER_ERRORS, ApiError, Problem
+from app.core.http.answers import problem
+from app.core.http.requests import KEY_PATTERN
+from app.core.limits import USER_ID_MAX
 
 Json = dict[str, Any]
 
@@ -28,18 +21,6 @@ HEADERS = {
     "X-Request-ID": "The request's id in the log: the caller's own, or a new one.",
 }
 """The response headers that are documented."""
-
-# ReDoc writes styles while it runs (no list of hashes would outlive its version), and searches in a worker from a
-# blob; a style can do no harm if nothing can be loaded from elsewhere.
-POLICY = (
-    "default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-
-PAGES = {one.path: one.endpoint for one in FastAPIOffline(title="Todo API").routes if isinstance(one, APIRoute)}
-"""What makes each page; fastapi-offline has it as the routes of an application."""
-FILES = StaticFiles(packages=[("fastapi_offline", "static")])
-router = APIRouter(include_in_schema=False)
 
 
 def parameter(place: str, name: str, description: str, **schema: Any) -> Json:
@@ -99,27 +80,3 @@ def responses(*failures: ApiError) -> dict[int | str, Json]:
             **headers(*(name for error in same for name in error.headers or ())),
         }
     return described
-
-
-@router.get("/openapi.json")
-async def document(request: Request) -> Response:
-    """Return the OpenAPI document."""
-    return JSONResponse(request.app.openapi())
-
-
-@router.get("/docs")
-@router.get("/redoc")
-async def page(request: Request) -> Response:
-    """Return a page that shows the document, with its schemas; inline scripts run by hashes (CSP Level 3, 6.7.3)."""
-    shown = await PAGES[request.scope["route"].path](request)
-    html = shown.body.replace(b"<redoc ", b'<redoc schema-definitions-tag-name="schemas" ')
-    hashes = [b64encode(sha256(script).digest()) for script in re.findall(rb"<script>(.*?)</script>", html, re.DOTALL)]
-    scripts = " ".join(f"'sha256-{one.decode()}'" for one in hashes)
-    return HTMLResponse(html, headers={"Content-Security-Policy": POLICY.format(scripts=scripts)})
-
-
-@router.get("/static-offline-docs/{name}")
-async def file(request: Request, name: str) -> Response:
-    """Return a file of the pages; Range may be ignored (RFC 9110, 14.2), and Starlette refuses some in plain text."""
-    request.scope["headers"] = [header for header in request.scope["headers"] if header[0] != b"range"]
-    return await FILES.get_response(name, request.scope)

@@ -9,9 +9,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, H
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.core.auth import Verifier
-from app.core.database import Pool
-from app.core.logs import writer
+from app.core.auth.tokens import Verifier
+from app.core.database.pool import Pool
+from app.core.observability.logs import writer
 
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 """The methods that are labels of their own; all others are one, because a caller can make up many."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from app.core.deadline import set_deadline
 from app.core.errors import DatabaseError, DatabaseUnavailable
-from app.core.openapi import headers, responses
+from app.core.http.contract import headers, responses
 
 READY_WITHIN = 1.8
 """Seconds; a load balancer gets its answer within two."""

@@ -19,13 +19,13 @@ from pydantic_core import PydanticCustomError
 
 from app.core.deadline import extend_deadline
 from app.core.errors import BadRequest, Invalid, PayloadTooLarge
+from app.core.limits import KEY_MAX
 
 BODY_MAX = 64 * 1024
 """Bytes."""
 JSON_TYPE = re.compile(r"application/([^/;\s]+\+)?json\s*(;.*)?", re.IGNORECASE)
 ETAGS_MAX = 100
 """Entity tags in one header; each is compared in the database."""
-KEY_MAX = 255
 KEY_PATTERN = f"^[ -~]{{1,{KEY_MAX}}}$"
 """An idempotency key: printable ASCII."""
 

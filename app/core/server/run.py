@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import uvicorn
 
-from app.core.protocol import Protocol
+from app.core.server.protocol import Protocol
 from app.core.settings import Settings
 
 STDERR = 2
