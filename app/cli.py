@@ -25,18 +25,28 @@ from app.migrations import upgrade
 def main() -> None:
     """Run the command that the arguments name; a problem is one message on stderr and exit status 1."""
     server.open_standard_streams()
-    if os.getpid() == 1:  # a container's first process: the kernel drops signals that it does not handle
+    if (
+        os.getpid() == 1
+    ):  # a container's first process: the kernel drops signals that it does not handle
         server.end_in_order()
-    parser = ArgumentParser(prog="todo-api", description="The REST backend of a multi-user todo application.")
+    parser = ArgumentParser(
+        prog="todo-api", description="The REST backend of a multi-user todo application."
+    )
     parser.add_argument("--version", action="version", version=f"todo-api {version('todo-api')}")
     commands = parser.add_subparsers(required=True)
     for run in (serve, migrate, delete_user, token, openapi):
-        one = commands.add_parser(run.__name__.replace("_", "-"), help=run.__doc__, description=run.__doc__)
+        one = commands.add_parser(
+            run.__name__.replace("_", "-"), help=run.__doc__, description=run.__doc__
+        )
         one.set_defaults(run=run)
         if run in (token, delete_user):
             one.add_argument("user", help="any id")
         if run is serve:
-            one.add_argument("--migrate", action="store_true", help="bring the database's tables up to date first")
+            one.add_argument(
+                "--migrate",
+                action="store_true",
+                help="bring the database's tables up to date first",
+            )
     arguments = vars(parser.parse_args())
     try:
         arguments.pop("run")(load(), **arguments)
@@ -58,7 +68,10 @@ def serve(settings: Settings, migrate: bool) -> None:
         if migrate or settings.database_url is None:
             upgrade(url)
         # from where each process reads its settings
-        os.environ |= {"DATABASE_URL": url, "BETTER_AUTH_SECRET": development.shared_secret(settings) or ""}
+        os.environ |= {
+            "DATABASE_URL": url,
+            "BETTER_AUTH_SECRET": development.shared_secret(settings) or "",
+        }
         complete = load()
         print(*server.greeting(complete), sep="\n", file=sys.stderr)
         if complete.secret and not complete.production:

@@ -168,7 +168,7 @@ def test_the_start_says_how_to_get_a_token_where_the_command_makes_one(
     folder: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: bool
 ) -> None:
     """In development, by its secret."""
-    monkeypatch.setattr("app.core.server.run", lambda *_: None)
+    monkeypatch.setattr("app.core.server.run.run", lambda *_: None)
     run = todo_api(folder, "serve", DATABASE_URL=cluster.url, **variables)
     assert (run.returncode, "todo-api token alice" in run.stderr) == (0, told)
 

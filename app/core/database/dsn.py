@@ -36,14 +36,20 @@ def parse(url: str) -> dict[str, str]:
     """The URL's parts and the defaults of those it leaves out; SettingsError if it can't be read."""
     try:
         if re.match(r"\w+://[^?]*@[^?]*@", url):
-            raise ValueError("libpq would end the password at the first @, and print what follows as the host")
+            raise ValueError(
+                "libpq would end the password at the first @, and print what follows as the host"
+            )
         given = parse_dsn(url)
     except (psycopg2.ProgrammingError, ValueError):
         _refuse("it can't be read")
     variables = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT"}
     if given.get("service") or os.environ.get("PGSERVICE"):
         variables = {}  # the service's file comes before them
-    found = {name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)}
+    found = {
+        name: os.environ[variable]
+        for name, variable in variables.items()
+        if os.environ.get(variable)
+    }
     return CONNECT_DEFAULTS | found | given | {"client_encoding": "UTF8"}
 
 
@@ -62,12 +68,18 @@ def connect(url: str) -> Any:
         connection = psycopg2.connect(**parse(url))  # type: ignore[call-overload]  # its stubs know two options
     except (psycopg2.OperationalError, UnicodeDecodeError) as failure:
         # a server that is still starting writes in its own encoding, whatever the client asks for
-        text = failure.object.decode("utf-8", "replace") if isinstance(failure, UnicodeDecodeError) else str(failure)
+        text = (
+            failure.object.decode("utf-8", "replace")
+            if isinstance(failure, UnicodeDecodeError)
+            else str(failure)
+        )
     else:
         if not (encoding := other_encoding(connection)):
             return connection
         connection.close()
-        raise SettingsError(f"DATABASE_URL: the database's encoding is {encoding}; create one with ENCODING 'UTF8'")
+        raise SettingsError(
+            f"DATABASE_URL: the database's encoding is {encoding}; create one with ENCODING 'UTF8'"
+        )
     for theirs, ours in CONFIGURATION_ERRORS.items():
         if re.search(theirs, re.sub('"[^"]*"', "", text)):  # without names, which may hold any word
             _refuse(ours)
@@ -88,7 +100,10 @@ async def addresses(dsn: Dsn) -> list[Dsn]:
     """
     lists = {name: dsn[name].split(",") for name in ("host", "hostaddr", "port") if name in dsn}
     count = max(map(len, lists.values()), default=1)
-    servers = [{**dsn, **{name: parts[n % len(parts)] for name, parts in lists.items()}} for n in range(count)]
+    servers = [
+        {**dsn, **{name: parts[n % len(parts)] for name, parts in lists.items()}}
+        for n in range(count)
+    ]
     resolved = await asyncio.gather(*map(_resolved, servers), return_exceptions=True)
     return [address for found in resolved if isinstance(found, list) for address in found]
 
@@ -98,4 +113,7 @@ async def _resolved(server: Dsn) -> list[Dsn]:
     if not host or host.startswith(("/", "@")) or server.get("hostaddr"):
         return [server]
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [{**server, "hostaddr": address} for address in dict.fromkeys(str(where[0]) for *_, where in found)]
+    return [
+        {**server, "hostaddr": address}
+        for address in dict.fromkeys(str(where[0]) for *_, where in found)
+    ]

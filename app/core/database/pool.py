@@ -148,7 +148,9 @@ class Pool:
         if self._look_up is None or self._look_up.done():
             self._look_up = asyncio.create_task(addresses(self._dsn))
         # shielded: a silent resolver can't be interrupted, so that each look-up given up would be one more under way
-        found = sorted(await asyncio.shield(self._look_up), key=lambda address: address != self._last_good)
+        found = sorted(
+            await asyncio.shield(self._look_up), key=lambda address: address != self._last_good
+        )
         clock = asyncio.get_running_loop().time
         for tried, address in enumerate(found):
             with suppress(*REFUSALS):

@@ -22,7 +22,9 @@ class MethodNotAllowed(BadRequest):
     def __init__(self, scope: Scope) -> None:
         super().__init__()
         here = [route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE]
-        self.headers = {"Allow": ", ".join(sorted({method for route in here for method in route.methods}))}
+        self.headers = {
+            "Allow": ", ".join(sorted({method for route in here for method in route.methods}))
+        }
 
 
 def _as_api_error(exception: BaseException, scope: Scope) -> ApiError:

@@ -25,12 +25,23 @@ HEADERS = {
 
 def parameter(place: str, name: str, description: str, **schema: Any) -> Json:
     """A parameter of the query, the path or a header; a string, unless the schema says otherwise."""
-    return {"name": name, "in": place, "description": description, "schema": {"type": "string"} | schema}
+    return {
+        "name": name,
+        "in": place,
+        "description": description,
+        "schema": {"type": "string"} | schema,
+    }
 
 
-USER_PARAMETER = parameter("path", "user_id", "The token's user.", maxLength=USER_ID_MAX) | {"required": True}
-IF_MATCH_HEADER = parameter("header", "If-Match", "Entity tags; the current state must have one of them.")
-IF_NONE_MATCH_HEADER = parameter("header", "If-None-Match", "Entity tags of known states, which are not sent again.")
+USER_PARAMETER = parameter("path", "user_id", "The token's user.", maxLength=USER_ID_MAX) | {
+    "required": True
+}
+IF_MATCH_HEADER = parameter(
+    "header", "If-Match", "Entity tags; the current state must have one of them."
+)
+IF_NONE_MATCH_HEADER = parameter(
+    "header", "If-None-Match", "Entity tags of known states, which are not sent again."
+)
 IDEMPOTENCY_KEY_HEADER = parameter(
     "header",
     "Idempotency-Key",
@@ -44,11 +55,15 @@ def query_parameters(model: type[BaseModel]) -> list[Json]:
     found = []
     for name, schema in model.model_json_schema()["properties"].items():
         del schema["title"]
-        found.append(parameter("query", name, schema.pop("description"), **schema.get("anyOf", [schema])[0]))
+        found.append(
+            parameter("query", name, schema.pop("description"), **schema.get("anyOf", [schema])[0])
+        )
     return found
 
 
-def describe(*parameters: Json, sends: Iterable[str] = (), fails: Iterable[ApiError] = (), status: int = 200) -> Json:
+def describe(
+    *parameters: Json, sends: Iterable[str] = (), fails: Iterable[ApiError] = (), status: int = 200
+) -> Json:
     """The arguments `status_code`, `responses` and `openapi_extra` of a route under `/api/{user_id}`.
 
     `parameters` are those that the route reads by itself (FastAPI's solving of a query or a header takes up to a
@@ -57,13 +72,21 @@ def describe(*parameters: Json, sends: Iterable[str] = (), fails: Iterable[ApiEr
     answers = {status: headers(*sends)} | responses(*USER_ERRORS, *fails)
     if IF_NONE_MATCH_HEADER in parameters:
         answers[304] = headers(*sends)
-    return {"status_code": status, "responses": answers, "openapi_extra": {"parameters": [USER_PARAMETER, *parameters]}}
+    return {
+        "status_code": status,
+        "responses": answers,
+        "openapi_extra": {"parameters": [USER_PARAMETER, *parameters]},
+    }
 
 
 def headers(*names: str) -> Json:
     """A response's headers; every response has its request's id."""
     text = {"schema": {"type": "string"}}
-    return {"headers": {name: {"description": HEADERS[name]} | text for name in (*names, "X-Request-ID")}}
+    return {
+        "headers": {
+            name: {"description": HEADERS[name]} | text for name in (*names, "X-Request-ID")
+        }
+    }
 
 
 def responses(*failures: ApiError) -> dict[int | str, Json]:
@@ -72,7 +95,9 @@ def responses(*failures: ApiError) -> dict[int | str, Json]:
     for status in sorted({error.status for error in failures}):
         same = [error for error in failures if error.status == status]
         kinds = dict.fromkeys(f"`{error.code}`: {error.default_detail}" for error in same)
-        examples = {error.detail: {"value": problem(error, "2025-12-20T11:30:00Z")} for error in same}
+        examples = {
+            error.detail: {"value": problem(error, "2025-12-20T11:30:00Z")} for error in same
+        }
         described[status] = {
             "model": Problem,
             "description": " ".join(kinds),

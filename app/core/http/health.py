@@ -31,7 +31,11 @@ async def health() -> Health:
     return OK
 
 
-@router.get("/health/ready", responses=responses(DatabaseUnavailable()) | {200: headers()}, openapi_extra=PUBLIC)
+@router.get(
+    "/health/ready",
+    responses=responses(DatabaseUnavailable()) | {200: headers()},
+    openapi_extra=PUBLIC,
+)
 async def ready(request: Request) -> Health:
     """Report that the database can be reached and has the service's tables.
 

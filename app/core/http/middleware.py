@@ -59,7 +59,11 @@ class Observability:
         finally:
             seconds, state, endpoint = time.perf_counter() - began, scope["state"], _endpoint(scope)
             error_code, exception = state.get("error_code"), state.get("exception")
-            more = {"error_code": error_code, "reason": state.get("reason"), "exception": trace(exception)}
+            more = {
+                "error_code": error_code,
+                "reason": state.get("reason"),
+                "exception": trace(exception),
+            }
             self._metrics.count(scope["method"], endpoint or "none", status, error_code, seconds)
             write_line(
                 request_id=request_id.decode(),
@@ -84,7 +88,10 @@ def _endpoint(scope: Scope) -> str | None:
     """The route's template; a request that was refused before routing is matched here."""
     if "route" in scope:
         return str(scope["route"].path)
-    return next((route.path for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE), None)
+    return next(
+        (route.path for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE),
+        None,
+    )
 
 
 class ErrorBoundary:
@@ -101,6 +108,9 @@ class ErrorBoundary:
         """Run the application; if the answer has already begun, the server refuses a second one and closes."""
         try:
             await self.app(scope, receive, send)
-        except (Exception, CancelledError) as exception:  # uvicorn cancels what a stop does not wait for
+        except (
+            Exception,
+            CancelledError,
+        ) as exception:  # uvicorn cancels what a stop does not wait for
             response = await handle(Request(scope), exception)
             await response(scope, receive, send)

@@ -59,7 +59,11 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         """Return the parsed body; raise BadRequest if it is not JSON, Invalid if a key is repeated."""
         try:
-            return json.loads((await self.body()).decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
+            return json.loads(
+                (await self.body()).decode(),
+                object_pairs_hook=_object,
+                parse_constant=_refuse_constant,
+            )
         except (ValueError, RecursionError):
             # the digits of a number and the depth of nesting have Python's limits
             raise BadRequest("The body is not valid JSON.") from None
@@ -70,7 +74,9 @@ class StrictRequest(Request):
         try:
             return model.model_validate(values)
         except ValidationError as failure:
-            raise Invalid(error | {"loc": ("query", *error["loc"])} for error in failure.errors()) from None
+            raise Invalid(
+                error | {"loc": ("query", *error["loc"])} for error in failure.errors()
+            ) from None
 
     def entity_tags(self, header: str) -> list[str] | None:
         """The entity tags of If-Match or If-None-Match (RFC 9110, 8.8.3); None if the header was not sent.
@@ -88,7 +94,9 @@ class StrictRequest(Request):
         """The key under which a retry is recognized; None if none was sent, BadRequest if it can't be used."""
         keys = self.headers.getlist("idempotency-key")
         if len(keys) > 1 or not all(re.fullmatch(KEY_PATTERN, key) for key in keys):
-            raise BadRequest(f"Idempotency-Key must be sent once, with 1 to {KEY_MAX} printable ASCII characters.")
+            raise BadRequest(
+                f"Idempotency-Key must be sent once, with 1 to {KEY_MAX} printable ASCII characters."
+            )
         return keys[0] if keys else None
 
     def next_page(self, limit: int, after: object) -> dict[str, str]:
@@ -98,11 +106,15 @@ class StrictRequest(Request):
         return {"Link": f'<{quote(self.scope["path"])}?{query}>; rel="next"'}
 
 
-def _object(pairs: list[tuple[str, Any]], source: str = "body", kind: str = "repeated_key") -> dict[str, Any]:
+def _object(
+    pairs: list[tuple[str, Any]], source: str = "body", kind: str = "repeated_key"
+) -> dict[str, Any]:
     """The pairs of JSON or of a query; raise Invalid if a name is repeated."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        repeated = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        repeated = next(
+            name for name, count in Counter(name for name, _ in pairs).items() if count > 1
+        )
         raise Invalid.at(source, repeated, "must appear only once", kind)
     return found
 
@@ -121,7 +133,9 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler, which is its documented way to use another request class."""
         handler = super().get_route_handler()
-        reads_query = any(one["in"] == "query" for one in (self.openapi_extra or {}).get("parameters", []))
+        reads_query = any(
+            one["in"] == "query" for one in (self.openapi_extra or {}).get("parameters", [])
+        )
 
         async def strict_handler(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)

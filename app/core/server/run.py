@@ -49,7 +49,9 @@ def run(app: str, settings: Settings) -> None:
     end_in_order()
     with ExitStack() as stack:
         if settings.web_concurrency > 1:  # the processes add their metrics up there
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(TemporaryDirectory(prefix="todo-api-metrics-"))
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(
+                TemporaryDirectory(prefix="todo-api-metrics-")
+            )
         uvicorn.run(
             app,
             http=Protocol,
@@ -67,9 +69,17 @@ def run(app: str, settings: Settings) -> None:
 def greeting(settings: Settings) -> list[str]:
     """Where the documentation is, and whose tokens and whose pages are accepted, one line for each."""
     hs256 = "HS256 under BETTER_AUTH_SECRET, or development's own secret"
-    issuers = {f"keys from {settings.jwks_url}": settings.auth_origin, hs256: "any" if settings.secret else None}
+    issuers = {
+        f"keys from {settings.jwks_url}": settings.auth_origin,
+        hs256: "any" if settings.secret else None,
+    }
     lines = [f"Todo API: http://{settings.host}:{settings.port}/docs"]
     for keys, issuer in issuers.items():
         if issuer:
-            lines.append(f"Tokens: {keys}; iss {settings.jwt_issuer or issuer}, aud {settings.jwt_audience or issuer}")
-    return [*lines, f"Pages: {', '.join(settings.allowed_origins) or 'none on another origin'} (CORS_ORIGINS)"]
+            lines.append(
+                f"Tokens: {keys}; iss {settings.jwt_issuer or issuer}, aud {settings.jwt_audience or issuer}"
+            )
+    return [
+        *lines,
+        f"Pages: {', '.join(settings.allowed_origins) or 'none on another origin'} (CORS_ORIGINS)",
+    ]
