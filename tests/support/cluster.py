@@ -6,12 +6,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import psutil
 from sqlalchemy import URL, create_engine, make_url, text
 
-from app.core.development import server_at
+from app.core.embedded import EmbeddedPostgres
 from app.migrations import upgrade
 
 
@@ -25,15 +25,13 @@ class Cluster:
     SETTINGS: ClassVar[str] = "fsync = off\nfull_page_writes = off\n"
 
     def __init__(self, folder: Path, programs: Path | None = None) -> None:
-        self._server: Any = server_at(folder)
-        if programs is not None:
-            self._server.bin_path = programs
-        self._server.ensure_pgdata_inited()
+        self._server = EmbeddedPostgres(folder, programs)
+        self._server.initialize()
         with (folder / "postgresql.conf").open("a") as configuration:
             configuration.write(self.SETTINGS)
         self._server.start()
         self._disturbed = False
-        self.url: str = self._server.get_uri()
+        self.url: str = self._server.url
         self.noticed: Callable[[], None] = lambda: None
         """Waits until whoever stands before the server has noticed that it is back."""
         self.prepare()
@@ -51,17 +49,17 @@ class Cluster:
     @property
     def bin(self) -> Path:
         """The folder of PostgreSQL's own programs."""
-        return Path(self._server.bin_path)
+        return self._server.programs
 
     @property
     def log(self) -> Path:
         """The file that the server logs to."""
-        return Path(self._server.log)
+        return self._server.log
 
     @property
     def pid(self) -> int:
         """The postmaster's process id."""
-        return int(self._server.get_pid())
+        return self._server.pid
 
     def stop(self) -> None:
         """Shut the server down in order."""
