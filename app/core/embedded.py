@@ -195,7 +195,7 @@ class EmbeddedPostgres:
         has_told = False
         while True:
             lines = self._pid_file_lines()
-            is_complete = len(lines) >= 8 and lines[0] == str(process.pid)  # noqa: PLR2004 - see there
+            is_complete = len(lines) >= 8 and lines[0] == str(process.pid)  # noqa: PLR2004
             if is_complete and lines[7].strip() == "ready":
                 return True
             with suppress(psutil.TimeoutExpired):
