@@ -1,7 +1,17 @@
 # make run and make test do everything on a fresh machine; they need Python 3.11 or newer and make.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# uv where it is on the PATH, else pip: the options are the same
+ifneq ($(shell command -v uv),)
+INSTALL = uv pip install --quiet --python $(BIN)/python
+CHECK = uv pip check --quiet --python $(BIN)/python
+else
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+CHECK = $(BIN)/python -m pip check --quiet --disable-pip-version-check
+endif
+# nothing is resolved and nothing is built: a lock names all that is needed, and each file by its hash
+LOCKED = --no-deps --require-hashes --only-binary :all:
 
 # `everywhere` lets no scenario off whose tool is missing
 ACCEPTANCE ?= here
@@ -10,25 +20,39 @@ WORKERS ?= 4
 PARALLEL = -n $(WORKERS) --dist loadgroup
 PAGE := build/living-documentation.html
 
-.PHONY: run install install-check node test check docs lint contract contract-lint deploy-lint dist image lines lock bench faults live pooled distributed mutants fuzz soak
+.PHONY: run install-run install install-check node test check docs lint contract contract-lint deploy-lint dist image lines lock bench faults live pooled distributed mutants fuzz soak
 
-run: install
+run: install-run
 	@exec $(BIN)/todo-api serve
 
-install: .venv/installed
-
-.venv/installed: requirements-dev.txt pyproject.toml
+# a changed lock begins a new environment, in which nothing of the old one is left
+.venv/pyvenv.cfg: requirements-run.txt requirements-dev.txt requirements-check.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
-	$(PYTHON) -m venv .venv
-	$(PIP) --require-hashes -r requirements-dev.txt
-	$(PIP) --no-deps --no-build-isolation --editable .
+	$(PYTHON) -m venv --clear .venv
+
+# what running needs: the service, and the embedded PostgreSQL
+install-run: .venv/installed-run
+
+.venv/installed-run: .venv/pyvenv.cfg pyproject.toml
+	$(INSTALL) $(LOCKED) -r requirements-run.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	$(CHECK)
 	@touch $@
 
-# what the later tiers need beside that: the fuzzer and the mutants' tool
+# what the tests need beside that
+install: .venv/installed
+
+.venv/installed: .venv/installed-run
+	$(INSTALL) $(LOCKED) -r requirements-dev.txt
+	$(CHECK)
+	@touch $@
+
+# what the later tiers need beside that: the fuzzer, and the linters of workflows
 install-check: .venv/installed-check
 
-.venv/installed-check: .venv/installed requirements-check.txt
-	$(PIP) --require-hashes -r requirements-check.txt
+.venv/installed-check: .venv/installed
+	$(INSTALL) $(LOCKED) -r requirements-check.txt
+	$(CHECK)
 	@touch $@
 
 # what some scenarios and the documentation's page take from npm; without it they say what is missing
@@ -78,7 +102,7 @@ endif
 # which mutants of auth, errors, queries and schemas the tests let live: a sample, half an hour
 MUTANTS ?= 150
 SEED ?= 4711
-mutants: install-check
+mutants: install
 	$(BIN)/python -m tests.mutants $(MUTANTS) $(SEED)
 
 # many more requests by Schemathesis than make check has time for: ten minutes (EXAMPLES per operation and phase)
@@ -98,7 +122,7 @@ lint: install
 	$(BIN)/mypy
 
 # the contract that the frontend's team builds against; a test fails where it is not what the app says
-contract: install
+contract: install-run
 	$(BIN)/todo-api openapi > docs/openapi.json
 
 # the contract by Redocly's recommended rules and Spectral's for OpenAPI
@@ -115,7 +139,7 @@ deploy-lint: install-check
 	$(SCHEMA) vendor.compose-spec compose.yaml
 
 # the wheel and the sdist
-dist: install
+dist: install-run
 	$(BIN)/python -m flit_core.wheel --outdir dist
 	$(BIN)/python -c 'from flit_core.buildapi import build_sdist; build_sdist("dist")'
 
@@ -131,9 +155,11 @@ bench: install
 lines: install
 	@$(BIN)/python tests/count_lines.py
 
-# needs uv; the locks record hashes and no addresses
-LOCK = uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header
+# needs uv; the locks record hashes and no addresses (make lock UPGRADE=1: the newest versions that pyproject.toml allows)
+LOCK = uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade)
+RUN = --extra=build --extra=embedded
 lock:
 	$(LOCK) pyproject.toml -o requirements.txt
-	$(LOCK) --extra=embedded --extra=telemetry --extra=dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(LOCK) $(RUN) -c requirements.txt pyproject.toml -o requirements-run.txt
+	$(LOCK) $(RUN) --extra=telemetry --extra=dev -c requirements-run.txt pyproject.toml -o requirements-dev.txt
 	$(LOCK) --all-extras -c requirements-dev.txt pyproject.toml -o requirements-check.txt
