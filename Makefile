@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 # uv where it is on the PATH, else pip: the options are the same
-ifneq ($(shell command -v uv),)
+ifneq ($(shell command -v uv 2>/dev/null),)
 INSTALL = uv pip install --quiet --python $(BIN)/python
 CHECK = uv pip check --quiet --python $(BIN)/python
 else
@@ -131,11 +131,12 @@ contract-lint: node
 	tests/node/node_modules/.bin/redocly lint --config tests/node/redocly.yaml docs/openapi.json
 	tests/node/node_modules/.bin/spectral lint --fail-severity=warn --ruleset tests/node/spectral.yaml docs/openapi.json
 
-# the workflows by zizmor, and they and compose.yaml by their schemas
+# the workflows by zizmor, and they, Dependabot's file and compose.yaml by their schemas
 SCHEMA = $(BIN)/check-jsonschema --builtin-schema
 deploy-lint: install-check
 	$(BIN)/zizmor --offline --no-progress --quiet .github
 	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
 	$(SCHEMA) vendor.compose-spec compose.yaml
 
 # the wheel and the sdist
@@ -155,7 +156,7 @@ bench: install
 lines: install
 	@$(BIN)/python tests/count_lines.py
 
-# needs uv; the locks record hashes and no addresses (make lock UPGRADE=1: the newest versions that pyproject.toml allows)
+# needs uv; the locks record hashes and no addresses (make lock UPGRADE=1: the newest that pyproject.toml and package.json allow)
 LOCK = uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade)
 RUN = --extra=build --extra=embedded
 lock:
@@ -163,3 +164,6 @@ lock:
 	$(LOCK) $(RUN) -c requirements.txt pyproject.toml -o requirements-run.txt
 	$(LOCK) $(RUN) --extra=telemetry --extra=dev -c requirements-run.txt pyproject.toml -o requirements-dev.txt
 	$(LOCK) --all-extras -c requirements-dev.txt pyproject.toml -o requirements-check.txt
+ifdef UPGRADE
+	npm update --prefix tests/node --package-lock-only --no-audit --no-fund
+endif

@@ -5,6 +5,7 @@ It asks the index for the newest one then, and refuses it because the lock has n
 nothing, and `pip check` says whether what it installed is all that is needed.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -112,12 +113,20 @@ def test_an_install_command_that_leaves_something_open_is_seen(text: str, fault:
 
 
 def test_npm_installs_what_is_locked() -> None:
-    """`npm ci` fails where the lock does not answer package.json; `npm install` would change the lock."""
+    """`npm ci` fails where the lock does not answer package.json, and runs no package's own scripts.
+
+    `npm install` and `npx` would fetch what is newest. The lock has each file's hash, and no address.
+    """
     ours = {name: text for name, text in texts() if name.startswith((".ci", ".github"))}
     ours["Makefile"] = (ROOT / "Makefile").read_text()
     assert "npm ci" in ours["Makefile"]
     for name, text in ours.items():
-        assert not re.search(r"\bnpm (install|i|update)\b|\bnpx\b", text), name
+        assert not re.search(r"\bnpm (install|i)\b|\bnpx\b", text), name
+        assert all("--package-lock-only" in line for line in text.splitlines() if "npm update" in line), name
+    assert "ignore-scripts=true" in (ROOT / "tests/node/.npmrc").read_text().splitlines()
+    _, *packages = json.loads((ROOT / "tests/node/package-lock.json").read_text())["packages"].values()
+    assert all(package["integrity"].startswith("sha512-") for package in packages)
+    assert not any("resolved" in package for package in packages)
 
 
 @pytest.mark.parametrize("name", [name for name in LOCKS if name != "requirements-check.txt"])
