@@ -1,5 +1,5 @@
 # The service alone: no tests, no embedded database, no compiler. Configured by environment variables (docs/operations.md).
-ARG PYTHON=python:3.13-slim
+ARG PYTHON=python:3.14-slim
 
 FROM ${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
