@@ -2,12 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# uv where it is on the PATH, else pip: the options are the same
+# uv where it is on the PATH, else pip with the same options; neither compiles what may never be imported
 ifneq ($(shell command -v uv 2>/dev/null),)
 INSTALL = uv pip install --quiet --python $(BIN)/python
 CHECK = uv pip check --quiet --python $(BIN)/python
 else
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 CHECK = $(BIN)/python -m pip check --quiet --disable-pip-version-check
 endif
 # nothing is resolved and nothing is built: a lock names all that is needed, and each file by its hash
