@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import resource
 import socket
 import struct
 import threading
@@ -12,7 +13,6 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 import uvicorn
 from sqlalchemy import Engine, text
@@ -49,8 +49,16 @@ SMUGGLED = b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n"
 def service(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """`todo-api serve` in production, with few descriptors."""
     folder: Path = tmp_path_factory.mktemp("raw")
-    with serving(folder, cluster.url, ENVIRONMENT="production", DATABASE_POOL_SIZE=str(POOL)) as process:
-        process.running.rlimit(psutil.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as stack:
+        # the service inherits the limit: only Linux can set that of a running process
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))
+        try:
+            process = stack.enter_context(
+                serving(folder, cluster.url, ENVIRONMENT="production", DATABASE_POOL_SIZE=str(POOL))
+            )
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         yield process
 
 

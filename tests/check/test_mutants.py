@@ -35,5 +35,5 @@ def test_a_mutant_has_one_change(source: str, expected: list[str]) -> None:
 def test_each_file_has_mutants_and_tests_that_exist() -> None:
     """A file that was moved, or tests that were renamed, are seen here and not after twenty minutes."""
     for file, names in TESTS.items():
-        assert len(list(mutants(file, (ROOT / file).read_bytes()))) > 20
+        assert list(mutants(file, (ROOT / file).read_bytes()))
         assert all((ROOT / "tests" / f"test_{name}.py").exists() for name in names)
