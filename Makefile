@@ -4,9 +4,11 @@ BIN := .venv/bin
 
 # uv where it is on the PATH, else pip with the same options; neither compiles what may never be imported
 ifneq ($(shell command -v uv 2>/dev/null),)
+VENV = $(PYTHON) -m venv --clear --without-pip .venv
 INSTALL = uv pip install --quiet --python $(BIN)/python
 CHECK = uv pip check --quiet --python $(BIN)/python
 else
+VENV = $(PYTHON) -m venv --clear .venv
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 CHECK = $(BIN)/python -m pip check --quiet --disable-pip-version-check
 endif
@@ -28,7 +30,7 @@ run: install-run
 # a changed lock begins a new environment, in which nothing of the old one is left
 .venv/pyvenv.cfg: requirements-run.txt requirements-dev.txt requirements-check.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
-	$(PYTHON) -m venv --clear .venv
+	$(VENV)
 
 # what running needs: the service, and the embedded PostgreSQL
 install-run: .venv/installed-run
