@@ -24,6 +24,5 @@ ENV PATH=/opt/todo-api/bin:$PATH ENVIRONMENT=production HOST=0.0.0.0 PORT=8000
 # a user that is not root; it needs no name and no home
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=4s --start-period=30s CMD ["python3", "-c", \
-    "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health/ready', timeout=3)"]
+HEALTHCHECK --interval=10s --timeout=4s --start-period=30s CMD ["todo-api-health"]
 CMD ["todo-api", "serve"]

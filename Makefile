@@ -22,15 +22,18 @@ WORKERS ?= 4
 PARALLEL = -n $(WORKERS) --dist loadgroup
 PAGE := build/living-documentation.html
 
-.PHONY: run install-run install install-check node test check docs lint contract contract-lint deploy-lint dist image lines lock bench faults live pooled distributed mutants fuzz soak
+.PHONY: run moved install-run install install-check node test check docs lint contract contract-lint deploy-lint dist image lines lock bench faults live pooled distributed mutants fuzz soak
 
 run: install-run
 	@exec $(BIN)/todo-api serve
 
-# a changed lock begins a new environment, in which nothing of the old one is left
-.venv/pyvenv.cfg: requirements-run.txt requirements-dev.txt requirements-check.txt
+# A changed lock begins a new environment, in which nothing of the old one is left. So does a folder that was moved:
+# the commands in an environment name the folder in which it was made.
+MOVED := $(filter-out $(CURDIR),$(shell cat .venv/folder 2>/dev/null))
+.venv/pyvenv.cfg: requirements-run.txt requirements-dev.txt requirements-check.txt $(if $(MOVED),moved)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(VENV)
+	@echo '$(CURDIR)' > .venv/folder
 
 # what running needs: the service, and the embedded PostgreSQL
 install-run: .venv/installed-run
