@@ -90,11 +90,13 @@ def _create_once(path: Path, content: str) -> None:
     It appears with all of its content or not at all, which opening it exclusively would not do:
     another process could read an empty file.
     """
-    with tempfile.NamedTemporaryFile("w", dir=path.parent) as new:
-        new.write(content)
-        new.flush()
+    # not a NamedTemporaryFile: where closing it fails, because the disk is full, it is left open
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        new = Path(folder) / path.name
+        new.touch(mode=0o600)
+        new.write_text(content)
         with suppress(FileExistsError):
-            path.hardlink_to(new.name)
+            path.hardlink_to(new)
 
 
 def token(settings: Settings, user: str) -> str:
