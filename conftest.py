@@ -13,10 +13,13 @@ from app.main import create_app
 from tests.support import pooler
 from tests.support.citus import running_citus
 from tests.support.cluster import Cluster, DurableCluster, running_cluster
+from tests.support.environment import clear_environment
 from tests.support.people import Cast
 from tests.support.pooler import Pooler
 from tests.support.processes import Run, postgres_of, service_process
 from tests.support.service import RunService, Service, running_service, service_in_process, settings_for
+
+clear_environment()
 
 pytest_plugins = [
     "pytester",
