@@ -13,8 +13,7 @@ from typing import Any
 import jwt
 import pytest
 
-from app.core.auth import jwks
-from app.core.auth.tokens import LEEWAY
+from app.core.auth.tokens import LEEWAY, jwks
 from app.core.deadline import set_deadline
 from app.core.errors import REASON_MAX, AuthInvalid, KeysUnavailable
 from tests.support import contract

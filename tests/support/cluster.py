@@ -13,6 +13,7 @@ from sqlalchemy import URL, create_engine, make_url, text
 
 from app.core.embedded import EmbeddedPostgres
 from app.migrations import upgrade
+from tests.support.clock import PATIENCE
 
 
 class Cluster:
@@ -78,7 +79,7 @@ class Cluster:
     def crash(self) -> None:
         """Kill every process of the server, as a power cut does."""
         killed = self._signal(signal.SIGKILL)
-        psutil.wait_procs(killed, timeout=10)
+        psutil.wait_procs(killed, timeout=PATIENCE)
 
     def freeze(self) -> None:
         """Stop every process of the server where it is: sockets stay open, and nobody answers."""
