@@ -17,7 +17,7 @@ from app import store
 from app.core import development
 from app.core.auth.tokens import is_user_id
 from app.core.database.dsn import connect
-from app.core.server.run import run as server
+from app.core.server import run as server
 from app.core.settings import (
     PROGRAM,
     Settings,

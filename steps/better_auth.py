@@ -12,7 +12,7 @@ import pytest
 from pytest_bdd import given, parsers, then, when
 from sqlalchemy import Engine
 
-from app.core.auth.tokens import jwks
+from app.core.auth import jwks
 from app.core.errors import KeysUnavailable
 from steps.answers import has_exactly, refused, shown, titles_of
 from steps.people import has

@@ -20,6 +20,7 @@ from app.cli import main
 from app.core.development import shared_secret
 from app.core.embedded import EmbeddedPostgres
 from app.core.server.run import greeting
+from tests.support.clock import PATIENCE
 from tests.support.cluster import Cluster
 from tests.support.processes import UVICORN, Run, postgres_of, todo_api
 from tests.support.service import SECRET, settings_for
@@ -90,7 +91,7 @@ def test_a_server_greets_and_keeps_its_folder_to_itself(folder: Path, serve: Cal
     """It tells where the docs are and how to get a token; of two, the first to stop would take the other's database."""
     run = serve(folder).wait_until_up()
     second = serve(folder)
-    _, refusal = second.process.communicate(timeout=30)
+    _, refusal = second.process.communicate(timeout=PATIENCE)
     assert second.process.returncode == 1
     assert "is in use by another todo-api" in refusal
     httpx.get(run.url + "/docs")
@@ -274,7 +275,7 @@ def test_a_port_in_use_is_told_and_leaves_nothing_behind(folder: Path, serve: Ca
     """Its PostgreSQL is stopped again."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         run = serve(folder, PORT=str(taken.getsockname()[1]))
-        out, _ = run.process.communicate(timeout=30)
+        out, _ = run.process.communicate(timeout=PATIENCE)
     assert run.process.returncode not in (0, None)
     assert "address already in use" in json.loads(out)["message"]
     assert postgres_of(folder) == []
@@ -302,7 +303,7 @@ def test_uvicorn_serves_the_app_too(folder: Path, cluster: Cluster, serve: Calla
 def test_uvicorn_is_told_what_is_missing(folder: Path, serve: Callable[..., Run]) -> None:
     """One message, no traceback."""
     run = serve(folder, UVICORN)
-    _, err = run.process.communicate(timeout=30)
+    _, err = run.process.communicate(timeout=PATIENCE)
     assert run.process.returncode == 1
     assert "DATABASE_URL is missing" in err
     assert "Traceback" not in err

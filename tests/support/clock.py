@@ -33,7 +33,7 @@ def pause(seconds: float) -> None:
     time.sleep(allowed(seconds))
 
 
-def wait_until(happened: Callable[[], Result], seconds: float = PATIENCE) -> Result:
+def wait_until(happened: Callable[[], Result | None], seconds: float = PATIENCE) -> Result:
     """Wait until this gives something that is true, and return that; AssertionError if it does not come."""
     end = time.monotonic() + seconds
     while True:
