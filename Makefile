@@ -121,6 +121,10 @@ MINUTES ?= 30
 soak: install
 	$(BIN)/python -m tests.soak $(MINUTES)
 
+# make run and make test on the Pythons of Debian 12, 13 and sid, as root and as a user: needs root and mmdebstrap, half an hour
+pythons:
+	tests/pythons.sh $(SUITES)
+
 lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
