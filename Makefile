@@ -122,6 +122,7 @@ soak: install
 	$(BIN)/python -m tests.soak $(MINUTES)
 
 # make run and make test on the Pythons of Debian 12, 13 and sid, as root and as a user: needs root and mmdebstrap, half an hour
+.PHONY: pythons
 pythons:
 	tests/pythons.sh $(SUITES)
 
