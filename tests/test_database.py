@@ -702,7 +702,7 @@ def test_a_connection_that_is_given_back_during_a_refusal_is_taken(
 ) -> None:
     """At once: who was refused does not pause beside an idle connection."""
     for name in ("RETRY_FIRST", "RETRY_LAST"):
-        monkeypatch.setattr(f"app.core.database.{name}", PATIENCE)
+        monkeypatch.setattr(f"app.core.database.pool.{name}", PATIENCE)
 
     async def work(pool: Pool) -> None:
         used = await pool._acquire()
@@ -764,10 +764,15 @@ def test_a_spare_query_waits_for_no_other(cluster: Cluster, watcher: Callable[[]
     assert open_now == 4
 
 
-def test_readiness_is_asked_once_for_all_who_wait(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - thawed
+def test_readiness_is_asked_once_for_all_who_wait(
+    cluster: Cluster,
+    database: Engine,  # noqa: ARG001 - thawed
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Else strangers could queue before a balancer until it takes the service away."""
     logged = cluster.url + ("&" if "?" in cluster.url else "?") + "options=-c%20log_statement%3Dall"
-    with running_service(settings_for(logged, request_timeout=60)) as service, ThreadPoolExecutor(40) as clients:
+    monkeypatch.setattr("app.core.http.health.READY_WITHIN", PATIENCE)
+    with running_service(settings_for(logged)) as service, ThreadPoolExecutor(40) as clients:
         assert service.http.get("/health/ready").status_code == 200
         before = cluster.log.read_text().count("regclass")
         cluster.freeze()

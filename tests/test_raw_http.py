@@ -452,7 +452,7 @@ class Answers:
 
 def test_who_does_not_read_an_answer_is_disconnected(service: Process, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     """After some seconds: a large answer fills memory until it is read. Who reads in time is not."""
-    drain = allowed(0.5)
+    drain = allowed(1)
     monkeypatch.setattr("app.core.server.protocol.DRAIN_SECONDS", drain)
     answers = Answers()
     try:
