@@ -11,6 +11,8 @@ import pytest
 from app.core.settings import Settings
 
 OTHERS = "PATH", "HOME", "VIRTUAL_ENV", "SSL_CERT_FILE", "GREETING"
+DISPOSITION = "import signal; print([signal.getsignal(n).name for n in (signal.SIGHUP, signal.SIGTERM)])"
+IGNORING = ["bash", "-c", """trap '' HUP TERM; exec "$@" """, "ignoring"]
 LEFT = "import conftest, json, os, time; print(json.dumps([sorted(os.environ), time.tzname, os.umask(0)]))"
 
 
@@ -32,3 +34,12 @@ def test_the_environment_of_a_run_is_not_that_of_its_tests(tmp_path: Path, case:
     assert {name for name in OTHERS if name not in variables} == set()
     assert "+0545" not in zone
     assert umask == 0o022
+
+
+def test_signals_that_a_run_ignores_reach_what_it_starts(tmp_path: Path) -> None:
+    """Under nohup, a server that a test hangs up on would not end."""
+    child = f"import conftest, subprocess, sys; subprocess.run([sys.executable, '-c', {DISPOSITION!r}], check=True)"
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)}
+    command = [*IGNORING, sys.executable, "-c", child]
+    told = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)  # noqa: S603 - our own
+    assert told.stdout == "['SIG_DFL', 'SIG_DFL']\n"

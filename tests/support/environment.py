@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import time
 
 from app.core.settings import Settings
@@ -17,7 +18,7 @@ IGNORED = [
 
 
 def clear_environment() -> None:
-    """Take those variables out of this process and all that it starts from now on, and use the usual umask.
+    """Take those variables out of this process and all that it starts from now on; use the usual umask and signals.
 
     A test that is about one of them sets it itself.
     """
@@ -27,3 +28,12 @@ def clear_environment() -> None:
             del os.environ[name]
     time.tzset()
     os.umask(0o022)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            # nohup and a shell's & have it ignored, and every process that the tests start would ignore it too;
+            # a handler of this process alone is not passed on
+            signal.signal(number, _ignore)
+
+
+def _ignore(*_: object) -> None:
+    pass
