@@ -22,6 +22,9 @@ US-1 = "be greeted"
 name = "Greeting"
 promise = "guests are greeted"
 
+[rulings]
+R-01 = "whoever rings is heard"
+
 [needs.a-doorbell]
 commands = ["no-such-doorbell"]
 remedy = "buy a doorbell"

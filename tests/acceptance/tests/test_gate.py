@@ -31,6 +31,16 @@ def test_a_failing_scenario_takes_its_criterion_along(suite: Suite) -> None:
     )
 
 
+# Rulings
+
+
+@pytest.mark.parametrize("place", ["@US-1", "  Rule: Whoever", "    @AC-001\n    Scenario: A"])
+def test_a_feature_a_rule_or_a_scenario_carries_a_ruling(suite: Suite, place: str) -> None:
+    """pytest-bdd makes markers of the tags, and --strict-markers knows these."""
+    suite.change(suite.feature, place, f"@R-01\n{place}")
+    assert suite.run("--acceptance=everywhere").ret == PASSED
+
+
 # What pytest-bdd lets pass
 
 
