@@ -68,7 +68,8 @@ class Response:
 
     @json.setter
     def json(self, value: Any) -> None:
-        self.body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        if value != self.json:  # the same in another spelling is no lie
+            self.body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _read_json(body: bytes) -> Any:
