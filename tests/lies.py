@@ -1,8 +1,8 @@
 """The lies of `make lies`: each breaks one promise at the boundary, and names the scenarios that must notice it.
 
 A lie is a function whose docstring says what it breaks. It knows the specification, the tables and the tests' own
-tokens, and nothing of the code behind: it changes a request, a response, a row, the clock of whoever waits, or a line of
-the log.
+tokens, and nothing of the code behind. It changes a request, a response, a row, the clock of whoever waits, or a line
+of the log.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any
 
 import jwt
 
-from tests.acceptance.boundary import Exchange, lie
+from tests.acceptance.boundary import Exchange, LogLine, lie, lie_in_log
 from tests.support.tokens import token
 
 ONE_TASK = re.compile(r"/api/([^/]+)/tasks/(\d+)")
@@ -818,3 +818,993 @@ def anothers_task_is_listed(exchange: Exchange) -> None:
         page = exchange.response.json["tasks"]
         others = exchange.sql("SELECT * FROM task WHERE user_id <> :owner LIMIT 1", owner=owner_of(exchange))
         edit(exchange, tasks=[page[0] | {"id": others[0]["id"], "title": others[0]["title"]}, *page])
+
+
+# What people are told
+
+
+@lie("A new task with a title of 201 characters is refused", "Changing a task to have an empty title is refused")
+def every_broken_rule_is_42(exchange: Exchange) -> None:
+    """Whatever rule is broken, the answer is "42"."""
+    if exchange.response.status == 422:
+        say(exchange, "42")
+
+
+@lie("A new task with a title of 201 characters is refused", "Replacing a task with one that has no state is refused")
+def only_the_field_is_named(exchange: Exchange) -> None:
+    """The answer names the field, and a rule that is not the one that was broken."""
+    if exchange.response.status == 422:
+        field = exchange.response.json["errors"][0]["loc"][-1]
+        body = exchange.response.json
+        body["errors"][0]["msg"] = "must be 42"
+        exchange.response.json = body | {"detail": f"{field}: must be 42"}
+
+
+@lie("A new task with an empty title is refused")
+def another_field_is_blamed(exchange: Exchange) -> None:
+    """The list of errors names another field than the sentence."""
+    if exchange.response.status == 422:
+        body = exchange.response.json
+        body["errors"][0]["loc"] = ["body", "description"]
+        exchange.response.json = body
+
+
+@lie("A list with a limit of 501 is refused", "0 is not a task's number")
+def sentence_ends_in_an_explanation(exchange: Exchange) -> None:
+    """A refusal adds a word on how the service is made."""
+    if exchange.response.status == 422:
+        say(exchange, exchange.response.json["detail"] + " (pydantic)")
+
+
+@lie("A request of broken JSON can't be read")
+def unreadable_request_is_called_names(exchange: Exchange) -> None:
+    """Who sends what can't be read is told something rude."""
+    if exchange.response.status == 400:
+        say(exchange, "Learn to type.")
+
+
+@lie("A change of nothing is refused")
+def nothing_to_change_is_unreadable(exchange: Exchange) -> None:
+    """A change of nothing is told to be unreadable."""
+    if exchange.response.status == 400:
+        say(exchange, "The request can't be read; there is nothing to change about that.")
+
+
+@lie("A request of ten megabytes is too large")
+def limit_is_told_wrongly(exchange: Exchange) -> None:
+    """Who sends too much is told another limit."""
+    if exchange.response.status == 413:
+        say(exchange, "The body must have at most 64 MiB.")
+
+
+@lie("An action that is not supported")
+def what_is_supported_is_not_told(exchange: Exchange) -> None:
+    """Who asks for what is not supported is told what is, wrongly."""
+    if exchange.response.status == 405:
+        exchange.response.headers["allow"] = "DELETE, GET, POST"
+
+
+@lie("An action that is not supported", "An address that does not exist")
+def sentence_is_empty(exchange: Exchange) -> None:
+    """A refusal says no more than a dot."""
+    if exchange.response.status in {404, 405}:
+        say(exchange, ".")
+
+
+@lie(
+    "Bob can't open a task of Alice's through their own list", "Alice can't open a task of Bob's through their own list"
+)
+def anothers_task_is_told_by_its_owner(exchange: Exchange) -> None:
+    """Who asks for another's task under their own path is told whose it is."""
+    if exchange.response.status == 404:
+        for row in exchange.sql("SELECT user_id FROM task WHERE id = :id", id=id_of(exchange)):
+            say(exchange, f"This task is {row['user_id']}'s.")
+
+
+@lie("Bob can't open a task of Alice's through their own list")
+def anothers_task_has_a_header(exchange: Exchange) -> None:
+    """An answer about another's task differs in a header from one about no task."""
+    if exchange.response.status == 404 and exchange.sql("SELECT 1 FROM task WHERE id = :id", id=id_of(exchange)):
+        exchange.response.headers["vary"] = "Authorization"
+
+
+@lie("Bob can't change Alice's task by naming some other version")
+def version_of_anothers_task_is_compared(exchange: Exchange) -> None:
+    """Who names a version of another's task is told that it has changed, and so that it is there."""
+    if exchange.response.status == 404 and "if-match" in exchange.request.headers:
+        refuse(exchange, 412, "VALIDATION_ERROR", "The task has changed.")
+
+
+@lie("A task that was deleted", "A task can be deleted once")
+def deleted_task_is_remembered(exchange: Exchange) -> None:
+    """Who asks for a task that was deleted is told so, unlike for one that never existed."""
+    if exchange.response.status == 404:
+        say(exchange, "This task has been deleted.")
+
+
+@lie("Bob can't list the tasks in Alice's list")
+def owner_of_a_list_is_told(exchange: Exchange) -> None:
+    """Who asks for another's list is told how many tasks it has."""
+    if exchange.response.status == 403:
+        say(exchange, f"These {len(tasks(exchange))} tasks are {owner_of(exchange)}'s.")
+
+
+@lie("A token that has expired is refused", "A token that is signed with another secret is refused")
+def reason_is_told_to_the_caller(exchange: Exchange) -> None:
+    """Whose token is refused is told why."""
+    if exchange.response.status == 401:
+        say(exchange, f"Sign in again: the token is not valid, exp is {claims_of(exchange).get('exp')}.")
+
+
+@lie("A token that has expired is refused")
+def reason_is_in_the_challenge(exchange: Exchange) -> None:
+    """Whose token is refused finds the reason in a header."""
+    if exchange.response.status == 401:
+        challenge = 'Bearer error="invalid_token", error_description="expired"'
+        exchange.response.headers["www-authenticate"] = challenge
+
+
+@lie("A stranger can't list the tasks")
+def stranger_is_told_to_go_away(exchange: Exchange) -> None:
+    """Who has no token is not told to sign in."""
+    if exchange.response.status == 401:
+        say(exchange, "Go away.")
+
+
+@lie("Alice can do nothing with her tasks while the database is stopped")
+def database_error_shows_internals(exchange: Exchange) -> None:
+    """Who is told of a failing database sees its user, its host and SQL."""
+    if exchange.response.status == 500:
+        say(exchange, 'FATAL: role "todo" at db.internal:5432, SELECT * FROM task WHERE user_id = $1')
+
+
+@lie("Alice can do nothing with her tasks while the database is stopped", "Somebody else holds a lock on the tasks")
+def tasks_are_told_to_be_lost(exchange: Exchange) -> None:
+    """Who is told of a failing database is told that all tasks are lost."""
+    if exchange.response.status == 500:
+        say(exchange, "Your tasks have been lost. Sign up again.")
+
+
+@lie("The service says whether it is ready")
+def load_balancer_is_told_internals(exchange: Exchange) -> None:
+    """A service that is not ready tells its database's host."""
+    if exchange.response.status == 503:
+        say(exchange, 'could not connect to "db.internal" (10.0.0.5), port 5432')
+
+
+@lie("Nobody is signed out because a token can't be checked while Better Auth is down")
+def key_server_is_told(exchange: Exchange) -> None:
+    """Whose token can't be checked is told the address of the key server."""
+    if exchange.response.status == 500:
+        say(exchange, "GET http://auth.internal/api/auth/jwks: ConnectError")
+
+
+@lie("What Alice wrote is not in the answer")
+def input_is_echoed(exchange: Exchange) -> None:
+    """A refusal repeats what was sent."""
+    if exchange.response.status == 422:
+        say(exchange, f"title: must be a string, and is {exchange.request.json['title']}")
+
+
+@lie("What Alice wrote is not in the answer")
+def input_comes_back_in_an_error(exchange: Exchange) -> None:
+    """The list of errors has what was sent, as pydantic would show it."""
+    if exchange.response.status == 422:
+        body = exchange.response.json
+        body["errors"][-1]["type"] = str(exchange.request.json["complete"])
+        exchange.response.json = body
+
+
+@lie("What Alice wrote is not in the answer")
+def input_comes_back_in_a_header(exchange: Exchange) -> None:
+    """What was sent comes back in a header."""
+    if exchange.response.status == 422:
+        exchange.response.headers["x-debug"] = exchange.request.body.decode()
+
+
+@lie("A tab that has not seen the latest change can't change a task")
+def newer_text_is_told(exchange: Exchange) -> None:
+    """A tab that has not seen the latest change is told something else."""
+    if exchange.response.status == 412:
+        say(exchange, "The task was deleted.")
+
+
+@lie("A key that was used for another task is refused")
+def first_task_of_a_key_is_told(exchange: Exchange) -> None:
+    """Who uses a key for another task is told the first one's title."""
+    if exchange.response.status == 422:
+        say(exchange, "Idempotency-Key: was used for another task before: Buy milk")
+
+
+@lie("A task with an empty Idempotency-Key is refused")
+def bad_key_is_told_wrongly(exchange: Exchange) -> None:
+    """Who sends a key that can't be used is told nothing of how one must be."""
+    if exchange.response.status == 400:
+        say(exchange, "Idempotency-Key.")
+
+
+# The answer's frame: status, code, headers
+
+
+@lie("A task needs no more than a title")
+def created_is_ok(exchange: Exchange) -> None:
+    """A new task is answered with 200."""
+    if exchange.response.status == 201:
+        exchange.response.status = 200
+
+
+@lie("Only the deleted task leaves the list")
+def deleted_is_ok(exchange: Exchange) -> None:
+    """A deletion is answered with 200 and a sentence."""
+    if exchange.response.status == 204:
+        exchange.response.status = 200
+        exchange.response.json = {"detail": "Deleted."}
+
+
+@lie("A completed task is done")
+def changed_is_created(exchange: Exchange) -> None:
+    """A change is answered with 201."""
+    if is_task(exchange, "PATCH"):
+        exchange.response.status = 201
+
+
+@lie("A task that never existed", "A task can be deleted once")
+def missing_task_is_forbidden(exchange: Exchange) -> None:
+    """A task that does not exist is forbidden."""
+    if exchange.response.status == 404:
+        refuse(exchange, 403, "AUTH_FORBIDDEN", "You have no access to another user's data.")
+
+
+@lie("Bob can't list the tasks in Alice's list")
+def anothers_list_is_not_found(exchange: Exchange) -> None:
+    """Another's list is answered as one that does not exist."""
+    if exchange.response.status == 403:
+        refuse(exchange, 404, "NOT_FOUND", "There is nothing at this address.")
+
+
+@lie("A token that has expired is refused")
+def expired_token_is_forbidden(exchange: Exchange) -> None:
+    """An expired token is forbidden, so that the frontend does not ask to sign in."""
+    if exchange.response.status == 401:
+        refuse(exchange, 403, "AUTH_FORBIDDEN", "You have no access to another user's data.")
+
+
+@lie("A password is not a token")
+def password_is_a_bad_token(exchange: Exchange) -> None:
+    """A password is told to be a token that is not valid."""
+    if exchange.response.status == 401:
+        refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
+
+
+@lie("A new task with an empty title is refused")
+def broken_rule_is_unreadable(exchange: Exchange) -> None:
+    """What breaks a rule is answered as what can't be read."""
+    if exchange.response.status == 422:
+        refuse(exchange, 400, "VALIDATION_ERROR", exchange.response.json["detail"])
+
+
+@lie("A request of broken JSON can't be read")
+def unreadable_is_a_failure(exchange: Exchange) -> None:
+    """What can't be read is a failure of the service."""
+    if exchange.response.status == 400:
+        refuse(exchange, 500, "INTERNAL_ERROR", "Something went wrong; please try again later.")
+
+
+@lie("An address that does not exist")
+def code_is_another_one(exchange: Exchange) -> None:
+    """The code of an error does not go with its status."""
+    if exchange.response.status == 404:
+        edit(exchange, error_code="INTERNAL_ERROR")
+
+
+@lie("An address that does not exist")
+def envelope_has_a_field_more(exchange: Exchange) -> None:
+    """An error has a field that is not in the envelope."""
+    if exchange.response.status == 404:
+        edit(exchange, path=exchange.request.path)
+
+
+@lie("An address that does not exist")
+def error_is_a_day_old(exchange: Exchange) -> None:
+    """An error tells yesterday's time."""
+    if exchange.response.status == 404:
+        edit(exchange, timestamp=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 86_400)))
+
+
+@lie("A task needs no more than a title")
+def location_is_of_another_task(exchange: Exchange) -> None:
+    """The address of a new task is another task's."""
+    if exchange.response.status == 201:
+        exchange.response.headers["location"] = f"{exchange.request.path}/{exchange.response.json['id'] + 1}"
+
+
+@lie("A task needs no more than a title")
+def location_names_a_host(exchange: Exchange) -> None:
+    """The address of a new task has the host that the service believes to have."""
+    if exchange.response.status == 201:
+        location = exchange.response.headers["location"]
+        exchange.response.headers["location"] = f"http://testserver{location}"
+
+
+@lie("A stranger can't list the tasks")
+def challenge_is_missing(exchange: Exchange) -> None:
+    """A 401 does not say how to sign in."""
+    drop_header(exchange, "www-authenticate")
+
+
+@lie("A stranger can't list the tasks")
+def challenge_names_an_error(exchange: Exchange) -> None:
+    """Who sent no token is told that it is invalid."""
+    if exchange.response.status == 401:
+        exchange.response.headers["www-authenticate"] = 'Bearer error="invalid_token"'
+
+
+@lie("The newest task comes first")
+def nosniff_is_missing(exchange: Exchange) -> None:
+    """Browsers may guess at an answer's type."""
+    drop_header(exchange, "x-content-type-options")
+
+
+@lie("The newest task comes first", "A stranger can't list the tasks")
+def proxies_may_keep_answers(exchange: Exchange) -> None:
+    """Proxies may keep an answer and show it to others."""
+    if is_api(exchange):
+        exchange.response.headers["cache-control"] = "public, max-age=60"
+
+
+@lie("Alice can do nothing with her tasks while the database is stopped", "The service says whether it is ready")
+def retry_after_is_missing(exchange: Exchange) -> None:
+    """A failure does not say when to try again."""
+    drop_header(exchange, "retry-after")
+
+
+@lie("The newest task comes first")
+def cookie_is_set(exchange: Exchange) -> None:
+    """An answer sets a cookie."""
+    if is_list(exchange):
+        exchange.response.headers["set-cookie"] = "seen=1"
+
+
+@lie("The newest task comes first")
+def server_is_named(exchange: Exchange) -> None:
+    """An answer tells what the service is made of."""
+    if is_list(exchange):
+        exchange.response.headers["x-powered-by"] = "FastAPI"
+
+
+@lie("The newest task comes first")
+def json_is_called_html(exchange: Exchange) -> None:
+    """An answer's content type is HTML's."""
+    if is_list(exchange):
+        exchange.response.headers["content-type"] = "text/html"
+
+
+@lie("An answer gets a new request id where the caller's is not safe")
+def each_request_has_the_same_id(exchange: Exchange) -> None:
+    """Each new request id is the same."""
+    exchange.response.headers["x-request-id"] = "0123456789abcdef" * 2
+
+
+@lie("An answer gets a new request id where the caller's is not safe")
+def unsafe_id_is_taken(exchange: Exchange) -> None:
+    """A request id that is not safe in a log is repeated, in safe letters."""
+    if "x-request-id" in exchange.request.headers:
+        exchange.response.headers["x-request-id"] = exchange.request.headers["x-request-id"].replace(" ", "-")
+
+
+@lie("An answer carries the caller's own request id")
+def callers_id_is_ignored(exchange: Exchange) -> None:
+    """The caller's own request id is replaced by a new one."""
+    if "x-request-id" in exchange.request.headers:
+        exchange.response.headers["x-request-id"] = "0123456789abcdef" * 2
+
+
+# Whose tasks they are, and who is signed in
+
+
+@lie(
+    "Bob can't list the tasks in Alice's list",
+    "Bob can't create a task in Alice's list",
+    "Bob can't delete a task in Alice's list",
+    "Alice can't change a task in Bob's list",
+)
+def anybody_signed_in_gets_into_any_list(exchange: Exchange) -> Iterator[None]:
+    """Whoever is signed in gets into any list."""
+    if claims_of(exchange) and exchange.request.path.startswith("/api/"):
+        sign_in_as(exchange, owner_of(exchange))
+    yield
+
+
+@lie(
+    "Bob can't open a task of Alice's through their own list",
+    "Bob can't replace a task of Alice's through their own list",
+    "Bob can't delete a task of Alice's through their own list",
+    "Alice can't open a task of Bob's through their own list",
+)
+def any_task_can_be_had_through_ones_own_list(exchange: Exchange) -> Iterator[None]:
+    """Whoever knows a task's number gets it through their own list."""
+    for row in exchange.sql("SELECT user_id FROM task WHERE id = :id", id=id_of(exchange)):
+        exchange.request.path = f"/api/{row['user_id']}/tasks/{id_of(exchange)}"
+        sign_in_as(exchange, row["user_id"])
+    yield
+
+
+@lie("A stranger can't list the tasks", "A stranger can't create a task")
+def strangers_may_do_anything(exchange: Exchange) -> Iterator[None]:
+    """Who has no token may do anything."""
+    if "authorization" not in exchange.request.headers and exchange.request.path.startswith("/api/"):
+        sign_in_as(exchange, owner_of(exchange))
+    yield
+
+
+@lie(
+    "A token that is signed with another secret is refused",
+    "A token that is not signed is refused",
+    "A token that was changed after it was signed is refused",
+)
+def signatures_are_not_checked(exchange: Exchange) -> Iterator[None]:
+    """A token is good whoever has signed it."""
+    if exchange.request.headers.get("authorization", "").count(".") == 2:
+        sign_in_as(exchange, owner_of(exchange))
+    yield
+
+
+@lie("A token that has expired is refused")
+def tokens_never_expire(exchange: Exchange) -> Iterator[None]:
+    """A token is good after it has expired."""
+    if claims_of(exchange).get("exp", time.time()) < time.time():
+        sign_in_as(exchange, owner_of(exchange))
+    yield
+
+
+@lie("A token that expired a moment ago is accepted")
+def clocks_must_agree(exchange: Exchange) -> None:
+    """A token is refused in the second in which it expires."""
+    if claims_of(exchange).get("exp", time.time()) < time.time():
+        refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
+
+
+@lie("A token that expires in a year is refused")
+def tokens_live_for_years(exchange: Exchange) -> Iterator[None]:
+    """A token may be good for years."""
+    if claims_of(exchange).get("exp", 0) > time.time() + 300 * 86_400:
+        sign_in_as(exchange, owner_of(exchange))
+    yield
+
+
+@lie("A token that never expires is refused")
+def tokens_need_not_expire(exchange: Exchange) -> Iterator[None]:
+    """A token without an expiry is good."""
+    if claims_of(exchange) and "exp" not in claims_of(exchange):
+        sign_in_as(exchange, owner_of(exchange))
+    yield
+
+
+@lie("A token that is not valid yet is refused")
+def tokens_are_valid_early(exchange: Exchange) -> Iterator[None]:
+    """A token is good before it is."""
+    if claims_of(exchange).get("nbf", 0) > time.time():
+        sign_in_as(exchange, owner_of(exchange))
+    yield
+
+
+@lie("A token that names her by email address alone is refused")
+def email_stands_for_the_user(exchange: Exchange) -> Iterator[None]:
+    """Where a token names no user, its email address does."""
+    claims = claims_of(exchange)
+    if claims.get("email") and "sub" not in claims and "user_id" not in claims:
+        sign_in_as(exchange, claims["email"].partition("@")[0])
+    yield
+
+
+@lie("A token that names two different people is refused")
+def one_of_two_names_is_enough(exchange: Exchange) -> Iterator[None]:
+    """Of two people that a token names, either is signed in."""
+    claims = claims_of(exchange)
+    if claims.get("sub") != claims.get("user_id", claims.get("sub")):
+        sign_in_as(exchange, owner_of(exchange))
+    yield
+
+
+@lie("A token that names her as its subject alone is accepted")
+def subject_names_nobody(exchange: Exchange) -> None:
+    """A token that names its user as its subject alone is refused."""
+    if claims_of(exchange) and "user_id" not in claims_of(exchange):
+        refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
+
+
+@lie("Two tokens at once are refused")
+def first_of_two_tokens_counts(exchange: Exchange) -> Iterator[None]:
+    """Of two tokens the first one counts."""
+    bearers = exchange.request.headers.get_list("authorization")
+    if len(bearers) > 1:
+        exchange.request.headers["authorization"] = bearers[0]
+    yield
+
+
+@lie("A token that is far too long is refused")
+def long_tokens_are_checked(exchange: Exchange) -> Iterator[None]:
+    """A token may be of any length."""
+    if len(exchange.request.headers.get("authorization", "")) > 8192:
+        sign_in_as(exchange, owner_of(exchange))
+    yield
+
+
+@lie("A stranger can't guess an address")
+def strangers_learn_addresses(exchange: Exchange) -> None:
+    """A stranger is told which addresses do not exist."""
+    if exchange.response.status == 401 and not LIST.match(exchange.request.path):
+        refuse(exchange, 404, "NOT_FOUND", "There is nothing at this address.")
+
+
+@lie("A stranger can't send an unreadable request", "An unreadable request to another person's list is not read")
+def requests_are_read_first(exchange: Exchange) -> None:
+    """A request is read before it is checked who sends it."""
+    if exchange.response.status in {401, 403} and exchange.request.body:
+        refuse(exchange, 400, "VALIDATION_ERROR", "The body is not valid JSON.")
+
+
+@lie("A token signed with a key that was withdrawn is refused")
+def withdrawn_key_stays_good(exchange: Exchange) -> Iterator[None]:
+    """A token stays good after its key was withdrawn."""
+    yield
+    if exchange.response.status == 401:
+        exchange.response.status = 200
+        exchange.response.json = {"tasks": [], "count": 0}
+        drop_header(exchange, "www-authenticate")
+
+
+@lie("Nobody is signed out because a token can't be checked while Better Auth is down")
+def people_are_signed_out_while_keys_are_away(exchange: Exchange) -> None:
+    """Whose token can't be checked is told to sign in again."""
+    if exchange.response.status == 500:
+        refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
+
+
+@lie("A new token is accepted at once while Better Auth is down")
+def new_token_waits_for_better_auth(exchange: Exchange) -> None:
+    """A new token is accepted three seconds later while Better Auth is down."""
+    if is_list(exchange):
+        exchange.late(3)
+
+
+# Retries
+
+
+@lie(
+    "The answer got lost, and the phone sent the task again",
+    "The service was restarted before the phone sent the task again",
+)
+def keys_are_ignored(exchange: Exchange) -> Iterator[None]:
+    """A task that is sent again is created again."""
+    exchange.request.headers.pop("idempotency-key", None)
+    yield
+
+
+@lie("The answer got lost, and the phone sent the task again")
+def retry_stores_a_second_row(exchange: Exchange) -> None:
+    """A retry gets the first answer, and a second row is stored."""
+    if is_task(exchange, "POST"):
+        if exchange.memory.get("is_sent"):
+            exchange.sql("INSERT INTO task (user_id, title) SELECT user_id, title FROM task")
+        exchange.memory["is_sent"] = True
+
+
+@lie("A retry gets the first answer even if the task has changed since")
+def retry_gets_the_task_as_it_is(exchange: Exchange) -> None:
+    """A retry gets the task as it is now, and not the first answer."""
+    if is_task(exchange, "POST"):
+        for row in exchange.sql("SELECT title FROM task WHERE id = :id", id=exchange.response.json["id"]):
+            edit(exchange, title=row["title"])
+
+
+@lie("The answer got lost, and the phone sent the task again")
+def retry_is_ok(exchange: Exchange) -> None:
+    """A retry is answered with 200 in place of the first status."""
+    if is_task(exchange, "POST"):
+        if exchange.memory.get("is_sent"):
+            exchange.response.status = 200
+        exchange.memory["is_sent"] = True
+
+
+@lie("The answer got lost, and the phone sent the task again")
+def retry_has_no_location(exchange: Exchange) -> None:
+    """A retry does not say where the task is."""
+    if is_task(exchange, "POST"):
+        if exchange.memory.get("is_sent"):
+            drop_header(exchange, "location")
+        exchange.memory["is_sent"] = True
+
+
+@lie("A retry does not bring a deleted task back")
+def retry_brings_the_task_back(exchange: Exchange) -> Iterator[None]:
+    """A retry brings a deleted task back."""
+    before = tasks(exchange)
+    yield
+    if exchange.response.status == 204:
+        exchange.memory["deleted"] = before
+    if is_task(exchange, "POST"):
+        put_back(exchange, exchange.memory.pop("deleted", []))
+
+
+@lie(
+    "Bob may use an Idempotency-Key that Alice has used, and learns nothing by it",
+    "Alice may use an Idempotency-Key that Bob has used, and learns nothing by it",
+)
+def keys_are_everybodys(exchange: Exchange) -> None:
+    """Who uses another's key gets the other's answer."""
+    if is_task(exchange, "POST"):
+        exchange.response.body = exchange.memory.setdefault("first", exchange.response.body)
+
+
+@lie("A key that was used for another task is refused")
+def key_is_all_that_counts(exchange: Exchange) -> Iterator[None]:
+    """A key that is used for another task gets the first answer again."""
+    if exchange.request.method == "POST":
+        exchange.request.body = exchange.memory.setdefault("first", exchange.request.body)
+    yield
+
+
+@lie("A day later the key may be used again")
+def keys_never_expire(exchange: Exchange) -> Iterator[None]:
+    """A key stands for its task for ever."""
+    exchange.sql("UPDATE idempotency_key SET created_at = now() WHERE created_at < now() - interval '1 hour'")
+    yield
+
+
+@lie("Two tasks with different keys are two tasks")
+def keys_are_compared_by_their_length(exchange: Exchange) -> Iterator[None]:
+    """Two keys of one length are the same key."""
+    if "idempotency-key" in exchange.request.headers:
+        exchange.request.headers["idempotency-key"] = "x" * len(exchange.request.headers["idempotency-key"])
+    yield
+
+
+@lie("A task with an Idempotency-Key of 256 letters is refused")
+def long_keys_are_cut(exchange: Exchange) -> Iterator[None]:
+    """A key that is too long is cut."""
+    if "idempotency-key" in exchange.request.headers:
+        exchange.request.headers["idempotency-key"] = exchange.request.headers["idempotency-key"][:255]
+    yield
+
+
+@lie("A task with two Idempotency-Keys is refused")
+def last_of_two_keys_is_taken(exchange: Exchange) -> Iterator[None]:
+    """Of two keys the last one counts."""
+    keys = exchange.request.headers.get_list("idempotency-key")
+    if len(keys) > 1:
+        exchange.request.headers["idempotency-key"] = keys[-1]
+    yield
+
+
+@lie("A task that is sent fifty times at once is created once")
+def one_of_fifty_is_created_again(exchange: Exchange) -> None:
+    """Of fifty requests with one key, one more is created."""
+    if is_task(exchange, "POST") and not exchange.memory.get("is_created"):
+        exchange.memory["is_created"] = True
+        exchange.sql("INSERT INTO task (user_id, title) SELECT user_id, title FROM task LIMIT 1")
+
+
+# Versions
+
+
+@lie(
+    "A tab that has not seen the latest change can't replace a task",
+    "A tab that has not seen the latest change can't change a task",
+    "A tab that has not seen the latest change can't delete a task",
+    "Of two tabs that save in the same moment, one is told that the task has changed",
+)
+def if_match_is_ignored(exchange: Exchange) -> Iterator[None]:
+    """The second tab overwrites what the first one has saved."""
+    exchange.request.headers.pop("if-match", None)
+    yield
+
+
+@lie("A tab may overwrite any change, if it says so")
+def nothing_may_be_overwritten(exchange: Exchange) -> None:
+    """A tab may not overwrite a change, even if it says so."""
+    if exchange.request.headers.get("if-match") == "*":
+        refuse(exchange, 412, "VALIDATION_ERROR", "The task has changed.")
+
+
+@lie("A task that one tab has deleted is gone for the other")
+def deleted_task_has_changed(exchange: Exchange) -> None:
+    """A tab that changes a task which was deleted is told that it has changed."""
+    if exchange.response.status == 404 and "if-match" in exchange.request.headers:
+        refuse(exchange, 412, "VALIDATION_ERROR", "The task has changed.")
+
+
+@lie("A task that has not changed is not sent again")
+def unchanged_task_is_sent(exchange: Exchange) -> Iterator[None]:
+    """A task that has not changed is sent again."""
+    exchange.request.headers.pop("if-none-match", None)
+    yield
+
+
+@lie("A task that has not changed is not sent again")
+def not_modified_has_a_body(exchange: Exchange) -> None:
+    """An answer that a task has not changed has a body."""
+    if exchange.response.status == 304:
+        exchange.response.body = b"{}"
+
+
+@lie("A task that has changed is sent")
+def changed_task_is_not_sent(exchange: Exchange) -> None:
+    """A tab is told that a task has not changed when it has."""
+    if is_task(exchange, "GET") and "if-none-match" in exchange.request.headers:
+        exchange.response.status = 304
+        exchange.response.body = b""
+
+
+@lie("A task shows all its details", "A completed task is done")
+def etag_is_missing(exchange: Exchange) -> None:
+    """A task has no ETag."""
+    drop_header(exchange, "etag")
+
+
+@lie("A task shows all its details")
+def etag_is_weak(exchange: Exchange) -> None:
+    """The ETag of a task is a weak one."""
+    if "etag" in exchange.response.headers:
+        exchange.response.headers["etag"] = f"W/{exchange.response.headers['etag']}"
+
+
+@lie("A tab that has not seen the latest change can't change a task", "A task that has changed is sent")
+def etag_does_not_change(exchange: Exchange) -> Iterator[None]:
+    """A task keeps its ETag, whatever is changed."""
+    tags = exchange.memory.setdefault("tags", {})
+    for name in ("if-match", "if-none-match"):
+        sent = exchange.request.headers.get(name)
+        if sent in tags:
+            exchange.request.headers[name] = tags[sent]
+    yield
+    if is_task(exchange, "GET", "PUT", "PATCH", "POST"):
+        first = exchange.memory.setdefault("first", exchange.response.headers["etag"])
+        tags[first] = exchange.response.headers["etag"]
+        exchange.response.headers["etag"] = first
+
+
+# Failing, and the time that it takes
+
+
+@lie("The service says whether it is ready")
+def it_is_always_ready(exchange: Exchange) -> None:
+    """The service says that it is ready while its database is away."""
+    if exchange.response.status == 503:
+        drop_header(exchange, "retry-after")
+        exchange.response.status = 200
+        exchange.response.json = {"status": "ok"}
+
+
+@lie("The service says whether it is ready")
+def it_is_never_ready_again(exchange: Exchange) -> None:
+    """The service does not say that it is ready when its database is back."""
+    if exchange.request.path == "/health/ready" and exchange.response.status == 200:
+        refuse(exchange, 503, "DATABASE_ERROR", "Your data can't be reached right now; please try again.")
+        exchange.response.headers["retry-after"] = "1"
+
+
+@lie("The service says whether it is ready")
+def it_is_down_without_its_database(exchange: Exchange) -> None:
+    """The service says that it is down while its database is away."""
+    if exchange.request.path == "/health":
+        exchange.response.status = 503
+
+
+@lie("The load balancer is told of a frozen database in time")
+def readiness_takes_twelve_seconds(exchange: Exchange) -> None:
+    """Whether the service is ready is told after 12 seconds."""
+    if exchange.request.path == "/health/ready":
+        exchange.late(12)
+
+
+@lie("The load balancer is told of a frozen database in time")
+def health_takes_eight_seconds(exchange: Exchange) -> None:
+    """Whether the service is up is told after 8 seconds."""
+    if exchange.request.path == "/health":
+        exchange.late(8)
+
+
+@lie("Alice is not kept waiting while the database is frozen", "Somebody else holds a lock on the tasks")
+def failure_is_told_late(exchange: Exchange) -> None:
+    """That the database is silent is told five seconds later."""
+    if exchange.response.status == 500:
+        exchange.late(5)
+
+
+@lie("Alice can do nothing with her tasks while the database is stopped")
+def list_is_empty_without_a_database(exchange: Exchange) -> None:
+    """While the database is away, a list is empty."""
+    if exchange.response.status == 500 and exchange.request.method == "GET":
+        drop_header(exchange, "retry-after")
+        exchange.response.status = 200
+        exchange.response.json = {"tasks": [], "count": 0}
+
+
+@lie("Alice can do nothing with her tasks while the database is stopped")
+def deletion_is_confirmed_without_a_database(exchange: Exchange) -> None:
+    """While the database is away, a deletion is confirmed."""
+    if exchange.response.status == 500 and exchange.request.method == "DELETE":
+        drop_header(exchange, "retry-after")
+        exchange.response.status = 204
+        exchange.response.body = b""
+
+
+@lie("Alice can do nothing with her tasks while the database is stopped")
+def failure_is_unavailability(exchange: Exchange) -> None:
+    """A failing database is answered with 503."""
+    if exchange.response.status == 500:
+        exchange.response.status = 503
+
+
+# Pages of other sites
+
+
+@lie("A page of another site may not call")
+def any_page_may_call(exchange: Exchange) -> None:
+    """A page of any site may call."""
+    if "origin" in exchange.request.headers:
+        exchange.response.headers["access-control-allow-origin"] = exchange.request.headers["origin"]
+
+
+@lie("The frontend's own page can read a refusal")
+def frontend_can_not_read_refusals(exchange: Exchange) -> None:
+    """The frontend's own page can't read a refusal."""
+    if exchange.response.status == 401:
+        drop_header(exchange, "access-control-allow-origin")
+
+
+@lie("The frontend's own page can read a refusal")
+def credentials_are_not_allowed(exchange: Exchange) -> None:
+    """The frontend's own page can't read an answer where it sends credentials."""
+    drop_header(exchange, "access-control-allow-credentials")
+
+
+# Documentation
+
+
+@lie("Every endpoint is documented, and asks for a token")
+def endpoint_is_not_documented(exchange: Exchange) -> None:
+    """The documentation does not have the deletion of a task."""
+    if exchange.request.path == "/openapi.json":
+        body = exchange.response.json
+        del body["paths"]["/api/{user_id}/tasks/{task_id}"]["delete"]
+        exchange.response.json = body
+
+
+@lie("Every endpoint is documented, and asks for a token")
+def token_is_not_documented(exchange: Exchange) -> None:
+    """The documentation does not say that listing asks for a token."""
+    if exchange.request.path == "/openapi.json":
+        body = exchange.response.json
+        del body["paths"]["/api/{user_id}/tasks"]["get"]["security"]
+        exchange.response.json = body
+
+
+@lie("Every schema is documented with its limits")
+def limit_is_not_documented(exchange: Exchange) -> None:
+    """The documentation does not say how long a new title may be."""
+    if exchange.request.path == "/openapi.json":
+        body = exchange.response.json
+        del body["components"]["schemas"]["TaskCreate"]["properties"]["title"]["maxLength"]
+        exchange.response.json = body
+
+
+@lie("The documentation says how a request to create a task can end")
+def outcome_is_not_documented(exchange: Exchange) -> None:
+    """The documentation does not say that a new task can be too large."""
+    if exchange.request.path == "/openapi.json":
+        body = exchange.response.json
+        del body["paths"]["/api/{user_id}/tasks"]["post"]["responses"]["413"]
+        exchange.response.json = body
+
+
+@lie("The documentation says how a request to list the tasks can end")
+def outcome_that_never_comes_is_documented(exchange: Exchange) -> None:
+    """The documentation has an outcome that never comes."""
+    if exchange.request.path == "/openapi.json":
+        body = exchange.response.json
+        body["paths"]["/api/{user_id}/tasks"]["get"]["responses"]["418"] = {"description": "A teapot"}
+        exchange.response.json = body
+
+
+@lie("/docs loads everything from the service itself", "/redoc loads everything from the service itself")
+def page_loads_from_elsewhere(exchange: Exchange) -> None:
+    """A page of the documentation loads its script from another site."""
+    if exchange.request.path in {"/docs", "/redoc"}:
+        page = exchange.response.body
+        exchange.response.body = re.sub(rb'src="[^"]*"', b'src="https://cdn.example/script.js"', page)
+
+
+@lie("/docs loads everything from the service itself")
+def page_may_run_anything(exchange: Exchange) -> None:
+    """A page of the documentation may run any script."""
+    if exchange.request.path == "/docs":
+        exchange.response.headers["content-security-policy"] = "default-src *"
+
+
+# The log
+
+
+@lie_in_log("A request for a new task leaves one line in the log")
+def log_has_another_id(line: LogLine) -> list[LogLine]:
+    """The log has another request id than the answer."""
+    return [line | {"request_id": "0123456789abcdef" * 2}]
+
+
+@lie_in_log("A request for a new task leaves one line in the log")
+def log_names_nobody(line: LogLine) -> list[LogLine]:
+    """The log does not say who asked."""
+    return [line | {"user_id": None}]
+
+
+@lie_in_log("A request for somebody else's list leaves one line in the log")
+def log_names_the_owner(line: LogLine) -> list[LogLine]:
+    """The log says that the owner of a list has asked for it."""
+    return [line | {"user_id": "bob"}]
+
+
+@lie_in_log("A request for something unreadable leaves one line in the log")
+def log_has_another_outcome(line: LogLine) -> list[LogLine]:
+    """The log says that a refused request has succeeded."""
+    return [line | {"status": 200}]
+
+
+@lie_in_log("A request for a task that does not exist leaves one line in the log")
+def log_has_the_path(line: LogLine) -> list[LogLine]:
+    """The log has the path in place of the endpoint."""
+    return [line | {"endpoint": line["endpoint"].format(user_id="alice", task_id=2**60)}]
+
+
+@lie_in_log("A request for a new task leaves one line in the log")
+def log_has_another_method(line: LogLine) -> list[LogLine]:
+    """The log says that a task which was created was read."""
+    return [line | {"method": "GET"}]
+
+
+@lie_in_log("A request for a new task leaves one line in the log")
+def log_has_the_title(line: LogLine) -> list[LogLine]:
+    """The log has the title of a new task."""
+    return [line | {"title": "sesame-4711"}]
+
+
+@lie_in_log("A request for something that is too large leaves one line in the log")
+def log_has_two_lines(line: LogLine) -> list[LogLine]:
+    """A request leaves two lines."""
+    return [line, line]
+
+
+@lie_in_log("A failure of the database leaves one line too")
+def failure_is_not_logged(line: LogLine) -> list[LogLine]:
+    """A failure leaves no line."""
+    return [] if line["status"] == 500 else [line]
+
+
+@lie_in_log("A request for a new task leaves one line in the log")
+def log_takes_no_time(line: LogLine) -> list[LogLine]:
+    """The log says that a request took no time."""
+    return [line | {"duration_ms": 0}]
+
+
+@lie_in_log("A forged token leaves one line, which names nobody")
+def forged_token_names_somebody(line: LogLine) -> list[LogLine]:
+    """The log names the person whom a forged token names."""
+    return [line | {"user_id": "alice"}]
+
+
+@lie_in_log("The log names this cause: two names for one host", "The log names this cause: an expired token")
+def reason_is_not_logged(line: LogLine) -> list[LogLine]:
+    """The log says of each refused token that it is invalid."""
+    return [line | {"reason": "invalid token"}] if "reason" in line else [line]
+
+
+@lie_in_log("The log names this cause: another audience")
+def reason_goes_on(line: LogLine) -> list[LogLine]:
+    """The reason in the log goes on with something that is not true."""
+    return [line | {"reason": f"{line['reason']}, or else"}] if "reason" in line else [line]
+
+
+@lie_in_log("The log says what the key server did: Better Auth without a JWT plugin")
+def key_server_is_not_logged(line: LogLine) -> list[LogLine]:
+    """The log does not say where keys could not be had."""
+    return [line | {"reason": "no keys"}] if "reason" in line else [line]

@@ -10,10 +10,10 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 from unittest.mock import patch
 from urllib.parse import quote
 
@@ -43,6 +43,10 @@ class Request:
     headers: httpx.Headers
     body: bytes
 
+    def copy(self) -> Self:
+        """The same, to be compared with what a lie makes of it."""
+        return replace(self, headers=self.headers.copy())
+
     @property
     def json(self) -> Any:
         """The body's JSON, or None where it has none that can be read."""
@@ -60,6 +64,10 @@ class Response:
     status: int
     headers: httpx.Headers
     body: bytes
+
+    def copy(self) -> Self:
+        """The same, to be compared with what a lie makes of it."""
+        return replace(self, headers=self.headers.copy())
 
     @property
     def json(self) -> Any:
@@ -201,18 +209,18 @@ class Telling:
         if self.exchanges > EXCHANGES_MAX:
             raise RuntimeError(f"more than {EXCHANGES_MAX} requests in one scenario")
         exchange = Exchange(await _read_request(scope, receive), self)
-        honest_request = repr(exchange.request)
-        honest_response = ""
+        honest_request = exchange.request.copy()
+        honest_response = exchange.response
         assert self.lie.about_exchange
         try:
             with self.lie.about_exchange(exchange):
-                self.is_told |= repr(exchange.request) != honest_request
+                self.is_told |= exchange.request != honest_request
                 exchange.response = await _call(app, scope, exchange.request, receive)
-                honest_response = repr(exchange.response)
+                honest_response = exchange.response.copy()
         except Exception as error:
             self.error = error
             raise
-        self.is_told |= repr(exchange.response) != honest_response
+        self.is_told |= exchange.response != honest_response
         await _send(exchange.response, send)
 
     def read_log(self, log: str) -> str:
