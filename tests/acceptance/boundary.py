@@ -313,10 +313,10 @@ _are_lies_expected = False
 _telling: Telling | None = None
 
 
-def expect_lies() -> None:
-    """From now on wrap applications; a run without lies meets each as it is."""
+def expect_lies(*, expected: bool) -> None:
+    """Wrap applications from now on, or no longer: a run without lies meets each as it is."""
     global _are_lies_expected  # noqa: PLW0603 - as for `_telling`
-    _are_lies_expected = True
+    _are_lies_expected = expected
 
 
 @contextmanager

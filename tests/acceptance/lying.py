@@ -52,7 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start, where it is asked for."""
     if config.option.lies is None:
         return
-    boundary.expect_lies()
+    boundary.expect_lies(expected=True)
+    config.add_cleanup(lambda: boundary.expect_lies(expected=False))
     features = config.rootpath / (config.getini("bdd_features_base_dir") or "features")
     lies = config.hook.pytest_acceptance_lies(config=config) or []
     plan = Plan(lies, Specification.read(features, config.rootpath).pickles)
