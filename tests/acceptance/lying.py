@@ -21,9 +21,15 @@ from tests.acceptance.specification import Key, Pickle, Specification
 NAMED, ALL = "named", "all"
 HONESTLY = "honestly"
 """The id of a scenario that is run without a lie: one that fails anyway would prove nothing."""
+FAILURES = (Exception, pytest.fail.Exception)
+"""What a step or a fixture fails with."""
 CAUGHT, UNNOTICED, UNTOLD = "caught", "unnoticed", "not told"
 PROPERTY = "lie"
 """Under this name a report has its Outcome, also from a worker of xdist."""
+
+
+OUTCOME = pytest.StashKey["Outcome"]()
+"""What became of an item's lie so far."""
 
 
 class Outcome(TypedDict):
@@ -32,10 +38,8 @@ class Outcome(TypedDict):
     lie: str
     scenario: str
     outcome: str
-    step: str
-    """The step that failed, or the last one."""
-    reason: str
-    """How it failed."""
+    noticed: str
+    """The step that failed, and how; empty where none did."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -149,36 +153,47 @@ class Lies:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-        """Run a scenario under a lie: it passes if the lie is told and the scenario fails."""
+        """Run a scenario under a lie; that it fails is what is wanted."""
         name = _lie_of(pyfuncitem)
         key = key_of(pyfuncitem, self.root)
         if name is None or name == HONESTLY or key is None:
             return (yield)
+        outcome: Outcome = {"lie": name, "scenario": self.plan.pickles[key].name, "outcome": UNTOLD, "noticed": ""}
         engine: Engine | None = pyfuncitem._request.getfixturevalue("lying_engine")
-        failure: BaseException | None = None
         with boundary.telling(self.plan.lies[name], engine) as telling:
             try:
                 yield
-            except (Exception, pytest.fail.Exception) as error:
-                failure = error
+            except FAILURES as failure:
+                outcome["noticed"] = f'"{self._step}": {_reason(failure)}'
         if telling.error:
             raise telling.error
-        outcome = CAUGHT if failure else UNNOTICED
-        if not telling.is_told:
-            outcome = UNTOLD
-        reason = redact(f"{type(failure).__name__}: {failure}") if failure else ""
-        scenario = self.plan.pickles[key].name
-        said: Outcome = {"lie": name, "scenario": scenario, "outcome": outcome, "step": self._step, "reason": reason}
-        pyfuncitem.user_properties.append((PROPERTY, said))
-        if outcome != CAUGHT and not self.is_all:
-            pytest.fail(f"{outcome}: {self.plan.lies[name].sentence}", pytrace=False)
+        if telling.is_told:
+            outcome["outcome"] = CAUGHT if outcome["noticed"] else UNNOTICED
+        pyfuncitem.stash[OUTCOME] = outcome
         return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Judge: what a fixture notices at the scenario's end counts too."""
+        outcome = item.stash.get(OUTCOME, None)
+        if outcome is None:
+            return (yield)
+        try:
+            yield
+        except FAILURES as failure:
+            if outcome["outcome"] == UNNOTICED:
+                outcome["outcome"] = CAUGHT
+                outcome["noticed"] = f"the end: {_reason(failure)}"
+        item.user_properties.append((PROPERTY, outcome))
+        if outcome["outcome"] != CAUGHT and not self.is_all:
+            pytest.fail(f"{outcome['outcome']}: {self.plan.lies[outcome['lie']].sentence}", pytrace=False)
+        return None
 
     # When all have run
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what became of a lie."""
-        if report.when == "call":
+        if report.when == "teardown":
             self.outcomes += [cast("Outcome", value) for name, value in report.user_properties if name == PROPERTY]
 
     @pytest.hookimpl(trylast=True)
@@ -217,7 +232,7 @@ class Lies:
                 line = f'✘ {outcome["outcome"]}: {outcome["lie"]}: {sentence} In "{outcome["scenario"]}"'
                 terminalreporter.line(line, red=True)
             elif terminalreporter.verbosity > 0:
-                terminalreporter.line(f'✔ {outcome["lie"]}: "{outcome["scenario"]}" fails at "{outcome["step"]}"')
+                terminalreporter.line(f'✔ {outcome["lie"]}: "{outcome["scenario"]}" fails at {outcome["noticed"]}')
         if not_run:
             (lie, scenario), *others = not_run
             line = f'✘ not run: {lie} in "{scenario}"' + (f", and {len(others)} more" if others else "")
@@ -232,6 +247,12 @@ class Lies:
             for outcome in told:
                 mark = "✔" if outcome["outcome"] == CAUGHT else "·"
                 terminalreporter.line(f"  {mark} {outcome['scenario']}")
+
+
+def _reason(failure: BaseException) -> str:
+    """The first line of what a failure says, without tokens."""
+    text = redact(f"{type(failure).__name__}: {failure}")
+    return text.splitlines()[0]
 
 
 def _lie_of(item: pytest.Item) -> str | None:

@@ -119,7 +119,7 @@ def test_a_lie_that_nobody_notices(lying_suite: Suite) -> None:
     )
     result = lying_suite.run("--lies=named")
     assert result.ret == FAILED
-    result.assert_outcomes(passed=1, failed=1)
+    result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(
         ["*lies: 0 of 1 caught*", '✘ unnoticed: the_house_lies: The house lies. In "A guest is greeted"']
     )
@@ -237,6 +237,23 @@ def test_a_lie_in_the_database(lying_suite: Suite) -> None:
     look += "        assert database.execute('SELECT name FROM guest').fetchall() == [('Ann',)]\n"
     lying_suite.change(lying_suite.steps, GREETED, GREETED + look)
     assert lying_suite.run("--lies=named").ret == PASSED
+
+
+def test_a_lie_that_a_fixture_notices(lying_suite: Suite) -> None:
+    """What breaks at the scenario's end breaks the scenario."""
+    tell(lying_suite, "exchange.sql(\"UPDATE guest SET name = 'Eve'\")")
+    book = """
+@pytest.fixture
+def book():
+    yield
+    with closing(sqlite3.connect('guests.sqlite')) as database:
+        assert database.execute('SELECT name FROM guest').fetchall() == [('Ann',)]
+"""
+    lying_suite.change(lying_suite.steps, '\n@given("a house"', f'{book}\n@given("a house"')
+    lying_suite.change(lying_suite.steps, "def _(lying_engine):", "def _(lying_engine, book):")
+    result = lying_suite.run("--lies=named", "-v")
+    assert result.ret == PASSED
+    result.stdout.fnmatch_lines(['✔ the_house_lies: "A guest is greeted" fails at the end: AssertionError*'])
 
 
 def test_a_lie_about_time(lying_suite: Suite) -> None:
