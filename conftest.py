@@ -11,6 +11,8 @@ from sqlalchemy import Engine, text
 from app.core.logs import writer
 from app.core.settings import Settings
 from app.main import create_app
+from tests import lies
+from tests.acceptance.boundary import Lie, lies_in
 from tests.support import pooler
 from tests.support.citus import running_citus
 from tests.support.cluster import Cluster, DurableCluster, running_cluster
@@ -31,6 +33,7 @@ pytest_plugins = [
     "pytester",
     "tests.acceptance.tests.suite",
     "tests.acceptance.plugin",
+    "tests.acceptance.lying",
     "steps.people",
     "steps.answers",
     "steps.tasks",
@@ -52,6 +55,11 @@ def pytest_acceptance_endpoints() -> list[tuple[str, str]]:
     return [(method.upper(), path) for path, operations in paths.items() for method in operations]
 
 
+def pytest_acceptance_lies() -> list[Lie]:
+    """The lies that `make lies` tells in the scenarios."""
+    return lies_in(lies)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the scenarios meet the service, or its database, in another way."""
     parser.addoption("--durable", action="store_true", help="use a PostgreSQL that waits for the disk")
@@ -67,6 +75,12 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     kind = DurableCluster if request.config.getoption("durable") else Cluster
     with running_citus(source) if source else running_cluster(kind) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def lying_engine(cluster: Cluster) -> Engine:
+    """What lies change the service's database through."""
+    return cluster.engine
 
 
 @pytest.fixture(scope="session")

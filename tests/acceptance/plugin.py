@@ -204,6 +204,8 @@ class Gate:
             found = [(one.uri, one.line, one.text) for one in self.found]
             self.config.workeroutput[WORKER] = {"collected": [tuple(key) for key in self.collected], "found": found}
             return
+        if self.config.getoption("lies", None) is not None:
+            return  # scenarios fail on purpose, which is no verdict on the criteria
         self.verdict = self._judge()
         held = self.verdict.holds or not self.enforces
         written = self._write(self.verdict, success=self.verdict.holds and exitstatus == pytest.ExitCode.OK)

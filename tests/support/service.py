@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 from app.core.protocol import Protocol
 from app.core.settings import Settings
 from app.main import create_app
+from tests.acceptance.boundary import at_boundary
 from tests.acceptance.redaction import keep_secret
 
 SECRET = keep_secret("the-tests-own-shared-secret-0123456789")
@@ -61,7 +62,7 @@ def service_in_process(settings: Settings) -> Iterator[Service]:
     """Call the application through FastAPI's TestClient, without a socket."""
     app = create_app(settings)
     # what the application raises is answered with a 500, as by a server
-    client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+    client = TestClient(at_boundary(app), raise_server_exceptions=False, follow_redirects=False)
     with client:
         yield Service(client, settings, app)
 
@@ -73,7 +74,7 @@ def running_service(
     """Serve on a free port of this machine, as `todo-api serve` does, unless another event loop is wanted."""
     listener = socket.create_server(("127.0.0.1", 0))
     app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, http=Protocol, access_log=False, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(at_boundary(app), http=Protocol, access_log=False, log_level="warning"))
 
     def run() -> None:
         with asyncio.Runner(loop_factory=loop_factory or server.config.get_loop_factory()) as runner:
