@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pytest_bdd.parser import Step
 from sqlalchemy import Engine, text
 
 from app.core.logs import writer
@@ -15,10 +16,18 @@ from tests.acceptance.boundary import Lie, lies_in
 from tests.support import pooler
 from tests.support.citus import running_citus
 from tests.support.cluster import Cluster, DurableCluster, running_cluster
+from tests.support.ledger import Ledger
 from tests.support.people import Cast
 from tests.support.pooler import Pooler
 from tests.support.processes import Run, postgres_of, service_process
-from tests.support.service import RunService, Service, running_service, service_in_process, settings_for
+from tests.support.service import (
+    RunService,
+    Service,
+    default_settings,
+    running_service,
+    service_in_process,
+    settings_for,
+)
 
 pytest_plugins = [
     "pytester",
@@ -26,13 +35,17 @@ pytest_plugins = [
     "tests.acceptance.plugin",
     "tests.acceptance.lying",
     "steps.people",
-    "steps.tasks",
     "steps.answers",
+    "steps.tasks",
     "steps.promises",
     "steps.traces",
     "steps.better_auth",
     "steps.retries",
     "steps.reasons",
+    "steps.headers",
+    "steps.measuring",
+    "steps.pages",
+    "steps.production",
 ]
 
 
@@ -94,9 +107,9 @@ def run_service(request: pytest.FixtureRequest) -> RunService:
 
 
 @pytest.fixture(scope="session")
-def scenario_service(run_service: RunService, settings: Settings) -> Iterator[Service]:
-    """The service of the scenarios."""
-    with run_service(settings) as service:
+def scenario_service(run_service: RunService, cluster: Cluster, through_pgbouncer: Pooler | None) -> Iterator[Service]:
+    """The service of the scenarios, on its own defaults: what they say of times is what is promised."""
+    with run_service(default_settings((through_pgbouncer or cluster).url)) as service:
         yield service
 
 
@@ -118,9 +131,35 @@ def database(cluster: Cluster) -> Iterator[Engine]:
 
 
 @pytest.fixture
+def ledger(cluster: Cluster, database: Engine) -> Iterator[Ledger]:  # noqa: ARG001 - there are no tasks at first
+    """What must be stored; at the end of each step, and of the test, it is."""
+    ledger = Ledger(cluster)
+    yield ledger
+    cluster.start()
+    ledger.settle()
+
+
+@pytest.fixture
 def cast(scenario_service: Service, database: Engine) -> Cast:  # noqa: ARG001 - a scenario starts without tasks
     """Everybody in the scenario."""
     return Cast(scenario_service)
+
+
+def pytest_bdd_before_scenario(request: pytest.FixtureRequest) -> None:
+    """Let nobody in a scenario get around the ledger."""
+    cast: Cast = request.getfixturevalue("cast")
+    cast.ledger = request.getfixturevalue("ledger")
+
+
+def pytest_bdd_before_step(request: pytest.FixtureRequest, step: Step) -> None:
+    """Let each scenario remember what was stored before its When."""
+    if step.type == "when":
+        request.getfixturevalue("ledger").mark()
+
+
+def pytest_bdd_after_step(request: pytest.FixtureRequest) -> None:
+    """Hold what is stored against what was answered, whatever the step was."""
+    request.getfixturevalue("ledger").settle()
 
 
 @pytest.fixture

@@ -85,6 +85,14 @@ BODIES: dict[str, tuple[Callable[[], Any], str | None]] = {
         lambda: json.dumps({"title": [SECRET], "description": {"a": SECRET}, "complete": SECRET}).encode(),
         JSON,
     ),
+    "an empty title and a misspelt field": (lambda: b'{"title": "", "descripton": "x"}', JSON),
+    "an unknown field whose name has 1,000 characters": (lambda: json.dumps(TASK | {"x" * 1000: 1}).encode(), JSON),
+}
+
+BAD_USERS = {
+    "an invisible NUL character": "ali%00ce",
+    "a broken character": "ali%ED%A0%80ce",
+    "ALICE in capitals": "ALICE",
 }
 
 BAD_FILTERS = {
@@ -93,8 +101,8 @@ BAD_FILTERS = {
     "a limit that is not a number": "limit=ten",
     "a negative offset": "offset=-1",
     "an offset written as a fraction": "offset=1.0",
-    "a starting point of zero": "after=0",
-    "a starting point beyond any task": "after=9223372036854775808",
+    "a start after task number zero": "after=0",
+    "a start after a number that is too large": "after=9223372036854775808",
     "both an offset and a start": "offset=0&after=5",
     '"yes" for complete': "complete=yes",
     "a misspelt filter": "complet=true",

@@ -1,5 +1,6 @@
 """Given: who there is, and what they have."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pytest_bdd import given
@@ -12,8 +13,13 @@ from tests.support.people import Cast, Person
 
 def has(person: Person, database: Engine, **values: Any) -> None:
     """Put a task into the database and remember it."""
-    row = make_task(database, user_id=person.user_id, **values)
-    person.tasks[row["title"]] = row
+    make_task(database, user_id=person.user_id, **values)
+    learn(person)
+
+
+def learn(person: Person) -> None:
+    """Let a person remember what was put into the database for them."""
+    person.tasks |= {task["title"]: task for task in person.ledger.learn(person.user_id)}
 
 
 @given(said("{who:Person} is signed in"))
@@ -32,6 +38,11 @@ def _(cast: Cast, database: Engine, who: str, title: str, description: str) -> N
     has(cast(who), database, title=title, description=description)
 
 
+@given(said("{who:Person} has the task {title:Quoted}, last changed an hour from now"))
+def has_task_changed_later(cast: Cast, database: Engine, who: str, title: str) -> None:
+    has(cast(who), database, title=title, updated_at=datetime.now(UTC) + timedelta(hours=1))
+
+
 @given(said("{who:Person} has the tasks {titles:Titles}"))
 def _(cast: Cast, database: Engine, who: str, titles: list[str]) -> None:
     for title in titles:
@@ -47,10 +58,11 @@ def _(cast: Cast, database: Engine, who: str, datatable: list[list[str]]) -> Non
 @given(said("{who:Person} has {count:Number} tasks"))
 def _(cast: Cast, database: Engine, who: str, count: int) -> None:
     person = cast(who)
-    person.tasks |= {row["title"]: row for row in make_tasks(database, count, user_id=person.user_id)}
+    make_tasks(database, count, user_id=person.user_id)
+    learn(person)
 
 
-@given(said("{who:Person} has {count:Number} tasks, every second one completed"))
+@given(said("{who:Person} has {count:Number} tasks, every second one done"))
 def _(cast: Cast, database: Engine, who: str, count: int) -> None:
     for place in range(count):
         has(cast(who), database, title=f"Task {place}", complete=place % 2 == 0)
@@ -85,4 +97,5 @@ def _(cast: Cast, who: str, title: str, new: str) -> None:
     person = cast(who)
     body = {"title": new, "complete": False}
     assert person.ask("PUT", person.tasks_path(person.tasks[title]), json=body).status_code == 200
-    person.tasks[new] = person.tasks.pop(title) | body | {"updated_at": person.answer.json()["updated_at"]}
+    del person.tasks[title]
+    person.tasks[new] = person.answer.json()

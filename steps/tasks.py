@@ -1,18 +1,24 @@
 """When: what people do with tasks, always through the API."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from pytest_bdd import when
+from pytest_bdd import parsers, when
 
-from steps.inputs import BAD_FIELDS, BAD_FILTERS, BAD_NUMBERS, BODIES, GOOD_TASKS, TASK, WHOLE_TASK
-from steps.vocabulary import ACTIONS, said, table
+from steps.answers import NEVER_EXISTED
+from steps.inputs import BAD_FIELDS, BAD_FILTERS, BAD_NUMBERS, BAD_USERS, BODIES, GOOD_TASKS, TASK, WHOLE_TASK
+from steps.vocabulary import ACTIONS, STATES, said, table
 from tests.support.people import Cast, Person, path_to
 
 JSON = {"content-type": "application/json"}
-NEVER_EXISTED = 2**62
-STATES = {"open": "false", "completed": "true"}
+UNREADABLE = b"{unreadable"
+
+
+def path_to_nothing(user: str) -> str:
+    """Where a task of this user's would be, had it ever existed."""
+    return f"/api/{user}/tasks/{NEVER_EXISTED}"
 
 
 def attempt(who: Person, action: str, owner: Person, in_list_of: Person) -> None:
@@ -21,7 +27,7 @@ def attempt(who: Person, action: str, owner: Person, in_list_of: Person) -> None
     task = next(iter(owner.tasks.values())) if one else None
     path = path_to(in_list_of, task)
     if action == "send an unreadable request":
-        who.ask("POST", path, content=b"{unreadable", headers=JSON)
+        who.ask("POST", path, content=UNREADABLE, headers=JSON)
     elif action == "guess an address":
         who.ask("GET", "/api/no/such/address")
     else:
@@ -43,7 +49,7 @@ def _(cast: Cast, who: str) -> None:
     cast(who).ask("GET", cast(who).tasks_path())
 
 
-@when(said("{who:Person} lists {_:Whose} {state:w} tasks"))
+@when(said("{who:Person} lists {_:Whose} tasks that are {state:State}"))
 def _(cast: Cast, who: str, state: str) -> None:
     cast(who).ask("GET", cast(who).tasks_path(), params={"complete": STATES[state]})
 
@@ -53,9 +59,9 @@ def _(cast: Cast, who: str, size: int) -> None:
     read_all_pages(cast(who), {"limit": str(size)})
 
 
-@when(said("{who:Person} lists {_:Whose} completed tasks {size:Number} at a time"))
-def _(cast: Cast, who: str, size: int) -> None:
-    read_all_pages(cast(who), {"limit": str(size), "complete": "true"})
+@when(said("{who:Person} lists {_:Whose} tasks that are {state:State}, {size:Number} at a time"))
+def _(cast: Cast, who: str, state: str, size: int) -> None:
+    read_all_pages(cast(who), {"limit": str(size), "complete": str(STATES[state]).lower()})
 
 
 def read_all_pages(person: Person, question: dict[str, str]) -> None:
@@ -80,11 +86,6 @@ def _(cast: Cast, who: str, count: int) -> None:
 @when(said("{who:Person} lists {_:Whose} tasks after the task {title:Quoted} of {owner:Person}'s"))
 def _(cast: Cast, who: str, title: str, owner: str) -> None:
     cast(who).ask("GET", cast(who).tasks_path(), params={"after": cast(owner).tasks[title]["id"]})
-
-
-@when(said("{who:Person} lists {_:Whose} tasks with the request id {request_id:Quoted}"))
-def _(cast: Cast, who: str, request_id: str) -> None:
-    cast(who).ask("GET", cast(who).tasks_path(), headers={"x-request-id": request_id})
 
 
 @when(said("{who:Person} tries to list {_:Whose} tasks with {what}"))
@@ -118,12 +119,23 @@ def _(cast: Cast, who: str, what: str) -> None:
     cast(who).ask("POST", cast(who).tasks_path(), content=body, headers=JSON)
 
 
-@when(said("{who:Person} tries to create a task by sending {what}"))
 @when(said("{who:Person} creates a task padded to {what}"))
 def _(cast: Cast, who: str, what: str) -> None:
+    send_body(cast(who), "POST", cast(who).tasks_path(), what)
+
+
+@when(said("{who:Person} tries to {action:Action} by sending {what}"))
+def tries_by_sending(cast: Cast, who: str, action: str, what: str) -> None:
+    person = cast(who)
+    method, _, one = ACTIONS[action].partition(" ")
+    task = next(iter(person.tasks.values())) if one else None
+    send_body(person, method, person.tasks_path(task), what)
+
+
+def send_body(person: Person, method: str, path: str, what: str) -> None:
+    """Send a body of this kind."""
     content, kind = BODIES[what]
-    headers = {"content-type": kind} if kind else {}
-    cast(who).ask("POST", cast(who).tasks_path(), content=content(), headers=headers)
+    person.ask(method, path, content=content(), headers={"content-type": kind} if kind else {})
 
 
 # Looking at one
@@ -248,7 +260,7 @@ def _(cast: Cast, who: str, owner: str) -> None:
     attempt(cast(who), "send an unreadable request", cast(owner), in_list_of=cast(owner))
 
 
-@when(said("{who:Person} tries to {action:Action} of {owner:Person}'s through their own list"))
+@when(said("{who:Person} tries to {action:Action} of {owner:Person}'s as if it were on {_:Person}'s own list"))
 def _(cast: Cast, who: str, action: str, owner: str) -> None:
     attempt(cast(who), action, cast(owner), in_list_of=cast(who))
 
@@ -267,8 +279,8 @@ def devices() -> list[Person]:
 @when("Alice tries to do all of this at once, each on another device:")
 def _(cast: Cast, devices: list[Person], datatable: list[list[str]]) -> None:
     alice = cast("Alice")
-    devices += [Person(alice.name, alice.service, alice.token, alice.tasks) for _ in datatable]
-    with ThreadPoolExecutor(len(devices)) as hands:
+    devices += [alice.on_another_device() for _ in datatable]
+    with alice.ledger.at_once(), ThreadPoolExecutor(len(devices)) as hands:
         tried = [
             hands.submit(attempt, one, action, one, one) for one, (action,) in zip(devices, datatable, strict=True)
         ]
@@ -279,3 +291,34 @@ def _(cast: Cast, devices: list[Person], datatable: list[list[str]]) -> None:
 @when(said("{who:Person} tries to open an address that does not exist"))
 def _(cast: Cast, who: str) -> None:
     cast(who).ask("GET", "/no/such/address")
+
+
+@when(said("{who:Person} tries to ask for the headers of {_:Whose} list alone"))
+def asks_for_headers(cast: Cast, who: str) -> None:
+    cast(who).ask("HEAD", cast(who).tasks_path())
+
+
+@when(said("{who:Person} tries to list the tasks of {what}"))
+def lists_tasks_of_nobody(cast: Cast, who: str, what: str) -> None:
+    cast(who).ask("GET", f"/api/{BAD_USERS[what]}/tasks")
+
+
+SEVERAL_FAULTS: dict[str, tuple[str, str, bytes]] = {
+    "something unreadable, too large, to an address of nobody's": ("POST", "/api/no/such/address", b"{" * 70_000),
+    "an unsupported action on Alice's list": ("DELETE", "/api/alice/tasks", b""),
+    "something unreadable for a task of Alice's that never existed": ("PUT", path_to_nothing("alice"), UNREADABLE),
+    "something unreadable for a task that never existed": ("PUT", path_to_nothing("alice"), UNREADABLE),
+    "something too large for a task that never existed": ("PUT", path_to_nothing("alice"), b" " * 70_000),
+    "a wrong field for a task that never existed": (
+        "PUT",
+        path_to_nothing("alice"),
+        BAD_FIELDS["a misspelt field"](WHOLE_TASK).encode(),
+    ),
+    "a good change for a task that never existed": ("PUT", path_to_nothing("alice"), json.dumps(WHOLE_TASK).encode()),
+}
+
+
+@when(parsers.re(rf"(?P<who>Alice|Bob|A stranger) tries to send (?P<what>{'|'.join(SEVERAL_FAULTS)})"))
+def sends_several_faults(cast: Cast, who: str, what: str) -> None:
+    method, path, content = SEVERAL_FAULTS[what]
+    cast(who).ask(method, path, content=content, headers=JSON)

@@ -1,5 +1,6 @@
 """The service as the tests meet it: in this process, or behind a socket as `todo-api serve` runs it."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -41,10 +42,15 @@ class Service:
         return str(self.http.base_url).rstrip("/")
 
 
-def settings_for(database_url: str, **others: object) -> Settings:
-    """Settings as a test wants them, whatever the environment or a `.env` says."""
-    chosen = {"database_url": database_url, "better_auth_secret": SECRET, "request_timeout": 2} | others
+def default_settings(database_url: str, **others: object) -> Settings:
+    """The service's own defaults, whatever a `.env` says, but for a database and the tests' secret, and for these."""
+    chosen = {"database_url": database_url, "better_auth_secret": SECRET} | others
     return Settings(_env_file=None, **chosen)  # type: ignore[arg-type]  # one dict for fields of many types
+
+
+def settings_for(database_url: str, **others: object) -> Settings:
+    """The same with less patience, for tests that are not about times."""
+    return default_settings(database_url, **{"request_timeout": 2} | others)
 
 
 RunService = Callable[[Settings], AbstractContextManager[Service]]
@@ -62,12 +68,19 @@ def service_in_process(settings: Settings) -> Iterator[Service]:
 
 
 @contextmanager
-def running_service(settings: Settings) -> Iterator[Service]:
-    """Serve on a free port of this machine, as `todo-api serve` does."""
+def running_service(
+    settings: Settings, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> Iterator[Service]:
+    """Serve on a free port of this machine, as `todo-api serve` does, unless another event loop is wanted."""
     listener = socket.create_server(("127.0.0.1", 0))
     app = create_app(settings)
     server = uvicorn.Server(uvicorn.Config(at_boundary(app), http=Protocol, access_log=False, log_level="warning"))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=loop_factory or server.config.get_loop_factory()) as runner:
+            runner.run(server.serve([listener]))
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     while not server.started:
         if not thread.is_alive():
