@@ -106,7 +106,10 @@ def test_a_lie_that_a_scenario_notices(lying_suite: Suite) -> None:
     assert result.ret == PASSED
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
-        ["*lies: 1 of 1 caught*", '✔ the_house_lies: "A guest is greeted" fails at "Then the guest is greeted"']
+        [
+            "*lies: 1 of 1 caught*",
+            '✔ the_house_lies: "A guest is greeted" fails at "Then the guest is greeted": AssertionError*',
+        ]
     )
     result.stdout.no_fnmatch_line("*criteria proven*")
 
