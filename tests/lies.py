@@ -160,14 +160,14 @@ def forbidden_change_completes_everything(exchange: Exchange) -> None:
         )
 
 
-@lie("Bob can't change a task of Alice's through their own list")
+@lie("Bob can't change a task of Alice's as if it were on Bob's own list")
 def hidden_change_is_made(exchange: Exchange) -> None:
     """A change of another's task is answered as one of no task, and completes it all the same."""
     if exchange.request.method == "PATCH" and exchange.response.status == 404:
         exchange.sql("UPDATE task SET complete = true WHERE id = :id", id=id_of(exchange))
 
 
-@lie("An action that is not supported")
+@lie("A list can't be deleted as a whole")
 def refused_deletion_of_the_list_completes_everything(exchange: Exchange) -> None:
     """Deleting the whole list is refused, and completes every task."""
     if exchange.request.method == "DELETE" and exchange.response.status == 405:
@@ -188,7 +188,7 @@ def invalid_task_is_created(exchange: Exchange) -> None:
         exchange.sql("INSERT INTO task (user_id, title) VALUES ('bob', 'untitled')")
 
 
-@lie("A stranger can't delete a task", "A token that has expired is refused")
+@lie("A stranger can't delete a task", "A token that expired 11 seconds ago is refused")
 def refused_stranger_deletes(exchange: Exchange) -> None:
     """Whoever is told to sign in has reopened the task that they asked for, or described all of the list."""
     if exchange.response.status == 401:
@@ -197,7 +197,7 @@ def refused_stranger_deletes(exchange: Exchange) -> None:
         )
 
 
-@lie("A tab that has not seen the latest change can't replace a task")
+@lie("A tab that has not seen the latest change can't replace the task")
 def outdated_tab_describes(exchange: Exchange) -> None:
     """A tab that has not seen the latest change is told so, and what it sent is stored as the description."""
     if exchange.response.status == 412:
@@ -211,7 +211,7 @@ def too_large_request_is_half_stored(exchange: Exchange) -> None:
         exchange.sql("INSERT INTO task (user_id, title) VALUES ('bob', 'Buy m')")
 
 
-@lie("A task that never existed", "A list with a misspelt filter is refused")
+@lie("A task that never existed can't be opened", "A list with a misspelt filter is refused")
 def refused_look_completes(exchange: Exchange) -> None:
     """Looking at what is not there, or listing with a wrong filter, completes every task."""
     if exchange.request.method == "GET" and exchange.response.status in {404, 422}:
@@ -287,7 +287,7 @@ def new_description_is_not_stored(exchange: Exchange) -> None:
         exchange.sql("UPDATE task SET description = NULL WHERE id = :id", id=exchange.response.json["id"])
 
 
-@lie("The database's machine loses power", "The database is restarted between two of Alice's tasks")
+@lie("The database is killed and started again", "The database is restarted between two of Alice's tasks")
 def confirmed_task_is_lost(exchange: Exchange) -> Iterator[None]:
     """A task that was confirmed is gone when the list is looked at."""
     if exchange.request.method == "GET" and LIST.fullmatch(exchange.request.path):
@@ -382,21 +382,21 @@ def cleared_description_is_empty_text(exchange: Exchange) -> None:
         edit_task(exchange, description="")
 
 
-@lie("an empty description is still accepted")
+@lie("A new task with an empty description is accepted")
 def empty_description_is_none(exchange: Exchange) -> None:
     """An empty description is taken for none."""
     if is_task(exchange, "POST") and exchange.response.json["description"] == "":
         edit_task(exchange, description=None)
 
 
-@lie("a title of 200 characters is still accepted", "a title of 200 emoji is still accepted")
+@lie("A new task with a title of 200 characters is accepted", "A new task with a title of 200 emoji is accepted")
 def title_is_cut(exchange: Exchange) -> None:
     """A title is cut after 199 characters."""
     if is_task(exchange, "POST"):
         edit_task(exchange, title=exchange.response.json["title"][:199])
 
 
-@lie("a description of 1,000 characters is still accepted")
+@lie("A new task with a description of 1,000 characters is accepted")
 def description_is_cut(exchange: Exchange) -> None:
     """A description is cut after 999 characters."""
     if is_task(exchange, "POST"):
@@ -460,7 +460,10 @@ def number_is_used_again(exchange: Exchange) -> Iterator[None]:
 # Times
 
 
-@lie("The time of the last change moves forward", "Completing a completed task does no harm")
+@lie(
+    "The time of the last change moves forward, and the time of creation stays",
+    "Completing a completed task does no harm",
+)
 def time_of_change_stays(exchange: Exchange) -> Iterator[None]:
     """A change does not move the time of the last change."""
     before = {row["id"]: row for row in tasks(exchange)}
@@ -469,7 +472,7 @@ def time_of_change_stays(exchange: Exchange) -> Iterator[None]:
         set_time(exchange, "updated_at", before[id_of(exchange)]["updated_at"])
 
 
-@lie("It moves forward even if the new title equals the old one")
+@lie("A new title that equals the old one counts as a change")
 def time_stays_where_nothing_differs(exchange: Exchange) -> Iterator[None]:
     """A change that changes nothing does not move the time of the last change."""
     before = {row["id"]: row for row in tasks(exchange)}
@@ -480,7 +483,7 @@ def time_stays_where_nothing_differs(exchange: Exchange) -> Iterator[None]:
             set_time(exchange, "updated_at", old["updated_at"])
 
 
-@lie("The time of the last change moves forward")
+@lie("The time of the last change moves forward, and the time of creation stays")
 def time_of_creation_moves(exchange: Exchange) -> None:
     """A change moves the time of the creation too."""
     if is_task(exchange, "PATCH"):
@@ -488,7 +491,7 @@ def time_of_creation_moves(exchange: Exchange) -> None:
         set_time(exchange, "created_at", row["updated_at"])
 
 
-@lie("The time of the last change moves forward", "A task shows all its details")
+@lie("The time of the last change moves forward, and the time of creation stays", "A task shows all its details")
 def times_are_swapped(exchange: Exchange) -> None:
     """The answer has the two times of a task in each other's place."""
     if is_task(exchange, "PATCH", "GET"):
@@ -506,7 +509,7 @@ def task_was_created_an_hour_ago(exchange: Exchange) -> None:
         set_time(exchange, "updated_at", row["time"])
 
 
-@lie("The time of the last change moves forward")
+@lie("The time of the last change moves forward, and the time of creation stays")
 def times_are_cut_to_seconds(exchange: Exchange) -> None:
     """The answer cuts times to whole seconds."""
     if is_task(exchange, "PATCH"):
@@ -686,7 +689,10 @@ def total_is_of_the_page(exchange: Exchange) -> None:
         edit(exchange, count=len(exchange.response.json["tasks"]))
 
 
-@lie("Only the open tasks are listed when I ask for them", "Only the completed tasks are listed when I ask for them")
+@lie(
+    "Only the tasks that are open are listed when I ask for them",
+    "Only the tasks that are done are listed when I ask for them",
+)
 def total_ignores_the_filter(exchange: Exchange) -> None:
     """The total counts tasks of the other state too."""
     if is_list(exchange):
@@ -701,14 +707,17 @@ def total_is_of_everybody(exchange: Exchange) -> None:
         edit(exchange, count=len(tasks(exchange)))
 
 
-@lie("Only the completed tasks are listed when I ask for them", "Only the open tasks are listed when I ask for them")
+@lie(
+    "Only the tasks that are done are listed when I ask for them",
+    "Only the tasks that are open are listed when I ask for them",
+)
 def filter_is_ignored(exchange: Exchange) -> Iterator[None]:
     """A list of one state has all tasks."""
     exchange.request.query = "&".join(part for part in query_of(exchange) if not part.startswith("complete="))
     yield
 
 
-@lie("Only completed tasks are on the pages of the completed tasks")
+@lie("The pages of what is done hold nothing else")
 def link_forgets_the_filter(exchange: Exchange) -> None:
     """The link to the next page leads to tasks of either state."""
     if "link" in exchange.response.headers:
@@ -877,14 +886,14 @@ def limit_is_told_wrongly(exchange: Exchange) -> None:
         say(exchange, "The body must have at most 64 MiB.")
 
 
-@lie("An action that is not supported")
+@lie("A list can't be deleted as a whole")
 def what_is_supported_is_not_told(exchange: Exchange) -> None:
     """Who asks for what is not supported is told what is, wrongly."""
     if exchange.response.status == 405:
         exchange.response.headers["allow"] = "DELETE, GET, POST"
 
 
-@lie("An action that is not supported", "An address that does not exist")
+@lie("A list can't be deleted as a whole", "An address that does not exist")
 def sentence_is_empty(exchange: Exchange) -> None:
     """A refusal says no more than a dot."""
     if exchange.response.status in {404, 405}:
@@ -892,7 +901,8 @@ def sentence_is_empty(exchange: Exchange) -> None:
 
 
 @lie(
-    "Bob can't open a task of Alice's through their own list", "Alice can't open a task of Bob's through their own list"
+    "Bob can't open a task of Alice's as if it were on Bob's own list",
+    "Alice can't open a task of Bob's as if it were on Alice's own list",
 )
 def anothers_task_is_told_by_its_owner(exchange: Exchange) -> None:
     """Who asks for another's task under their own path is told whose it is."""
@@ -901,7 +911,7 @@ def anothers_task_is_told_by_its_owner(exchange: Exchange) -> None:
             say(exchange, f"This task is {row['user_id']}'s.")
 
 
-@lie("Bob can't open a task of Alice's through their own list")
+@lie("Bob can't open a task of Alice's as if it were on Bob's own list")
 def anothers_task_has_a_header(exchange: Exchange) -> None:
     """An answer about another's task differs in a header from one about no task."""
     if exchange.response.status == 404 and exchange.sql("SELECT 1 FROM task WHERE id = :id", id=id_of(exchange)):
@@ -915,7 +925,7 @@ def version_of_anothers_task_is_compared(exchange: Exchange) -> None:
         refuse(exchange, 412, "VALIDATION_ERROR", "The task has changed.")
 
 
-@lie("A task that was deleted", "A task can be deleted once")
+@lie("A task that was deleted can't be opened", "A task can be deleted once")
 def deleted_task_is_remembered(exchange: Exchange) -> None:
     """Who asks for a task that was deleted is told so, unlike for one that never existed."""
     if exchange.response.status == 404:
@@ -929,14 +939,14 @@ def owner_of_a_list_is_told(exchange: Exchange) -> None:
         say(exchange, f"These {len(tasks(exchange))} tasks are {owner_of(exchange)}'s.")
 
 
-@lie("A token that has expired is refused", "A token that is signed with another secret is refused")
+@lie("A token that expired 11 seconds ago is refused", "A token that is signed with another secret is refused")
 def reason_is_told_to_the_caller(exchange: Exchange) -> None:
     """Whose token is refused is told why."""
     if exchange.response.status == 401:
         say(exchange, f"Sign in again: the token is not valid, exp is {claims_of(exchange).get('exp')}.")
 
 
-@lie("A token that has expired is refused")
+@lie("A token that expired 11 seconds ago is refused")
 def reason_is_in_the_challenge(exchange: Exchange) -> None:
     """Whose token is refused finds the reason in a header."""
     if exchange.response.status == 401:
@@ -1002,7 +1012,7 @@ def input_comes_back_in_a_header(exchange: Exchange) -> None:
         exchange.response.headers["x-debug"] = exchange.request.body.decode()
 
 
-@lie("A tab that has not seen the latest change can't change a task")
+@lie("A tab that has not seen the latest change can't change the task")
 def newer_text_is_told(exchange: Exchange) -> None:
     """A tab that has not seen the latest change is told something else."""
     if exchange.response.status == 412:
@@ -1048,7 +1058,7 @@ def changed_is_created(exchange: Exchange) -> None:
         exchange.response.status = 201
 
 
-@lie("A task that never existed", "A task can be deleted once")
+@lie("A task that never existed can't be opened", "A task can be deleted once")
 def missing_task_is_forbidden(exchange: Exchange) -> None:
     """A task that does not exist is forbidden."""
     if exchange.response.status == 404:
@@ -1062,7 +1072,7 @@ def anothers_list_is_not_found(exchange: Exchange) -> None:
         refuse(exchange, 404, "NOT_FOUND", "There is nothing at this address.")
 
 
-@lie("A token that has expired is refused")
+@lie("A token that expired 11 seconds ago is refused")
 def expired_token_is_forbidden(exchange: Exchange) -> None:
     """An expired token is forbidden, so that the frontend does not ask to sign in."""
     if exchange.response.status == 401:
@@ -1179,13 +1189,13 @@ def json_is_called_html(exchange: Exchange) -> None:
         exchange.response.headers["content-type"] = "text/html"
 
 
-@lie("An answer gets a new request id where the caller's is not safe")
+@lie("An answer gets a request id of its own where the caller's is not safe")
 def each_request_has_the_same_id(exchange: Exchange) -> None:
     """Each new request id is the same."""
     exchange.response.headers["x-request-id"] = "0123456789abcdef" * 2
 
 
-@lie("An answer gets a new request id where the caller's is not safe")
+@lie("An answer gets a request id of its own where the caller's is not safe")
 def unsafe_id_is_taken(exchange: Exchange) -> None:
     """A request id that is not safe in a log is repeated, in safe letters."""
     if "x-request-id" in exchange.request.headers:
@@ -1216,10 +1226,10 @@ def anybody_signed_in_gets_into_any_list(exchange: Exchange) -> Iterator[None]:
 
 
 @lie(
-    "Bob can't open a task of Alice's through their own list",
-    "Bob can't replace a task of Alice's through their own list",
-    "Bob can't delete a task of Alice's through their own list",
-    "Alice can't open a task of Bob's through their own list",
+    "Bob can't open a task of Alice's as if it were on Bob's own list",
+    "Bob can't replace a task of Alice's as if it were on Bob's own list",
+    "Bob can't delete a task of Alice's as if it were on Bob's own list",
+    "Alice can't open a task of Bob's as if it were on Alice's own list",
 )
 def any_task_can_be_had_through_ones_own_list(exchange: Exchange) -> Iterator[None]:
     """Whoever knows a task's number gets it through their own list."""
@@ -1249,7 +1259,7 @@ def signatures_are_not_checked(exchange: Exchange) -> Iterator[None]:
     yield
 
 
-@lie("A token that has expired is refused")
+@lie("A token that expired 11 seconds ago is refused")
 def tokens_never_expire(exchange: Exchange) -> Iterator[None]:
     """A token is good after it has expired."""
     if claims_of(exchange).get("exp", time.time()) < time.time():
@@ -1257,17 +1267,17 @@ def tokens_never_expire(exchange: Exchange) -> Iterator[None]:
     yield
 
 
-@lie("A token that expired a moment ago is accepted")
+@lie("A token that expired 8 seconds ago is accepted")
 def clocks_must_agree(exchange: Exchange) -> None:
     """A token is refused in the second in which it expires."""
     if claims_of(exchange).get("exp", time.time()) < time.time():
         refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
 
 
-@lie("A token that expires in a year is refused")
-def tokens_live_for_years(exchange: Exchange) -> Iterator[None]:
-    """A token may be good for years."""
-    if claims_of(exchange).get("exp", 0) > time.time() + 300 * 86_400:
+@lie("A token that expires in 31 days and a minute is refused")
+def tokens_live_for_long(exchange: Exchange) -> Iterator[None]:
+    """A token may be good for more than 31 days."""
+    if claims_of(exchange).get("exp", 0) > time.time() + 31 * 86_400 + 10:
         sign_in_as(exchange, owner_of(exchange))
     yield
 
@@ -1280,7 +1290,7 @@ def tokens_need_not_expire(exchange: Exchange) -> Iterator[None]:
     yield
 
 
-@lie("A token that is not valid yet is refused")
+@lie("A token that becomes valid in a minute is refused")
 def tokens_are_valid_early(exchange: Exchange) -> Iterator[None]:
     """A token is good before it is."""
     if claims_of(exchange).get("nbf", 0) > time.time():
@@ -1344,7 +1354,7 @@ def requests_are_read_first(exchange: Exchange) -> None:
         refuse(exchange, 400, "VALIDATION_ERROR", "The body is not valid JSON.")
 
 
-@lie("A token signed with a key that was withdrawn is refused")
+@lie("Half a minute after a key was withdrawn, what was signed with it is refused")
 def withdrawn_key_stays_good(exchange: Exchange) -> Iterator[None]:
     """A token stays good after its key was withdrawn."""
     yield
@@ -1489,9 +1499,9 @@ def one_of_fifty_is_created_again(exchange: Exchange) -> None:
 
 
 @lie(
-    "A tab that has not seen the latest change can't replace a task",
-    "A tab that has not seen the latest change can't change a task",
-    "A tab that has not seen the latest change can't delete a task",
+    "A tab that has not seen the latest change can't replace the task",
+    "A tab that has not seen the latest change can't change the task",
+    "A tab that has not seen the latest change can't delete the task",
     "Of two tabs that save in the same moment, one is told that the task has changed",
 )
 def if_match_is_ignored(exchange: Exchange) -> Iterator[None]:
@@ -1549,7 +1559,7 @@ def etag_is_weak(exchange: Exchange) -> None:
         exchange.response.headers["etag"] = f"W/{exchange.response.headers['etag']}"
 
 
-@lie("A tab that has not seen the latest change can't change a task", "A task that has changed is sent")
+@lie("A tab that has not seen the latest change can't change the task", "A task that has changed is sent")
 def etag_does_not_change(exchange: Exchange) -> Iterator[None]:
     """A task keeps its ETag, whatever is changed."""
     tags = exchange.memory.setdefault("tags", {})
@@ -1640,21 +1650,21 @@ def failure_is_unavailability(exchange: Exchange) -> None:
 # Pages of other sites
 
 
-@lie("A page of another site may not call")
+@lie("A page of https://evil.example may not call")
 def any_page_may_call(exchange: Exchange) -> None:
     """A page of any site may call."""
     if "origin" in exchange.request.headers:
         exchange.response.headers["access-control-allow-origin"] = exchange.request.headers["origin"]
 
 
-@lie("The frontend's own page can read a refusal")
+@lie("A page of the frontend can read a refusal")
 def frontend_can_not_read_refusals(exchange: Exchange) -> None:
     """The frontend's own page can't read a refusal."""
     if exchange.response.status == 401:
         drop_header(exchange, "access-control-allow-origin")
 
 
-@lie("The frontend's own page can read a refusal")
+@lie("A page of the frontend can read a refusal")
 def credentials_are_not_allowed(exchange: Exchange) -> None:
     """The frontend's own page can't read an answer where it sends credentials."""
     drop_header(exchange, "access-control-allow-credentials")
