@@ -5,6 +5,7 @@ tokens, and nothing of the code behind. It changes a request, a response, a row,
 of the log.
 """
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -1818,3 +1819,561 @@ def reason_goes_on(line: LogLine) -> list[LogLine]:
 def key_server_is_not_logged(line: LogLine) -> list[LogLine]:
     """The log does not say where keys could not be had."""
     return [line | {"reason": "no keys"}] if "reason" in line else [line]
+
+
+# Of the answer's JSON
+
+
+@lie("Every task on the list shows all its details")
+def listed_task_has_a_field_more(exchange: Exchange) -> None:
+    """A task on a list has a field that is not in the contract."""
+    if is_list(exchange):
+        edit(exchange, tasks=[task | {"priority": 1} for task in exchange.response.json["tasks"]])
+
+
+@lie("A task needs no more than a title")
+def empty_field_is_left_out(exchange: Exchange) -> None:
+    """A task without a description has no such field in the answer."""
+    if is_task(exchange, "POST"):
+        body = exchange.response.json
+        exchange.response.json = {name: value for name, value in body.items() if name != "description"}
+
+
+@lie("A task needs no more than a title")
+def number_is_text(exchange: Exchange) -> None:
+    """The number of a task is text."""
+    if is_task(exchange, "POST"):
+        edit(exchange, id=str(exchange.response.json["id"]))
+
+
+@lie("A task shows all its details")
+def state_is_a_number(exchange: Exchange) -> None:
+    """A state is 0 or 1 in an answer."""
+    if is_task(exchange, "GET"):
+        body = json.dumps(exchange.response.json)
+        exchange.response.body = body.replace("true", "1").replace("false", "0").encode()
+
+
+@lie("A task shows all its details")
+def times_name_another_zone(exchange: Exchange) -> None:
+    """An answer's times end in +00:00 in place of Z."""
+    if is_task(exchange, "GET"):
+        edit(exchange, created_at=exchange.response.json["created_at"].replace("Z", "+00:00"))
+
+
+@lie("A task needs no more than a title", "A new title keeps the description")
+def title_is_capitalized(exchange: Exchange) -> None:
+    """Each word of a title begins with a capital."""
+    if is_task(exchange, "POST", "PATCH"):
+        edit_task(exchange, title=exchange.response.json["title"].title())
+
+
+# What never existed
+
+
+@lie("Replacing never creates", "a good change for a task that never existed: this is told first")
+def replacing_creates(exchange: Exchange) -> None:
+    """Replacing a task that never existed creates one."""
+    if exchange.request.method == "PUT" and exchange.response.status == 404:
+        exchange.sql("INSERT INTO task (user_id, title) VALUES ('alice', 'Buy oats')")
+
+
+@lie("Changing never creates", "A task that never existed can't be completed")
+def changing_creates(exchange: Exchange) -> None:
+    """Changing a task that never existed creates one for somebody else."""
+    if exchange.request.method == "PATCH" and exchange.response.status == 404:
+        exchange.sql("INSERT INTO task (user_id, title) VALUES ('carol', 'Buy oats')")
+
+
+@lie("A task that never existed can't be deleted", "A task can be deleted once")
+def everything_can_be_deleted(exchange: Exchange) -> None:
+    """The deletion of what is not there is confirmed."""
+    if exchange.request.method == "DELETE" and exchange.response.status == 404:
+        exchange.response.status = 204
+        exchange.response.body = b""
+        drop_header(exchange, "content-type")
+
+
+@lie("Something that is not a task's number can't be deleted")
+def anything_may_be_a_number(exchange: Exchange) -> None:
+    """What is not a task's number is a task that can't be found."""
+    if exchange.request.method == "DELETE" and exchange.response.status == 422:
+        refuse(exchange, 404, "NOT_FOUND", "You have no such task.")
+
+
+# At the same time, and after a crash
+
+
+@lie("Two changes to different parts of a task are both kept")
+def later_change_undoes_the_earlier_one(exchange: Exchange) -> Iterator[None]:
+    """Of two changes to different parts, the later one undoes the earlier one."""
+    before = tasks(exchange)
+    yield
+    if is_task(exchange, "PATCH") and exchange.memory.get("is_changed"):
+        update(exchange, id_of(exchange), title=exchange.memory["title"], complete=False)
+    if is_task(exchange, "PATCH"):
+        exchange.memory["is_changed"] = True
+        exchange.memory.setdefault("title", before[0]["title"])
+
+
+@lie("Sixty requests at once share a few connections")
+def one_of_sixty_is_lost(exchange: Exchange) -> None:
+    """Of sixty tasks at once one is confirmed and not stored."""
+    if is_task(exchange, "POST") and exchange.response.json["title"] == "Task 30":
+        exchange.sql("DELETE FROM task WHERE id = :id", id=exchange.response.json["id"])
+
+
+@lie("The database crashed after it had stored the task, and the phone sent it again")
+def retry_after_a_crash_is_stored_again(exchange: Exchange) -> Iterator[None]:
+    """A task that was stored before the database crashed is stored again when it is sent again."""
+    if exchange.memory.get("is_sent"):
+        exchange.request.headers.pop("idempotency-key", None)
+    exchange.memory["is_sent"] = True
+    yield
+
+
+@lie("The time of the last change moves forward even if the clock was set back")
+def time_goes_back_with_the_clock(exchange: Exchange) -> None:
+    """Where the clock was set back, the time of the last change goes back too."""
+    if is_task(exchange, "PATCH"):
+        (row,) = exchange.sql("SELECT now() AS time")
+        exchange.sql("UPDATE task SET created_at = now() WHERE created_at > now()")
+        set_time(exchange, "updated_at", row["time"])
+
+
+@lie("The newest task comes first")
+def list_takes_six_seconds(exchange: Exchange) -> None:
+    """A list comes after six seconds."""
+    if is_list(exchange):
+        exchange.late(6)
+
+
+# More of what people are told
+
+
+@lie("All that is wrong is told at once")
+def first_error_alone_is_told(exchange: Exchange) -> None:
+    """Of two things that are wrong, the first one alone is told."""
+    if exchange.response.status == 422:
+        body = exchange.response.json
+        first = body["detail"].split("; ")[0]
+        exchange.response.json = body | {"detail": first, "errors": body["errors"][:1]}
+
+
+@lie("The name of an unknown field is repeated, and no more than 64 characters of it")
+def unknown_name_is_repeated_whole(exchange: Exchange) -> None:
+    """The name of an unknown field is repeated, however long it is."""
+    if exchange.response.status == 422:
+        name = max(exchange.request.json, key=len)
+        text = exchange.response.body.decode()
+        exchange.response.body = re.sub(re.escape(name[:64]), name, text).encode()
+
+
+@lie("An error that nobody expected")
+def unexpected_failure_is_told(exchange: Exchange) -> None:
+    """Who meets an error that nobody expected is told its cause."""
+    if exchange.response.status == 500:
+        say(exchange, "Something went wrong; please try again later. (KeyError)")
+
+
+@lie("An error that nobody expected")
+def unexpected_failure_is_the_callers(exchange: Exchange) -> None:
+    """An error that nobody expected is the caller's."""
+    if exchange.response.status == 500:
+        refuse(exchange, 400, "VALIDATION_ERROR", "The request can't be read.")
+
+
+@lie_in_log("An error that nobody expected")
+def unexpected_failure_is_not_logged(line: LogLine) -> list[LogLine]:
+    """The log does not name an error that nobody expected."""
+    return [{name: value for name, value in line.items() if name != "exception"}]
+
+
+@lie("Nothing answers a mere request for the headers")
+def headers_alone_can_be_had(exchange: Exchange) -> None:
+    """A request for the headers alone succeeds."""
+    if exchange.request.method == "HEAD":
+        exchange.response.status = 200
+
+
+# The order of checks
+
+
+@lie(
+    "something unreadable for a task that never existed: this is told first",
+    "a wrong field for a task that never existed: this is told first",
+)
+def missing_task_is_told_first(exchange: Exchange) -> None:
+    """That a task does not exist is told before what is wrong with the request."""
+    if exchange.response.status in {400, 422}:
+        refuse(exchange, 404, "NOT_FOUND", "You have no such task.")
+
+
+@lie("something unreadable for a task of Alice's that never existed: this is told first")
+def owner_is_checked_last(exchange: Exchange) -> None:
+    """Whose list it is, is checked last."""
+    if exchange.response.status == 403:
+        refuse(exchange, 400, "VALIDATION_ERROR", "The body is not valid JSON.")
+
+
+@lie("something unreadable, too large, to an address of nobody's: this is told first")
+def size_is_checked_first(exchange: Exchange) -> None:
+    """Whether a request is too large is checked before who sends it."""
+    if exchange.response.status == 401:
+        refuse(exchange, 413, "VALIDATION_ERROR", "The body must have at most 64 KiB.")
+
+
+@lie(
+    "To replace a task takes a request that can be read: not one of one byte more than allowed",
+    "To change a task takes a request that can be read: not one of one byte more than allowed",
+)
+def large_change_is_read(exchange: Exchange) -> Iterator[None]:
+    """A change over the limit is read."""
+    exchange.request.body = exchange.request.body.strip()
+    yield
+
+
+@lie(
+    "To replace a task takes a request that can be read: not one of broken JSON",
+    "To change a task takes a request that can be read: not one of an empty body",
+)
+def unreadable_change_succeeds(exchange: Exchange) -> Iterator[None]:
+    """A change that can't be read completes the task."""
+    if exchange.request.method in {"PUT", "PATCH"}:
+        exchange.request.method = "PATCH"
+        exchange.request.json = {"complete": True}
+    yield
+
+
+# More of who is signed in
+
+
+@lie("A token that becomes valid in 8 seconds is accepted", "A token that will be issued in 8 seconds is accepted")
+def clocks_may_not_be_early(exchange: Exchange) -> None:
+    """A token is refused by a clock that is some seconds late."""
+    claims = claims_of(exchange)
+    if max(claims.get("nbf", 0), claims.get("iat", 0)) > time.time() + 1:
+        refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
+
+
+@lie("A token that will be issued in a minute is refused")
+def tokens_may_be_issued_tomorrow(exchange: Exchange) -> Iterator[None]:
+    """A token is good before it was issued."""
+    if claims_of(exchange).get("iat", 0) > time.time() + 10:
+        sign_in_as(exchange, owner_of(exchange))
+    yield
+
+
+@lie("A token that expires in 31 days is accepted")
+def tokens_live_for_a_month_of_thirty_days(exchange: Exchange) -> None:
+    """A token that lives for 31 days is refused."""
+    if claims_of(exchange).get("exp", 0) > time.time() + 30 * 86_400:
+        refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
+
+
+@lie(
+    "A token for somebody whose id is empty is refused",
+    "A token for somebody whose id has 256 characters is refused",
+    "A token for somebody whose id has a slash is refused",
+    "A token for somebody whose id is a number is refused",
+)
+def anything_names_a_person(exchange: Exchange) -> Iterator[None]:
+    """Whatever stands in a token in a person's place names one."""
+    if claims_of(exchange):
+        sign_in_as(exchange, owner_of(exchange))
+    yield
+
+
+@lie(
+    "Somebody whose id has 255 characters can use the service",
+    "Somebody whose id has a space inside can use the service",
+)
+def ids_are_short_words(exchange: Exchange) -> None:
+    """Who has a long id, or one with a space, can't use the service."""
+    user = str(claims_of(exchange).get("sub", ""))
+    if len(user) > 64 or " " in user:
+        refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
+
+
+@lie("An address with ALICE in capitals in the place of a person is not Alice's")
+def names_are_the_same_in_capitals(exchange: Exchange) -> Iterator[None]:
+    """A person's id is the same in capitals."""
+    exchange.request.path = exchange.request.path.replace("ALICE", "alice")
+    yield
+
+
+@lie("An address with an invisible NUL character in the place of a person is not Alice's")
+def nul_in_a_name_is_a_failure(exchange: Exchange) -> None:
+    """A NUL character in the place of a person ends in a failure."""
+    if exchange.response.status == 403:
+        refuse(exchange, 500, "INTERNAL_ERROR", "Something went wrong; please try again later.")
+
+
+@lie("Mallory can't get in with a Better Auth of her own", "Mallory can't get in with the cookie of Alice's session")
+def any_key_will_do(exchange: Exchange) -> Iterator[None]:
+    """Whatever another key has signed, or the secret for another purpose, is good."""
+    if exchange.request.headers.get("authorization", "").count(".") == 2:
+        sign_in_as(exchange, owner_of(exchange))
+    yield
+
+
+@lie("A token signed with a new key is accepted at its first use")
+def new_key_is_refused_at_first(exchange: Exchange) -> None:
+    """A token under a new key is refused at its first use."""
+    bearer = exchange.request.headers.get("authorization", "").removeprefix("Bearer ")
+    key = jwt.get_unverified_header(bearer)["kid"]
+    if key != exchange.memory.setdefault("key", key):
+        refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
+
+
+# More of keys
+
+
+@lie("For almost a day a retry gets the first answer", "For almost a day the key is not free for another task")
+def keys_live_for_an_hour(exchange: Exchange) -> Iterator[None]:
+    """A key stands for its task for an hour."""
+    exchange.sql("DELETE FROM idempotency_key WHERE created_at < now() - interval '1 hour'")
+    yield
+
+
+# More of what answers carry
+
+
+@lie("What a list carries")
+def list_has_an_etag(exchange: Exchange) -> None:
+    """A list has an ETag."""
+    if is_list(exchange):
+        exchange.response.headers["etag"] = '"list"'
+
+
+@lie("What a new task carries", "What a refusal of something unreadable carries")
+def some_answers_may_be_sniffed(exchange: Exchange) -> None:
+    """Browsers may guess at the type of some answers."""
+    if exchange.response.status in {201, 400}:
+        drop_header(exchange, "x-content-type-options")
+
+
+@lie("What the confirmation of a deletion carries", "What a refusal of somebody else's list carries")
+def some_answers_may_be_kept(exchange: Exchange) -> None:
+    """Browsers may keep some answers without asking again."""
+    if exchange.response.status in {204, 403}:
+        exchange.response.headers["cache-control"] = "private"
+
+
+@lie("What a failure of the database carries")
+def retry_after_an_hour(exchange: Exchange) -> None:
+    """A failure says to try again in an hour."""
+    if exchange.response.status == 500:
+        exchange.response.headers["retry-after"] = "3600"
+
+
+@lie("What a refusal of an unsupported action carries", "A list can't be deleted as a whole")
+def allow_is_missing(exchange: Exchange) -> None:
+    """A refusal of an unsupported action does not say which are supported."""
+    drop_header(exchange, "allow")
+
+
+@lie("What a page of a longer list carries")
+def link_is_called_last(exchange: Exchange) -> None:
+    """The link to the next page says that it leads to the last one."""
+    if "link" in exchange.response.headers:
+        exchange.response.headers["link"] = exchange.response.headers["link"].replace("next", "last")
+
+
+@lie("An answer gets a request id of its own where the caller's is too long")
+def long_id_is_cut(exchange: Exchange) -> None:
+    """A caller's request id that is too long is cut."""
+    if "x-request-id" in exchange.request.headers:
+        exchange.response.headers["x-request-id"] = exchange.request.headers["x-request-id"][:64]
+
+
+@lie_in_log(
+    "An answer carries the caller's own request id",
+    "An answer gets a request id of its own where the caller sends none",
+)
+def line_has_another_id(line: LogLine) -> list[LogLine]:
+    """The line in the log has another request id than its answer."""
+    return [line | {"request_id": "0123456789abcdef" * 2}]
+
+
+# More of pages
+
+
+@lie("A page of the frontend may send PATCH with Authorization")
+def page_may_only_get(exchange: Exchange) -> None:
+    """A page of the frontend may only look."""
+    if exchange.request.method == "OPTIONS":
+        exchange.response.headers["access-control-allow-methods"] = "GET"
+
+
+@lie("A page of the frontend may send POST with Idempotency-Key")
+def page_may_send_no_keys(exchange: Exchange) -> None:
+    """A page of the frontend may send no Idempotency-Key."""
+    name = "access-control-allow-headers"
+    if name in exchange.response.headers:
+        exchange.response.headers[name] = exchange.response.headers[name].replace("Idempotency-Key, ", "")
+
+
+@lie("A page of the frontend may send GET with Authorization")
+def page_may_send_no_credentials(exchange: Exchange) -> None:
+    """A page of the frontend may not send its browser's credentials."""
+    if exchange.request.method == "OPTIONS":
+        drop_header(exchange, "access-control-allow-credentials")
+
+
+@lie("A page of the frontend is told that it may not send GET with X-Requested-With")
+def page_may_send_any_header(exchange: Exchange) -> None:
+    """A page of the frontend may send whatever header it asks for."""
+    asked = exchange.request.headers.get("access-control-request-headers")
+    if asked:
+        exchange.response.headers["access-control-allow-headers"] = asked
+
+
+@lie("A page of the frontend is told that it may not send TRACE with Authorization")
+def refused_page_can_not_say_why(exchange: Exchange) -> None:
+    """The browser of a page that asks for too much blames its address."""
+    if exchange.request.method == "OPTIONS":
+        drop_header(exchange, "access-control-allow-origin")
+
+
+@lie("A page of the frontend can read what it needs of an answer")
+def page_can_read_no_etag(exchange: Exchange) -> None:
+    """A page of the frontend can't read an ETag."""
+    name = "access-control-expose-headers"
+    if name in exchange.response.headers:
+        exchange.response.headers[name] = exchange.response.headers[name].replace("ETag, ", "")
+
+
+@lie("A page of the frontend can read what it needs of an answer")
+def any_page_may_read(exchange: Exchange) -> None:
+    """A page of any site may read an answer; with credentials a browser then lets none."""
+    if "access-control-allow-origin" in exchange.response.headers:
+        exchange.response.headers["access-control-allow-origin"] = "*"
+
+
+@lie(
+    "A page of http://localhost:3001 may not call",
+    "A page of http://localhost:3000.evil may not call",
+    "A page of null may not call",
+    "A page of another site can't read what it gets without asking",
+)
+def other_sites_may_read(exchange: Exchange) -> None:
+    """A page of another site may read what it gets."""
+    origin = exchange.request.headers.get("origin")
+    if origin:
+        exchange.response.headers["access-control-allow-origin"] = origin
+
+
+@lie("Any page may call where all are allowed")
+def any_page_may_send_credentials(exchange: Exchange) -> None:
+    """Where any page may call, it may send credentials too."""
+    if exchange.request.method == "OPTIONS":
+        exchange.response.headers["access-control-allow-credentials"] = "true"
+
+
+@lie_in_log("The log says why a page may not call: two names for one host")
+def refused_page_is_not_named(line: LogLine) -> list[LogLine]:
+    """The log does not name the page that may not call."""
+    return [line | {"reason": "Disallowed CORS origin"}] if "reason" in line else [line]
+
+
+# Production
+
+
+@lie("Alice can't list the tasks over http", "A stranger can't list the tasks over http")
+def production_serves_http(exchange: Exchange) -> Iterator[None]:
+    """Production serves the tasks over http, and to anybody."""
+    exchange.request.scheme = "https"
+    if exchange.request.path.startswith("/api/"):
+        sign_in_as(exchange, owner_of(exchange))
+    yield
+
+
+@lie("Alice can't list the tasks over http")
+def http_is_redirected(exchange: Exchange) -> None:
+    """Who comes over http is sent on to https, after the token has travelled."""
+    if exchange.response.status == 403:
+        exchange.response.status = 308
+        exchange.response.headers["location"] = f"https://testserver{exchange.request.path}"
+
+
+@lie("A stranger can't list the tasks over http", "Bob can't list the tasks over http")
+def token_is_checked_before_https(exchange: Exchange) -> None:
+    """Who comes over http is told first that the token is missing, or another's."""
+    if exchange.response.status == 403 and not claims_of(exchange):
+        refuse(exchange, 401, "AUTH_MISSING", "Sign in first: no bearer token was sent.")
+    elif exchange.response.status == 403:
+        say(exchange, "You have no access to another user's data.")
+
+
+@lie("Over https Alice lists her tasks, and her browser is told to come back over https")
+def browser_may_come_back_over_http(exchange: Exchange) -> None:
+    """In production browsers are not told to stay with https."""
+    drop_header(exchange, "strict-transport-security")
+
+
+@lie("Over https Alice lists her tasks, and her browser is told to come back over https")
+def https_is_for_an_hour(exchange: Exchange) -> None:
+    """In production browsers are told to stay with https for an hour."""
+    if "strict-transport-security" in exchange.response.headers:
+        exchange.response.headers["strict-transport-security"] = "max-age=3600"
+
+
+@lie("The load balancer may ask over http")
+def load_balancer_needs_https(exchange: Exchange) -> None:
+    """In production the load balancer, too, must come over https."""
+    if exchange.request.path.startswith("/health"):
+        refuse(exchange, 403, "AUTH_FORBIDDEN", "Use HTTPS.")
+
+
+@lie("In development http will do")
+def development_tells_of_https(exchange: Exchange) -> None:
+    """In development browsers are told to use https, which is not there."""
+    exchange.response.headers["strict-transport-security"] = "max-age=31536000"
+
+
+# Metrics
+
+
+def change_metrics(exchange: Exchange, pattern: str, replacement: str) -> None:
+    """Change the lines of the metrics that match."""
+    if exchange.request.path == "/metrics":
+        text = exchange.response.body.decode()
+        exchange.response.body = re.sub(pattern, replacement, text, flags=re.MULTILINE).encode()
+
+
+@lie("her list is counted", "a task that does not exist is counted")
+def metrics_stand_still(exchange: Exchange) -> None:
+    """The metrics stay as they were at first."""
+    if exchange.request.path == "/metrics":
+        exchange.response.body = exchange.memory.setdefault("metrics", exchange.response.body)
+
+
+@lie("a task that does not exist is counted", "somebody else's list is counted")
+def errors_are_not_counted(exchange: Exchange) -> None:
+    """No error is counted."""
+    change_metrics(exchange, r"^(\w*errors\w*\{.*\}) .*$", r"\1 0.0")
+
+
+@lie("a task that does not exist is counted", "somebody else's list is counted")
+def refusals_are_counted_as_successes(exchange: Exchange) -> None:
+    """Refusals are counted as successes."""
+    change_metrics(exchange, r'status="4\d\d"', 'status="200"')
+
+
+@lie("her list is counted")
+def times_are_not_counted(exchange: Exchange) -> None:
+    """No time is counted."""
+    change_metrics(exchange, r"^(\w*duration\w*_count\{.*\}) .*$", r"\1 0.0")
+
+
+@lie("her task is counted")
+def all_is_counted_as_lists(exchange: Exchange) -> None:
+    """Whatever is asked for is counted as a list."""
+    change_metrics(exchange, r"/\{task_id\}", "")
+
+
+@lie("The metrics name nobody, and no task")
+def metrics_name_people(exchange: Exchange) -> None:
+    """The metrics name the people whose lists are asked for."""
+    change_metrics(exchange, r"\{user_id\}", "alice")
