@@ -80,7 +80,7 @@ TOKENS: dict[str, Callable[[], str]] = {
 
 
 @when(said("Alice lists her tasks with a token that {what}"))
-def _(cast: Cast, what: str) -> None:
+def lists_with_token(cast: Cast, what: str) -> None:
     alice = cast("Alice")
     signed = 0.0
     while time.monotonic() - signed > FRESH:
@@ -90,21 +90,21 @@ def _(cast: Cast, what: str) -> None:
 
 
 @when(said("Mallory tries to list Alice's tasks with a token that {what}"))
-def _(cast: Cast, what: str) -> None:
+def tries_with_token(cast: Cast, what: str) -> None:
     mallory = cast("Mallory")
     mallory.token = TOKENS[what]()
     mallory.ask("GET", cast("Alice").tasks_path())
 
 
 @when("Mallory tries to list Alice's tasks with two tokens at once")
-def _(cast: Cast) -> None:
+def tries_with_two_tokens(cast: Cast) -> None:
     alice, mallory = cast("Alice"), cast("Mallory")
     # each of the two would be accepted alone
     mallory.ask("GET", alice.tasks_path(), headers=[("authorization", f"Bearer {alice.token}")])
 
 
 @when("Mallory tries to list Alice's tasks with a password")
-def _(cast: Cast) -> None:
+def tries_with_password(cast: Cast) -> None:
     mallory = cast("Mallory")
     mallory.token = None
     mallory.ask("GET", cast("Alice").tasks_path(), headers={"authorization": "Basic YWxpY2U6c2VzYW1l"})
@@ -187,12 +187,12 @@ def nothing_is_stored(cast: Cast, database: Engine, who: str) -> None:
 
 
 @given("the database is stopped")
-def _(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - the database fixture starts it again afterwards
+def database_is_stopped(cluster: Cluster) -> None:
     cluster.stop()
 
 
 @given("the database is frozen")
-def _(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - the same
+def database_is_frozen(cluster: Cluster) -> None:
     cluster.freeze()
 
 
@@ -203,9 +203,9 @@ def waiting(database: Engine) -> int:
         return int(connection.execute(count).scalar_one())
 
 
-@pytest.fixture
-def has_waited(database: Engine) -> Iterator[Future[bool]]:
-    """Whether a statement of the service's comes to wait, within five seconds."""
+@given("somebody holds a lock on all tasks", target_fixture="has_waited")
+def holds_lock(database: Engine) -> Iterator[Future[bool]]:
+    """Hold it until the scenario's end; tell whether a statement of the service's comes to wait within five seconds."""
 
     def look() -> bool:
         end = time.monotonic() + 5
@@ -213,25 +213,19 @@ def has_waited(database: Engine) -> Iterator[Future[bool]]:
             time.sleep(0.05)
         return time.monotonic() < end
 
-    with ThreadPoolExecutor(1) as watcher:
+    with database.connect() as lock, ThreadPoolExecutor(1) as watcher:
+        lock.execute(text("LOCK TABLE task IN EXCLUSIVE MODE"))
         yield watcher.submit(look)
 
 
-@given("somebody holds a lock on all tasks")
-def _(database: Engine, request: pytest.FixtureRequest, has_waited: Future[bool]) -> None:  # noqa: ARG001 - it looks from now on
-    lock = database.connect()
-    lock.execute(text("LOCK TABLE task IN EXCLUSIVE MODE"))
-    request.addfinalizer(lock.close)
-
-
 @given("the database has been restarted")
-def _(cluster: Cluster) -> None:
+def database_has_been_restarted(cluster: Cluster) -> None:
     cluster.stop()
     cluster.start()
 
 
 @then("nothing of hers is left waiting in the database")
-def _(database: Engine, has_waited: Future[bool]) -> None:
+def leaves_nothing_waiting(database: Engine, has_waited: Future[bool]) -> None:
     assert has_waited.result()
     end = time.monotonic() + 3  # the server checks once a second
     while waiting(database) > 0:
@@ -292,7 +286,7 @@ def gets_usual_refusal(cast: Cast) -> None:
 
 
 @then(said("once the database is back, {who:Person} still has exactly the tasks {titles:Titles}"))
-def _(cast: Cast, cluster: Cluster, who: str, titles: list[str]) -> None:
+def still_has_once_database_is_back(cast: Cast, cluster: Cluster, who: str, titles: list[str]) -> None:
     cluster.start()
     cast(who).ledger.settle()
     cast(who).ask("GET", cast(who).tasks_path())
@@ -359,7 +353,7 @@ def reading() -> dict[str, Any]:
 
 
 @when("a developer reads the documentation")
-def _(scenario_service: Service, pages: dict[str, httpx.Response]) -> None:
+def reads_documentation(scenario_service: Service, pages: dict[str, httpx.Response]) -> None:
     pages["contract"] = attach(scenario_service.http.get("/openapi.json"))
 
 
@@ -371,7 +365,7 @@ def operation(pages: dict[str, httpx.Response], action: str) -> Any:
 
 
 @then("it has the six endpoints for tasks, and each asks for a token")
-def _(pages: dict[str, httpx.Response]) -> None:
+def has_six_endpoints(pages: dict[str, httpx.Response]) -> None:
     document = pages["contract"].json()
     operations = [one for path, ones in document["paths"].items() if path.startswith("/api") for one in ones.values()]
     assert len(operations) == 6
@@ -381,7 +375,7 @@ def _(pages: dict[str, httpx.Response]) -> None:
 
 
 @then("it has the schemas, with the limits of titles and descriptions")
-def _(pages: dict[str, httpx.Response]) -> None:
+def has_schemas(pages: dict[str, httpx.Response]) -> None:
     schemas = pages["contract"].json()["components"]["schemas"]
     inputs = {"TaskCreate", "TaskUpdate", "TaskPatch"}
     outputs = {"TaskResponse", "TaskListResponse", "Problem", "Health"}
@@ -412,12 +406,12 @@ def can_end_with(pages: dict[str, httpx.Response], action: str, statuses: str) -
 
 
 @when(said("a developer opens {page}"))
-def _(scenario_service: Service, pages: dict[str, httpx.Response], page: str) -> None:
+def opens_page(scenario_service: Service, pages: dict[str, httpx.Response], page: str) -> None:
     pages["opened"] = attach(scenario_service.http.get(page))
 
 
 @then("the page shows, and every part of it comes from the service itself")
-def _(scenario_service: Service, pages: dict[str, httpx.Response]) -> None:
+def page_shows_its_own_parts(scenario_service: Service, pages: dict[str, httpx.Response]) -> None:
     opened = pages["opened"]
     assert opened.status_code == 200
     parts = re.findall(r'(?:src|href)="([^"]+)"', opened.text)
@@ -435,7 +429,7 @@ def _(scenario_service: Service, pages: dict[str, httpx.Response]) -> None:
 
 
 @when("a developer uses both pages without internet access, and creates and lists tasks there as Alice")
-def _(cast: Cast, service: Service, reading: dict[str, Any]) -> None:
+def uses_pages_in_browser(cast: Cast, service: Service, reading: dict[str, Any]) -> None:
     alice = cast("Alice")
     assert alice.token
     script, folder = NODE / "read-documentation.mjs", NODE.parents[1] / "build" / "pictures"
@@ -447,7 +441,7 @@ def _(cast: Cast, service: Service, reading: dict[str, Any]) -> None:
 
 
 @then("both pages show the six endpoints for tasks, and every schema")
-def _(reading: dict[str, Any]) -> None:
+def pages_show_everything(reading: dict[str, Any]) -> None:
     operations = [one for one in OPERATIONS if one.get("security")]
     schemas = sorted(contract.DOCUMENT["components"]["schemas"])
     assert len(operations) == 6
@@ -457,7 +451,7 @@ def _(reading: dict[str, Any]) -> None:
 
 
 @then("what was tried out has worked")
-def _(cast: Cast, reading: dict[str, Any]) -> None:
+def trial_has_worked(cast: Cast, reading: dict[str, Any]) -> None:
     created, listed = reading["docs"]["created"], reading["docs"]["listed"]
     assert (created["status"], listed["status"]) == (201, 200)
     assert listed["body"] == {"tasks": [created["body"]], "count": 1}
@@ -465,7 +459,7 @@ def _(cast: Cast, reading: dict[str, Any]) -> None:
 
 
 @then("the pages asked other sites for nothing but a logo, which was blocked")
-def _(reading: dict[str, Any]) -> None:
+def asked_other_sites_for_logo(reading: dict[str, Any]) -> None:
     # ReDoc asks for it under every page
     logo = "https://cdn.redoc.ly/redoc/logo-mini.svg"
     assert (reading["docs"]["elsewhere"], reading["docs"]["console"]) == ([], [])
@@ -527,20 +521,16 @@ def holds_what_was_confirmed(cast: Cast) -> None:
     assert len(stored) == len(set(stored))
 
 
-@pytest.fixture
-def moment(database: Engine) -> datetime:
-    """When the scenario came to where it matters, on the database's clock."""
-    with database.connect() as connection:
-        now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-        return now
-
-
-@when(said("Alice creates {count:Number} tasks at once"))
-def creates_many_at_once(cast: Cast, count: int, moment: datetime) -> None:  # noqa: ARG001 - it is noted before they are created
+@when(said("Alice creates {count:Number} tasks at once"), target_fixture="moment")
+def creates_many_at_once(cast: Cast, database: Engine, count: int) -> datetime:
+    """Give the time just before, on the database's clock."""
     alice = cast("Alice")
+    with database.connect() as connection:
+        moment: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
     with alice.ledger.at_once(), ThreadPoolExecutor(count) as phones:
         answers = list(phones.map(lambda place: create(alice, f"Task {place}"), range(count)))
     assert [answer.status_code for answer in answers] == [201] * count
+    return moment
 
 
 @then(said("the database holds each of the {count:Number} tasks once"))

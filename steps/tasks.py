@@ -45,22 +45,22 @@ def follow(person: Person, answer: httpx.Response) -> httpx.Response:
 
 
 @when(said("{who:Person} lists {_:Whose} tasks"))
-def _(cast: Cast, who: str) -> None:
+def lists(cast: Cast, who: str) -> None:
     cast(who).ask("GET", cast(who).tasks_path())
 
 
 @when(said("{who:Person} lists {_:Whose} tasks that are {state:State}"))
-def _(cast: Cast, who: str, state: str) -> None:
+def lists_by_state(cast: Cast, who: str, state: str) -> None:
     cast(who).ask("GET", cast(who).tasks_path(), params={"complete": STATES[state]})
 
 
 @when(said("{who:Person} lists {_:Whose} tasks {size:Number} at a time"))
-def _(cast: Cast, who: str, size: int) -> None:
+def lists_in_pages(cast: Cast, who: str, size: int) -> None:
     read_all_pages(cast(who), {"limit": str(size)})
 
 
 @when(said("{who:Person} lists {_:Whose} tasks that are {state:State}, {size:Number} at a time"))
-def _(cast: Cast, who: str, state: str, size: int) -> None:
+def lists_by_state_in_pages(cast: Cast, who: str, state: str, size: int) -> None:
     read_all_pages(cast(who), {"limit": str(size), "complete": str(STATES[state]).lower()})
 
 
@@ -74,22 +74,22 @@ def read_all_pages(person: Person, question: dict[str, str]) -> None:
 
 
 @when(said("{who:Person} turns to the next page"))
-def _(cast: Cast, who: str) -> None:
+def turns_to_next_page(cast: Cast, who: str) -> None:
     follow(cast(who), cast(who).answer)
 
 
 @when(said("{who:Person} lists {_:Whose} tasks and skips {count:Number}"))
-def _(cast: Cast, who: str, count: int) -> None:
+def lists_and_skips(cast: Cast, who: str, count: int) -> None:
     cast(who).ask("GET", cast(who).tasks_path(), params={"offset": count})
 
 
 @when(said("{who:Person} lists {_:Whose} tasks after the task {title:Quoted} of {owner:Person}'s"))
-def _(cast: Cast, who: str, title: str, owner: str) -> None:
+def lists_after_anothers_task(cast: Cast, who: str, title: str, owner: str) -> None:
     cast(who).ask("GET", cast(who).tasks_path(), params={"after": cast(owner).tasks[title]["id"]})
 
 
 @when(said("{who:Person} tries to list {_:Whose} tasks with {what}"))
-def _(cast: Cast, who: str, what: str) -> None:
+def tries_to_list_with(cast: Cast, who: str, what: str) -> None:
     cast(who).ask("GET", f"{cast(who).tasks_path()}?{BAD_FILTERS[what]}")
 
 
@@ -97,30 +97,30 @@ def _(cast: Cast, who: str, what: str) -> None:
 
 
 @when(said("{who:Person} creates the task {title:Quoted}"))
-def _(cast: Cast, who: str, title: str) -> None:
+def creates(cast: Cast, who: str, title: str) -> None:
     cast(who).ask("POST", cast(who).tasks_path(), json={"title": title})
 
 
 @when(said("{who:Person} creates the task {title:Quoted} with the description {description:Quoted}"))
-def _(cast: Cast, who: str, title: str, description: str) -> None:
+def creates_with_description(cast: Cast, who: str, title: str, description: str) -> None:
     cast(who).ask("POST", cast(who).tasks_path(), json={"title": title, "description": description})
 
 
 @when(said("{who:Person} creates a task with {what}"))
-def _(cast: Cast, who: str, what: str) -> None:
+def creates_with(cast: Cast, who: str, what: str) -> None:
     person = cast(who)
     person.tasks = {what: GOOD_TASKS[what]}
     person.ask("POST", person.tasks_path(), json=GOOD_TASKS[what])
 
 
 @when(said("{who:Person} tries to create a task with {what}"))
-def _(cast: Cast, who: str, what: str) -> None:
+def creates_bad_task(cast: Cast, who: str, what: str) -> None:
     body = BODIES[what][0]() if what in BODIES else BAD_FIELDS[what](TASK).encode()
     cast(who).ask("POST", cast(who).tasks_path(), content=body, headers=JSON)
 
 
 @when(said("{who:Person} creates a task padded to {what}"))
-def _(cast: Cast, who: str, what: str) -> None:
+def creates_padded_task(cast: Cast, who: str, what: str) -> None:
     send_body(cast(who), "POST", cast(who).tasks_path(), what)
 
 
@@ -143,17 +143,17 @@ def send_body(person: Person, method: str, path: str, what: str) -> None:
 
 @when(said("{who:Person} opens the task {title:Quoted}"))
 @when(said("{who:Person} tries to open the task {title:Quoted}"))
-def _(cast: Cast, who: str, title: str) -> None:
+def opens(cast: Cast, who: str, title: str) -> None:
     cast(who).ask("GET", cast(who).tasks_path(cast(who).tasks[title]))
 
 
 @when(said("{who:Person} tries to open the task numbered {number}"))
-def _(cast: Cast, who: str, number: str) -> None:
+def opens_numbered(cast: Cast, who: str, number: str) -> None:
     cast(who).ask("GET", cast(who).tasks_path(BAD_NUMBERS.get(number, number)))
 
 
 @when(said("{who:Person} tries to open a task that never existed"))
-def _(cast: Cast, who: str) -> None:
+def opens_never_existed(cast: Cast, who: str) -> None:
     cast(who).ask("GET", cast(who).tasks_path(NEVER_EXISTED))
 
 
@@ -161,28 +161,28 @@ def _(cast: Cast, who: str) -> None:
 
 
 @when(said("{who:Person} replaces the task {title:Quoted} with:"))
-def _(cast: Cast, who: str, title: str, datatable: list[list[str]]) -> None:
+def replaces(cast: Cast, who: str, title: str, datatable: list[list[str]]) -> None:
     person, (new,) = cast(who), table(datatable)
     person.ask("PUT", person.tasks_path(person.tasks[title]), json=new)
 
 
 @when(said("{who:Person} changes the {field:w} of {title:Quoted} to {new:Quoted}"))
-def _(cast: Cast, who: str, field: str, title: str, new: str) -> None:
+def changes_field(cast: Cast, who: str, field: str, title: str, new: str) -> None:
     change(cast(who), title, {field: new})
 
 
 @when(said("{who:Person} clears the description of {title:Quoted}"))
-def _(cast: Cast, who: str, title: str) -> None:
+def clears_description(cast: Cast, who: str, title: str) -> None:
     change(cast(who), title, {"description": None})
 
 
 @when(said("{who:Person} completes the task {title:Quoted}"))
-def _(cast: Cast, who: str, title: str) -> None:
+def completes(cast: Cast, who: str, title: str) -> None:
     change(cast(who), title, {"complete": True})
 
 
 @when(said("{who:Person} reopens the task {title:Quoted}"))
-def _(cast: Cast, who: str, title: str) -> None:
+def reopens(cast: Cast, who: str, title: str) -> None:
     change(cast(who), title, {"complete": False})
 
 
@@ -192,34 +192,34 @@ def change(person: Person, title: str, fields: dict[str, object]) -> None:
 
 
 @when(said("{who:Person} tries to replace the task {title:Quoted} with one that has {what}"))
-def _(cast: Cast, who: str, title: str, what: str) -> None:
+def tries_to_replace_with(cast: Cast, who: str, title: str, what: str) -> None:
     path = cast(who).tasks_path(cast(who).tasks[title])
     cast(who).ask("PUT", path, content=BAD_FIELDS[what](WHOLE_TASK).encode(), headers=JSON)
 
 
 @when(said("{who:Person} tries to change the task {title:Quoted} to have {what}"))
-def _(cast: Cast, who: str, title: str, what: str) -> None:
+def tries_to_change_to_have(cast: Cast, who: str, title: str, what: str) -> None:
     path = cast(who).tasks_path(cast(who).tasks[title])
     cast(who).ask("PATCH", path, content=BAD_FIELDS[what]({}).encode(), headers=JSON)
 
 
 @when(said("{who:Person} tries to change nothing about the task {title:Quoted}"))
-def _(cast: Cast, who: str, title: str) -> None:
+def tries_to_change_nothing(cast: Cast, who: str, title: str) -> None:
     change(cast(who), title, {})
 
 
 @when(said("{who:Person} tries to replace a task that never existed"))
-def _(cast: Cast, who: str) -> None:
+def replaces_never_existed(cast: Cast, who: str) -> None:
     cast(who).ask("PUT", cast(who).tasks_path(NEVER_EXISTED), json=WHOLE_TASK)
 
 
 @when(said("{who:Person} tries to change a task that never existed"))
-def _(cast: Cast, who: str) -> None:
+def changes_never_existed(cast: Cast, who: str) -> None:
     cast(who).ask("PATCH", cast(who).tasks_path(NEVER_EXISTED), json=TASK)
 
 
 @when(said("{who:Person} tries to complete a task that never existed"))
-def _(cast: Cast, who: str) -> None:
+def completes_never_existed(cast: Cast, who: str) -> None:
     cast(who).ask("PATCH", cast(who).tasks_path(NEVER_EXISTED), json={"complete": True})
 
 
@@ -228,22 +228,22 @@ def _(cast: Cast, who: str) -> None:
 
 @when(said("{who:Person} deletes the task {title:Quoted}"))
 @when(said("{who:Person} tries to delete the task {title:Quoted}"))
-def _(cast: Cast, who: str, title: str) -> None:
+def deletes(cast: Cast, who: str, title: str) -> None:
     cast(who).ask("DELETE", cast(who).tasks_path(cast(who).tasks[title]))
 
 
 @when(said("{who:Person} tries to delete the task numbered {number}"))
-def _(cast: Cast, who: str, number: str) -> None:
+def deletes_numbered(cast: Cast, who: str, number: str) -> None:
     cast(who).ask("DELETE", cast(who).tasks_path(number))
 
 
 @when(said("{who:Person} tries to delete a task that never existed"))
-def _(cast: Cast, who: str) -> None:
+def deletes_never_existed(cast: Cast, who: str) -> None:
     cast(who).ask("DELETE", cast(who).tasks_path(NEVER_EXISTED))
 
 
 @when(said("{who:Person} tries to delete her whole list at once"))
-def _(cast: Cast, who: str) -> None:
+def deletes_whole_list(cast: Cast, who: str) -> None:
     cast(who).ask("DELETE", cast(who).tasks_path())
 
 
@@ -251,22 +251,22 @@ def _(cast: Cast, who: str) -> None:
 
 
 @when(said("{who:Person} tries to {action:Action} in {owner:Person}'s list"))
-def _(cast: Cast, who: str, action: str, owner: str) -> None:
+def tries_in_list_of(cast: Cast, who: str, action: str, owner: str) -> None:
     attempt(cast(who), action, cast(owner), in_list_of=cast(owner))
 
 
 @when(said("{who:Person} tries to send an unreadable request to {owner:Person}'s list"))
-def _(cast: Cast, who: str, owner: str) -> None:
+def sends_unreadable_to(cast: Cast, who: str, owner: str) -> None:
     attempt(cast(who), "send an unreadable request", cast(owner), in_list_of=cast(owner))
 
 
 @when(said("{who:Person} tries to {action:Action} of {owner:Person}'s as if it were on {_:Person}'s own list"))
-def _(cast: Cast, who: str, action: str, owner: str) -> None:
+def tries_as_if_on_own_list(cast: Cast, who: str, action: str, owner: str) -> None:
     attempt(cast(who), action, cast(owner), in_list_of=cast(who))
 
 
 @when(said("{who:Person} tries to {action:Action} in her list"))
-def _(cast: Cast, who: str, action: str) -> None:
+def tries_in_own_list(cast: Cast, who: str, action: str) -> None:
     attempt(cast(who), action, cast(who), in_list_of=cast(who))
 
 
@@ -277,7 +277,7 @@ def devices() -> list[Person]:
 
 
 @when("Alice tries to do all of this at once, each on another device:")
-def _(cast: Cast, devices: list[Person], datatable: list[list[str]]) -> None:
+def tries_on_devices(cast: Cast, devices: list[Person], datatable: list[list[str]]) -> None:
     alice = cast("Alice")
     devices += [alice.on_another_device() for _ in datatable]
     with alice.ledger.at_once(), ThreadPoolExecutor(len(devices)) as hands:
@@ -289,7 +289,7 @@ def _(cast: Cast, devices: list[Person], datatable: list[list[str]]) -> None:
 
 
 @when(said("{who:Person} tries to open an address that does not exist"))
-def _(cast: Cast, who: str) -> None:
+def opens_no_address(cast: Cast, who: str) -> None:
     cast(who).ask("GET", "/no/such/address")
 
 
