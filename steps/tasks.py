@@ -7,13 +7,21 @@ import httpx
 import pytest
 from pytest_bdd import parsers, when
 
-from steps.answers import NEVER_EXISTED
-from steps.inputs import BAD_FIELDS, BAD_FILTERS, BAD_NUMBERS, BAD_USERS, BODIES, GOOD_TASKS, TASK, WHOLE_TASK
+from steps.inputs import (
+    BAD_FIELDS,
+    BAD_FILTERS,
+    BAD_NUMBERS,
+    BAD_USERS,
+    BODIES,
+    GOOD_TASKS,
+    JSON,
+    NEVER_EXISTED,
+    TASK,
+    UNREADABLE,
+    WHOLE_TASK,
+)
 from steps.vocabulary import ACTIONS, STATES, said, table
 from tests.support.people import Cast, Person, path_to
-
-JSON = {"content-type": "application/json"}
-UNREADABLE = b"{unreadable"
 
 
 def path_to_nothing(user: str) -> str:
