@@ -1,4 +1,4 @@
-"""Given: who there is, and what they have."""
+"""Given: who there is, and what they have; all subjects share these."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -72,12 +72,6 @@ def has_tasks_half_done(cast: Cast, database: Engine, who: str, count: int) -> N
 def has_looked_at_tasks(cast: Cast, who: str) -> None:
     person = cast(who)
     assert person.ask("GET", person.tasks_path()).status_code == 200
-
-
-@given(said("{who:Person} has looked at the first {size:Number} of {_:Whose} tasks"))
-def has_looked_at_first(cast: Cast, who: str, size: int) -> None:
-    person = cast(who)
-    assert person.ask("GET", person.tasks_path(), params={"limit": size}).status_code == 200
 
 
 @given(said("{who:Person} has deleted the task {title:Quoted}"))

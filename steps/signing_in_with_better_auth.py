@@ -34,14 +34,24 @@ SETUPS: dict[str, dict[str, object]] = {
     "keeps sessions in the browser": {"sessionCookie": "secret"},
     "keeps sessions in the browser, signed with its keys": {"sessionCookie": "keys"},
 }
+
+
 AWAY: dict[str, Callable[[BetterAuth], object]] = {
     "is down": lambda auth: auth.tell("close"),
     "no longer answers": BetterAuth.freeze,
 }
+
+
 ONE_OF_AWAY = "|".join(AWAY)
+
+
 CLOSE = {"connection": "close"}
 """The service closes an idle connection once its clock has moved."""
+
+
 LARGE_PICTURE = "data:image/png;base64," + "A" * 9000
+
+
 AT_ONCE = 0.5
 """Seconds; waiting for a fetch of the keys would take longer."""
 

@@ -17,7 +17,11 @@ from tests.support.service import Service
 from tests.support.tokens import token
 
 TASKS, ONE_TASK = "/api/{user_id}/tasks", "/api/{user_id}/tasks/{task_id}"
+
+
 SECRET_TASK = json.dumps({"title": SESAME, "description": SESAME})
+
+
 # By what Alice asks for: method, path, body, and the endpoint that the log should name.
 ASKED = {
     "a new task": ("POST", "/api/alice/tasks", SECRET_TASK, TASKS),
@@ -27,6 +31,8 @@ ASKED = {
     "something unreadable": ("PUT", "/api/alice/tasks/1", f'{{"{SESAME}', ONE_TASK),
     "something that is too large": ("POST", "/api/alice/tasks", SESAME * 10_000, TASKS),
 }
+
+
 FORGED = token("alice", secret="mallory-" * 8)
 
 
@@ -96,8 +102,6 @@ def token_is_not_logged(traces: Traces) -> None:
     for part in FORGED.split("."):
         assert part not in traces.log
 
-
-# Request ids
 
 REQUEST_IDS = {
     "no request id": None,
