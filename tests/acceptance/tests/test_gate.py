@@ -357,7 +357,7 @@ def test_the_registries_of_pytest_bdd_are_there(request: pytest.FixtureRequest) 
     """Breaks first when pytest-bdd changes them: all else in the gate stands on them."""
     root = request.config.rootpath
     found = definitions(root)
-    assert any(one.place.startswith("steps/tasks.py:") and one.matches(STEP) for one in found)
+    assert any(one.place.startswith("steps/looking.py:") and one.matches(STEP) for one in found)
     keys = {key for item in request.session.items if (key := key_of(item, root))}
     outlined = {key.row for key in keys if key.uri == "features/stories/deleting_tasks.feature"}
     assert not keys or outlined == {0}

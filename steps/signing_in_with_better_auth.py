@@ -34,14 +34,24 @@ SETUPS: dict[str, dict[str, object]] = {
     "keeps sessions in the browser": {"sessionCookie": "secret"},
     "keeps sessions in the browser, signed with its keys": {"sessionCookie": "keys"},
 }
+
+
 AWAY: dict[str, Callable[[BetterAuth], object]] = {
     "is down": lambda auth: auth.tell("close"),
     "no longer answers": BetterAuth.freeze,
 }
+
+
 ONE_OF_AWAY = "|".join(AWAY)
+
+
 CLOSE = {"connection": "close"}
 """The service closes an idle connection once its clock has moved."""
+
+
 LARGE_PICTURE = "data:image/png;base64," + "A" * 9000
+
+
 AT_ONCE = 0.5
 """Seconds; waiting for a fetch of the keys would take longer."""
 
@@ -95,29 +105,29 @@ def key_of(token: str) -> str:
 
 
 @given(parsers.re(rf"a Better Auth that (?P<does>{'|'.join(SETUPS)})"))
-def _(scene: Scene, does: str) -> None:
+def runs_better_auth(scene: Scene, does: str) -> None:
     scene.open(does)
 
 
 @given(said("{who:Person} has signed up there"))
-def _(scene: Scene, cast: Cast, who: str) -> None:
+def has_signed_up(scene: Scene, cast: Cast, who: str) -> None:
     sign_up(scene, cast, who)
 
 
 @given(said("{who:Person} has signed up there and has the task {title:Quoted}"))
-def _(scene: Scene, cast: Cast, database: Engine, who: str, title: str) -> None:
+def has_signed_up_with_task(scene: Scene, cast: Cast, database: Engine, who: str, title: str) -> None:
     sign_up(scene, cast, who)
     has(cast(who), database, title=title)
 
 
 @given("Alice and Bob have signed up there")
-def _(scene: Scene, cast: Cast) -> None:
+def both_have_signed_up(scene: Scene, cast: Cast) -> None:
     sign_up(scene, cast, "Alice")
     sign_up(scene, cast, "Bob")
 
 
 @given(said("{who:Person} has signed up there with a large picture in her profile"))
-def _(scene: Scene, cast: Cast, who: str) -> None:
+def has_signed_up_with_picture(scene: Scene, cast: Cast, who: str) -> None:
     sign_up(scene, cast, who, image=LARGE_PICTURE)
 
 
@@ -129,17 +139,17 @@ def sign_up(scene: Scene, cast: Cast, who: str, **profile: str) -> None:
 
 
 @given("Better Auth has changed its key")
-def _(scene: Scene) -> None:
+def has_changed_its_key(scene: Scene) -> None:
     scene.auth.tell("rotate")
 
 
 @given(parsers.re(rf"Better Auth (?P<away>{ONE_OF_AWAY})"))
-def _(scene: Scene, away: str) -> None:
+def is_away(scene: Scene, away: str) -> None:
     AWAY[away](scene.auth)
 
 
 @given(parsers.re(rf"Alice has a new token and Better Auth (?P<away>{ONE_OF_AWAY})"))
-def _(scene: Scene, cast: Cast, away: str) -> None:
+def has_new_token_and_is_away(scene: Scene, cast: Cast, away: str) -> None:
     time.sleep(1)  # two tokens of one second are the same
     old, cast("Alice").token = cast("Alice").token, scene.accounts["Alice"].token()
     assert cast("Alice").token != old
@@ -147,7 +157,7 @@ def _(scene: Scene, cast: Cast, away: str) -> None:
 
 
 @when("Alice lists her tasks with a new token, signed with a new key")
-def _(scene: Scene, cast: Cast) -> None:
+def lists_with_new_key(scene: Scene, cast: Cast) -> None:
     alice = cast("Alice")
     old, new = alice.token, scene.accounts["Alice"].token()
     assert old
@@ -157,7 +167,7 @@ def _(scene: Scene, cast: Cast) -> None:
 
 
 @when(said("Alice's {devices:Number} devices list her tasks for {seconds:Number} seconds, with a new token each time"))
-def _(scene: Scene, cast: Cast, devices: int, seconds: int) -> None:
+def lists_on_many_devices(scene: Scene, cast: Cast, devices: int, seconds: int) -> None:
     alice, account = cast("Alice"), scene.accounts["Alice"]
     until = time.monotonic() + seconds
 
@@ -174,13 +184,13 @@ def _(scene: Scene, cast: Cast, devices: int, seconds: int) -> None:
 
 
 @then("none of the requests has failed")
-def _(scene: Scene) -> None:
+def no_request_has_failed(scene: Scene) -> None:
     assert len(scene.answers) > 100
     assert {answer.status_code for answer in scene.answers} == {200}
 
 
 @then(said("their tokens were signed with at least {count:Number} keys"))
-def _(scene: Scene, count: int) -> None:
+def were_signed_with_keys(scene: Scene, count: int) -> None:
     tokens = [answer.request.headers["authorization"].removeprefix("Bearer ") for answer in scene.answers]
     assert len({key_of(token) for token in tokens}) >= count
 
@@ -207,7 +217,7 @@ def sees_at_once(cast: Cast, title: str) -> None:
 
 
 @then(said("once Better Auth is back, {who:Person} still has exactly the tasks {titles:Titles}"))
-def _(scene: Scene, cast: Cast, who: str, titles: list[str]) -> None:
+def still_has_once_better_auth_is_back(scene: Scene, cast: Cast, who: str, titles: list[str]) -> None:
     scene.auth.come_back()
     assert cast(who).ask("GET", cast(who).tasks_path()).status_code == 200
     still_has(cast(who), titles)
@@ -259,7 +269,7 @@ def was_asked_seldom(counting: KeyServer, count: int) -> None:
 
 
 @when(parsers.re(r"Mallory shows (?P<thing>the .+) and tries to list Alice's tasks"))
-def _(scene: Scene, cast: Cast, thing: str) -> None:
+def shows_what_was_signed_for_something_else(scene: Scene, cast: Cast, thing: str) -> None:
     mallory, alice = cast("Mallory"), cast("Alice")
     if thing == "the link in Alice's welcome email":
         (shown_token,) = scene.auth.tell("mails")

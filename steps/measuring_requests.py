@@ -12,6 +12,8 @@ from tests.support.people import Cast, Person
 
 Labels = tuple[str, str, str]
 """Method, endpoint and status."""
+
+
 PATHS: dict[str, Callable[[Person], str]] = {
     "her list": lambda alice: alice.tasks_path(),
     "her task": lambda alice: alice.tasks_path(next(iter(alice.tasks.values()))),
@@ -58,7 +60,11 @@ NAMES = {
     "times": "http_request_duration_seconds_count",
     "errors": "http_errors_total",
 }
+
+
 COUNTED = r"the metrics count (?P<more>\d+) more (?P<what>\w+) (?:by|of) (?P<labels>\w+ to \S+ with the status \d+)"
+
+
 LABELS = re.compile(r"(\w+) to (\S+) with the status (\d+)")
 
 

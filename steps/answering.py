@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pytest_bdd import parsers, then, when
 
-from steps.tasks import JSON, UNREADABLE
+from steps.inputs import JSON, UNREADABLE
 from tests.support.people import Cast, Person
 
 TRANSPORT = {"connection", "content-length", "content-type", "date", "server"}

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pytest_bdd import parsers, then, when
 
-from steps.inputs import SECRET
+from steps.inputs import SESAME
 from steps.vocabulary import said
 from tests.support.log import Log
 from tests.support.people import Cast
@@ -17,16 +17,22 @@ from tests.support.service import Service
 from tests.support.tokens import token
 
 TASKS, ONE_TASK = "/api/{user_id}/tasks", "/api/{user_id}/tasks/{task_id}"
-TASK = json.dumps({"title": SECRET, "description": SECRET})
+
+
+SECRET_TASK = json.dumps({"title": SESAME, "description": SESAME})
+
+
 # By what Alice asks for: method, path, body, and the endpoint that the log should name.
 ASKED = {
-    "a new task": ("POST", "/api/alice/tasks", TASK, TASKS),
-    "a task with a wrong field": ("POST", "/api/alice/tasks", json.dumps({SECRET: SECRET, "title": [SECRET]}), TASKS),
-    "somebody else's list": ("GET", f"/api/bob/tasks?complete={SECRET}", None, TASKS),
-    "a task that does not exist": ("PATCH", f"/api/alice/tasks/{2**60}", TASK, ONE_TASK),
-    "something unreadable": ("PUT", "/api/alice/tasks/1", f'{{"{SECRET}', ONE_TASK),
-    "something that is too large": ("POST", "/api/alice/tasks", SECRET * 10_000, TASKS),
+    "a new task": ("POST", "/api/alice/tasks", SECRET_TASK, TASKS),
+    "a task with a wrong field": ("POST", "/api/alice/tasks", json.dumps({SESAME: SESAME, "title": [SESAME]}), TASKS),
+    "somebody else's list": ("GET", f"/api/bob/tasks?complete={SESAME}", None, TASKS),
+    "a task that does not exist": ("PATCH", f"/api/alice/tasks/{2**60}", SECRET_TASK, ONE_TASK),
+    "something unreadable": ("PUT", "/api/alice/tasks/1", f'{{"{SESAME}', ONE_TASK),
+    "something that is too large": ("POST", "/api/alice/tasks", SESAME * 10_000, TASKS),
 }
+
+
 FORGED = token("alice", secret="mallory-" * 8)
 
 
@@ -60,7 +66,7 @@ def traces(scenario_service: Service, capsys: pytest.CaptureFixture[str]) -> Tra
 @when(said("{who:Person} asks for {what} with a secret in everything that she sends"))
 def asks_with_secrets(cast: Cast, traces: Traces, who: str, what: str) -> None:
     method, path, body, traces.endpoint = ASKED[what]
-    headers = {"content-type": "application/json", "user-agent": SECRET, "x-request-id": f"{SECRET}/x"}
+    headers = {"content-type": "application/json", "user-agent": SESAME, "x-request-id": f"{SESAME}/x"}
     traces.follow(cast(who).ask(method, path, content=body, headers=headers))
 
 
@@ -88,7 +94,7 @@ def log_has_one_line(traces: Traces, whom: str, status: int) -> None:
 
 @then("the secret is nowhere in the log")
 def secret_is_not_logged(traces: Traces) -> None:
-    assert SECRET not in traces.log
+    assert SESAME not in traces.log
 
 
 @then("the forged token is nowhere in the log")
@@ -96,8 +102,6 @@ def token_is_not_logged(traces: Traces) -> None:
     for part in FORGED.split("."):
         assert part not in traces.log
 
-
-# Request ids
 
 REQUEST_IDS = {
     "no request id": None,

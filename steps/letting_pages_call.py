@@ -13,9 +13,17 @@ from tests.support.people import Cast
 from tests.support.service import ORIGIN, default_settings, service_in_process
 
 TASKS = "/api/alice/tasks"
+
+
 ORIGIN_HEADER = "access-control-allow-origin"
+
+
 CREDENTIALS_HEADER = "access-control-allow-credentials"
+
+
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
 REQUEST_HEADERS = {
     "Authorization",
     "Content-Type",

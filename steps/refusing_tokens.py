@@ -59,7 +59,9 @@ WITH = r"a service with (?P<variables>\S+=[^\s,]+(?: \S+=\S+)*)(?:, whose key se
 
 
 @given(parsers.re(WITH), target_fixture="trusted")
-def _(cast: Cast, capsys: pytest.CaptureFixture[str], variables: str, habit: str | None) -> Iterator[Trusted]:
+def runs_service_with_settings(
+    cast: Cast, capsys: pytest.CaptureFixture[str], variables: str, habit: str | None
+) -> Iterator[Trusted]:
     with ExitStack() as stack:
         key = Key("known")
         keys = stack.enter_context(key_server(key))
@@ -74,14 +76,14 @@ def _(cast: Cast, capsys: pytest.CaptureFixture[str], variables: str, habit: str
 
 
 @when(parsers.re(r"Alice tries to list her tasks, sending (?P<what>.+)"))
-def _(cast: Cast, trusted: Trusted, what: str) -> None:
+def tries_to_list_sending(cast: Cast, trusted: Trusted, what: str) -> None:
     alice = cast("Alice")
     alice.token = TOKENS[what](trusted)
     alice.ask("GET", alice.tasks_path())
 
 
 @then(parsers.re(r'the log gives the reason "(?P<reason>[^"]*)", and no part of the token'))
-def _(cast: Cast, trusted: Trusted, reason: str) -> None:
+def log_gives_reason_without_token(cast: Cast, trusted: Trusted, reason: str) -> None:
     told, log = trusted.reason()
     assert told.strip() == reason
     for part in (cast("Alice").token or "").split("."):

@@ -1,8 +1,8 @@
-"""The steps of retries (Idempotency-Key) and of second tabs (ETag, If-Match, If-None-Match)."""
+"""The steps of sending a task again (Idempotency-Key)."""
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any
@@ -12,16 +12,19 @@ import pytest
 from pytest_bdd import given, then, when
 from sqlalchemy import Engine, text
 
-from steps.answers import shown, titles_of, told
-from steps.inputs import WHOLE_TASK
-from steps.vocabulary import ACTIONS, said
+from steps.answers import shown, titles_of
+from steps.vocabulary import said
 from tests.support.cluster import Cluster
 from tests.support.ledger import first_answer
-from tests.support.people import Cast, Person, path_to
+from tests.support.people import Cast, Person
 from tests.support.service import RunService
 
 HEADER = "Idempotency-Key"
+
+
 KEPT = timedelta(days=1)
+
+
 BAD_KEYS: dict[str, list[tuple[str, str | bytes]]] = {
     "an empty Idempotency-Key": [(HEADER, "")],
     "an Idempotency-Key of 256 letters": [(HEADER, "x" * 256)],
@@ -49,11 +52,8 @@ def send(person: Person, title: str, key: str) -> httpx.Response:
     return person.ask("POST", person.tasks_path(), json={"title": title}, headers={HEADER: key})
 
 
-# Retries
-
-
 @given(said("Alice's phone has sent the task {title:Quoted} and lost the answer"))
-def _(cast: Cast, memory: dict[str, Any], title: str) -> None:
+def has_sent_and_lost_answer(cast: Cast, memory: dict[str, Any], title: str) -> None:
     memory |= {"title": title, "first": send(cast("Alice"), title, "phone")}
     cast("Alice").tasks[title] = shown(cast("Alice"), 201)
 
@@ -61,7 +61,9 @@ def _(cast: Cast, memory: dict[str, Any], title: str) -> None:
 @given(
     said("Alice's phone has sent the task {title:Quoted}, and the database has stored it and crashed before answering")
 )
-def _(cast: Cast, cluster: Cluster, database: Engine, memory: dict[str, Any], title: str) -> None:
+def has_sent_and_database_stored(
+    cast: Cast, cluster: Cluster, database: Engine, memory: dict[str, Any], title: str
+) -> None:
     alice = cast("Alice")
     memory["title"] = title
     with alice.ledger.at_once(crash=True), unconfirmed_commits(database), in_flight(alice, database, title, "SyncRep"):
@@ -71,7 +73,9 @@ def _(cast: Cast, cluster: Cluster, database: Engine, memory: dict[str, Any], ti
 
 
 @given(said("Alice's phone has sent the task {title:Quoted}, and the database has crashed before it could store it"))
-def _(cast: Cast, cluster: Cluster, database: Engine, memory: dict[str, Any], title: str) -> None:
+def has_sent_and_database_crashed(
+    cast: Cast, cluster: Cluster, database: Engine, memory: dict[str, Any], title: str
+) -> None:
     memory["title"] = title
     with database.connect() as lock:
         lock.execute(text("LOCK TABLE task IN SHARE MODE"))
@@ -125,7 +129,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 @given("the service has been restarted")
-def _(cast: Cast, stack: ExitStack, run_service: RunService) -> None:
+def service_has_been_restarted(cast: Cast, stack: ExitStack, run_service: RunService) -> None:
     alice = cast("Alice")
     alice.service = stack.enter_context(run_service(alice.service.settings))
 
@@ -142,18 +146,18 @@ def time_has_passed(cast: Cast, database: Engine, hours: int, count: int, unit: 
 
 
 @given(said("{who:Person} has created the task {title:Quoted} with the Idempotency-Key {key:Quoted}"))
-def _(cast: Cast, who: str, title: str, key: str) -> None:
+def has_created_with_key(cast: Cast, who: str, title: str, key: str) -> None:
     send(cast(who), title, key)
     cast(who).tasks[title] = shown(cast(who), 201)
 
 
 @when("Alice's phone sends it again")
-def _(cast: Cast, memory: dict[str, Any]) -> None:
+def sends_again(cast: Cast, memory: dict[str, Any]) -> None:
     send(cast("Alice"), memory["title"], "phone")
 
 
 @when(said("Alice's phone sends the task {title:Quoted} {count:Number} times at once"))
-def _(cast: Cast, memory: dict[str, Any], title: str, count: int) -> None:
+def sends_many_at_once(cast: Cast, memory: dict[str, Any], title: str, count: int) -> None:
     alice, key, body = cast("Alice"), {HEADER: "phone"}, {"title": title}
     with alice.ledger.at_once(), ThreadPoolExecutor(count) as phone:
         sent = [phone.submit(alice.send, "POST", alice.tasks_path(), headers=key, json=body) for _ in range(count)]
@@ -162,124 +166,22 @@ def _(cast: Cast, memory: dict[str, Any], title: str, count: int) -> None:
 
 @when(said("{who:Person} creates the task {title:Quoted} with the Idempotency-Key {key:Quoted}"))
 @when(said("{who:Person} tries to create the task {title:Quoted} with the Idempotency-Key {key:Quoted}"))
-def _(cast: Cast, who: str, title: str, key: str) -> None:
+def creates_with_key(cast: Cast, who: str, title: str, key: str) -> None:
     send(cast(who), title, key)
 
 
 @when(said("{who:Person} tries to send the task {title:Quoted} with {what}"))
-def _(cast: Cast, who: str, title: str, what: str) -> None:
+def tries_with_bad_key(cast: Cast, who: str, title: str, what: str) -> None:
     cast(who).ask("POST", cast(who).tasks_path(), json={"title": title}, headers=BAD_KEYS[what])
 
 
 @then("Alice's phone gets the first answer again, byte for byte")
-def _(cast: Cast, memory: dict[str, Any]) -> None:
+def gets_first_answer_again(cast: Cast, memory: dict[str, Any]) -> None:
     assert first_answer(cast("Alice").answer) == first_answer(memory["first"])
 
 
 @then(said("all {count:Number} get the same answer"))
-def _(memory: dict[str, Any], count: int) -> None:
+def all_get_the_same(memory: dict[str, Any], count: int) -> None:
     assert len(memory["answers"]) == count
     assert len({first_answer(answer) for answer in memory["answers"]}) == 1
     assert memory["answers"][0].status_code == 201
-
-
-# Two tabs
-
-
-def only_task(cast: Cast) -> dict[str, Any]:
-    """Alice's only task, as it was at the start."""
-    (task,) = cast("Alice").tasks.values()
-    return task
-
-
-def save(cast: Cast, tag: str, action: str = "change the task", body: Any = None) -> None:
-    """Change or delete Alice's task if its ETag is still this one."""
-    method = ACTIONS[action].split()[0]
-    body = body or {"PUT": WHOLE_TASK, "PATCH": {"complete": True}}.get(method)
-    sent = {"json": body} if body else {}
-    cast("Alice").ask(method, cast("Alice").tasks_path(only_task(cast)), headers={"If-Match": tag}, **sent)
-
-
-@given(said("Alice has opened the task {title:Quoted} in two tabs"))
-def _(cast: Cast, memory: dict[str, Any], title: str) -> None:
-    alice = cast("Alice")
-    memory["first"] = memory["second"] = alice.ask("GET", alice.tasks_path(alice.tasks[title])).headers["etag"]
-
-
-@given(said("her first tab has changed the title to {title:Quoted}"))
-def _(cast: Cast, memory: dict[str, Any], title: str) -> None:
-    save(cast, memory["first"], body={"title": title})
-    shown(cast("Alice"))
-
-
-@given("her second tab has reloaded the task")
-def _(cast: Cast, memory: dict[str, Any]) -> None:
-    alice = cast("Alice")
-    memory["second"] = alice.ask("GET", alice.tasks_path(only_task(cast))).headers["etag"]
-
-
-@when(said("her second tab tries to {action:Action}"))
-def _(cast: Cast, memory: dict[str, Any], action: str) -> None:
-    save(cast, memory["second"], action)
-
-
-@when(said("her second tab changes the {field:w} to {new:Quoted}"))
-def _(cast: Cast, memory: dict[str, Any], field: str, new: str) -> None:
-    save(cast, memory["second"], body={field: new})
-    shown(cast("Alice"))
-
-
-@when(said("her second tab changes the {field:w} to {new:Quoted}, whatever has changed"))
-def _(cast: Cast, field: str, new: str) -> None:
-    save(cast, "*", body={field: new})
-    shown(cast("Alice"))
-
-
-@when("both tabs save another title in the same moment")
-def _(cast: Cast, database: Engine, memory: dict[str, Any]) -> None:
-    alice, task = cast("Alice"), only_task(cast)
-    path, seen = alice.tasks_path(task), {"If-Match": memory["first"]}
-    with alice.ledger.at_once(), database.connect() as lock, ThreadPoolExecutor(2) as tabs:
-        # both requests wait for the lock before either can write
-        lock.execute(text("SELECT 1 FROM task WHERE user_id = :user_id AND id = :id FOR UPDATE"), task)
-        sent: dict[str, Future[httpx.Response]] = {
-            title: tabs.submit(alice.send, "PATCH", path, headers=seen, json={"title": title})
-            for title in ("Oats", "Rice")
-        }
-        time.sleep(0.3)
-        assert not any(answer.done() for answer in sent.values())
-        lock.rollback()
-    memory["answers"] = {title: answer.result() for title, answer in sent.items()}
-
-
-@when("her second tab asks whether the task has changed")
-def _(cast: Cast, memory: dict[str, Any]) -> None:
-    alice = cast("Alice")
-    alice.ask("GET", alice.tasks_path(only_task(cast)), headers={"If-None-Match": memory["second"]})
-
-
-@when(
-    said("{who:Person} tries to change {owner:Person}'s task as if it were on {_:Person}'s own list, naming {version}")
-)
-def _(cast: Cast, who: str, owner: str, version: str) -> None:
-    (task,) = cast(owner).tasks.values()
-    tag = (
-        cast(owner).ask("GET", path_to(cast(owner), task)).headers["etag"]
-        if version == "its current version"
-        else '"guess"'
-    )
-    cast(who).ask("PATCH", path_to(cast(who), task), json={"complete": True}, headers={"If-Match": tag})
-
-
-@then(said("one tab's title is stored, and the other tab is told {sentence:Quoted}"))
-def one_tab_is_told(cast: Cast, memory: dict[str, Any], sentence: str) -> None:
-    (stored,) = titles_of(cast("Alice").ledger.tasks_of("alice"))
-    assert memory["answers"].pop(stored).status_code == 200
-    (refusal,) = memory["answers"].values()
-    told(refusal, sentence)
-
-
-@then("it is told that nothing has changed, and is sent nothing")
-def is_told_that_nothing_has_changed(cast: Cast) -> None:
-    assert cast("Alice").answer.status_code == 304
-    assert cast("Alice").answer.content == b""
