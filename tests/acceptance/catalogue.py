@@ -92,7 +92,7 @@ class Catalogue:
         return cls(
             stories=said.get("stories", {}),
             criteria={id_: _criterion(id_, one) for id_, one in said.get("criteria", {}).items()},
-            rulings={id_: _ruling(id_, entry) for id_, entry in said.get("rulings", {}).items()},
+            rulings={id_: _ruling(id_, entry) for id_, entry in sorted(said.get("rulings", {}).items())},
             needs={name: _need(name, one, root) for name, one in said.get("needs", {}).items()},
             language=Language(
                 technical=tuple(words.get("technical", ())),

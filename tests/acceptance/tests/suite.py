@@ -22,9 +22,6 @@ US-1 = "be greeted"
 name = "Greeting"
 promise = "guests are greeted"
 
-[rulings]
-R-01 = "whoever rings is heard"
-
 [needs.a-doorbell]
 commands = ["no-such-doorbell"]
 remedy = "buy a doorbell"
