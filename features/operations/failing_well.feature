@@ -19,7 +19,7 @@ Feature: Failing well
       And Alice still has exactly the tasks "Buy milk"
 
     @AC-004 @R-12
-    Scenario: Nothing answers a mere request for the headers
+    Scenario: The headers of a list can't be asked for alone
       Given Alice has the task "Buy milk"
       When Alice tries to ask for the headers of her list alone
       Then Alice gets the refusal that any unsupported action gets

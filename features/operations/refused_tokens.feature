@@ -27,7 +27,7 @@ Feature: Refused tokens
 
   Rule: Where the keys can't be had, the log says from where and why
 
-    @AC-002 @R-38
+    @AC-002 @R-32 @R-38
     Scenario Outline: The log says what the key server did: <why>
       Given a service with BETTER_AUTH_URL=http://127.0.0.1:3000, whose key server answers with <answer>
       And Alice has the task "Buy milk"

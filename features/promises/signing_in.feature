@@ -39,7 +39,7 @@ Feature: Signing in
         | what                         |
         | expired 8 seconds ago        |
         | becomes valid in 8 seconds   |
-        | will be issued in 8 seconds  |
+        | is dated 8 seconds ahead     |
 
       Examples: A session lasts for a month at most
         | what               |
@@ -68,7 +68,7 @@ Feature: Signing in
         | never expires                    |                                           |
         | expires in 31 days and a minute  | no token of Better Auth's lives that long |
         | becomes valid in a minute        |                                           |
-        | will be issued in a minute       |                                           |
+        | is dated a minute ahead          |                                           |
 
       @R-29
       Examples: Not for a person
