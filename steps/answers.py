@@ -135,12 +135,12 @@ def still_has_no_tasks(cast: Cast, who: str) -> None:
     still_has(cast(who), [])
 
 
-@then(said("{who:Person} still has exactly the tasks {titles:Titles}"))
+@then(said("{who:Person} still has exactly the {titles:Tasks}"))
 def still_has_exactly(cast: Cast, who: str, titles: list[str]) -> None:
     still_has(cast(who), titles)
 
 
-@then(said("{who:Person} now has exactly the tasks {titles:Titles}"))
+@then(said("{who:Person} now has exactly the {titles:Tasks}"))
 def now_has_exactly(cast: Cast, who: str, titles: list[str]) -> None:
     person = cast(who)
     tasks = person.ledger.tasks_of(person.user_id)

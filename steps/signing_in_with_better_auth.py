@@ -217,7 +217,7 @@ def sees_at_once(cast: Cast, title: str) -> None:
     assert alice.waited < AT_ONCE
 
 
-@then(said("once Better Auth is back, {who:Person} still has exactly the tasks {titles:Titles}"))
+@then(said("once Better Auth is back, {who:Person} still has exactly the {titles:Tasks}"))
 def still_has_once_better_auth_is_back(scene: Scene, cast: Cast, who: str, titles: list[str]) -> None:
     scene.auth.come_back()
     assert cast(who).ask("GET", cast(who).tasks_path()).status_code == 200

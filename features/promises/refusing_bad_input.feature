@@ -8,7 +8,7 @@ Feature: Refusing bad input
       Given Alice has the task "Buy milk"
       When Alice tries to create a task by sending <what>
       Then Alice is told "<sentence>"
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: Not JSON
         | what                     | sentence                    | why                              |
@@ -37,7 +37,7 @@ Feature: Refusing bad input
       Given Alice has the task "Buy milk"
       When Alice tries to create a task by sending <what>
       Then Alice is told "The body must have at most 64 KiB."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: Over the limit of 64 KiB
         | what                       | why                                |
@@ -49,7 +49,7 @@ Feature: Refusing bad input
     Scenario: A request of exactly 64 KiB is accepted
       Given Alice has no tasks
       When Alice creates a task padded to exactly 64 KiB
-      Then Alice now has exactly the tasks "Buy milk"
+      Then Alice now has exactly the task "Buy milk"
 
     @AC-003 @R-08 @R-10
     Scenario Outline: An attempt to <action> by sending <what> is refused
@@ -80,7 +80,7 @@ Feature: Refusing bad input
       Given Alice has the task "Buy milk"
       When <who> tries to send <what>
       Then <who> is told "<sentence>"
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: First who is asking, then whose list it is, then what was sent, then whether the task exists
         | who        | what                                                         | sentence                                   |
