@@ -135,12 +135,12 @@ def still_has_no_tasks(cast: Cast, who: str) -> None:
     still_has(cast(who), [])
 
 
-@then(said("{who:Person} still has exactly the tasks {titles:Titles}"))
+@then(said("{who:Person} still has exactly the {titles:Tasks}"))
 def still_has_exactly(cast: Cast, who: str, titles: list[str]) -> None:
     still_has(cast(who), titles)
 
 
-@then(said("{who:Person} now has exactly the tasks {titles:Titles}"))
+@then(said("{who:Person} now has exactly the {titles:Tasks}"))
 def now_has_exactly(cast: Cast, who: str, titles: list[str]) -> None:
     person = cast(who)
     tasks = person.ledger.tasks_of(person.user_id)
@@ -178,7 +178,7 @@ def has_not_changed(cast: Cast, title: str) -> None:
     assert task == task_before(cast("Alice"), task["id"])
 
 
-@then(said("nothing but the time of the last change of {title:Quoted} has moved forward"))
+@then(said("nothing about the task {title:Quoted} has changed but the time of its last change"))
 def only_the_time_has_moved(cast: Cast, title: str) -> None:
     alice = cast("Alice")
     task = task_called(alice, title)
@@ -204,7 +204,7 @@ def is_told_within(cast: Cast, who: str, seconds: int, sentence: str) -> None:
     assert cast(who).waited < seconds
 
 
-@then("nothing that Alice was answered contains the secret")
+@then("the secret is nowhere in the answer")
 def answer_has_no_secret(cast: Cast) -> None:
     answer = cast("Alice").answer
     assert SESAME not in answer.text

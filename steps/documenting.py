@@ -11,7 +11,6 @@ import httpx
 import pytest
 from pytest_bdd import then, when
 
-from app.models import DESCRIPTION_MAX, TITLE_MAX
 from steps.vocabulary import ACTIONS, said
 from tests.acceptance.evidence import attach
 from tests.support import contract
@@ -56,7 +55,7 @@ def has_six_endpoints(pages: dict[str, httpx.Response]) -> None:
     assert all(operation["security"] == [{scheme: []}] for operation in operations)
 
 
-@then("it has the schemas, with the limits of titles and descriptions")
+@then("it has the schemas, with titles of 1 to 200 characters and descriptions of at most 1,000")
 def has_schemas(pages: dict[str, httpx.Response]) -> None:
     schemas = pages["contract"].json()["components"]["schemas"]
     inputs = {"TaskCreate", "TaskUpdate", "TaskPatch"}
@@ -64,8 +63,8 @@ def has_schemas(pages: dict[str, httpx.Response]) -> None:
     assert schemas.keys() - {"FieldError", "ErrorCode"} == inputs | outputs
     for name in inputs:
         properties = schemas[name]["properties"]
-        assert (properties["title"]["minLength"], properties["title"]["maxLength"]) == (1, TITLE_MAX)
-        assert properties["description"]["anyOf"][0]["maxLength"] == DESCRIPTION_MAX
+        assert (properties["title"]["minLength"], properties["title"]["maxLength"]) == (1, 200)
+        assert properties["description"]["anyOf"][0]["maxLength"] == 1000
         assert schemas[name]["additionalProperties"] is False
     assert [schemas[name].get("required") for name in ("TaskCreate", "TaskUpdate", "TaskPatch")] == [
         ["title"],

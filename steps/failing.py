@@ -124,7 +124,7 @@ def gets_usual_refusal(cast: Cast) -> None:
     }
 
 
-@then(said("once the database is back, {who:Person} still has exactly the tasks {titles:Titles}"))
+@then(said("once the database is back, {who:Person} still has exactly the {titles:Tasks}"))
 def still_has_once_database_is_back(cast: Cast, cluster: Cluster, who: str, titles: list[str]) -> None:
     cluster.start()
     cast(who).ledger.settle()

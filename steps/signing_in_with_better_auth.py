@@ -52,6 +52,8 @@ CLOSE = {"connection": "close"}
 LARGE_PICTURE = "data:image/png;base64," + "A" * 9000
 
 
+ENOUGH = 13
+"""Requests that each device makes, however busy the machine is."""
 AT_ONCE = 0.5
 """Seconds; waiting for a fetch of the keys would take longer."""
 
@@ -173,8 +175,8 @@ def lists_on_many_devices(scene: Scene, cast: Cast, devices: int, seconds: int) 
 
     def device(_: int) -> list[httpx.Response]:
         phone = alice.on_another_device()
-        answers = []
-        while time.monotonic() < until:
+        answers: list[httpx.Response] = []
+        while time.monotonic() < until or len(answers) < ENOUGH:
             phone.token = account.token()
             answers.append(phone.send("GET", phone.tasks_path()))
         return answers
@@ -185,7 +187,6 @@ def lists_on_many_devices(scene: Scene, cast: Cast, devices: int, seconds: int) 
 
 @then("none of the requests has failed")
 def no_request_has_failed(scene: Scene) -> None:
-    assert len(scene.answers) > 100
     assert {answer.status_code for answer in scene.answers} == {200}
 
 
@@ -216,7 +217,7 @@ def sees_at_once(cast: Cast, title: str) -> None:
     assert alice.waited < AT_ONCE
 
 
-@then(said("once Better Auth is back, {who:Person} still has exactly the tasks {titles:Titles}"))
+@then(said("once Better Auth is back, {who:Person} still has exactly the {titles:Tasks}"))
 def still_has_once_better_auth_is_back(scene: Scene, cast: Cast, who: str, titles: list[str]) -> None:
     scene.auth.come_back()
     assert cast(who).ask("GET", cast(who).tasks_path()).status_code == 200

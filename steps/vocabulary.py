@@ -38,6 +38,7 @@ WORDS = {
     "Person": parse.with_pattern(r"Alice|Bob|Mallory|[Aa] stranger|[Tt]he stranger|[Tt]he page")(lambda text: text),
     "Quoted": parse.with_pattern(r'"[^"]*"')(lambda text: text[1:-1]),
     "Titles": parse.with_pattern(r'"[^"]*"(?:, "[^"]*")*')(_quoted),
+    "Tasks": parse.with_pattern(r'task "[^"]*"|tasks "[^"]*"(?:, "[^"]*")+')(lambda text: _quoted(text)),  # noqa: PLW0108 - it is given a pattern
     "Number": parse.with_pattern(r"\d+")(lambda text: int(text)),  # noqa: PLW0108 - it is given a pattern
     "Whose": parse.with_pattern(r"her|his|their")(lambda text: text),
     "State": parse.with_pattern("|".join(STATES))(lambda text: text),

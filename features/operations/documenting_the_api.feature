@@ -11,7 +11,7 @@ Feature: Documenting the API
     @AC-005
     Scenario: Every schema is documented with its limits
       When a developer reads the documentation
-      Then it has the schemas, with the limits of titles and descriptions
+      Then it has the schemas, with titles of 1 to 200 characters and descriptions of at most 1,000
 
     @AC-005 @R-26
     Scenario Outline: The documentation says how a request to <action> can end

@@ -8,7 +8,7 @@ Feature: Failing well
       Given Alice has the task "Buy milk"
       When a stranger tries to open an address that does not exist
       Then the stranger is told "There is nothing at this address."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
     @AC-004 @R-22
     Scenario: A list can't be deleted as a whole
@@ -16,14 +16,14 @@ Feature: Failing well
       When Alice tries to delete her whole list at once
       Then Alice is told "This method is not allowed here."
       And the answer says that a list can be read and added to
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
     @AC-004 @R-12
-    Scenario: Nothing answers a mere request for the headers
+    Scenario: The headers of a list can't be asked for alone
       Given Alice has the task "Buy milk"
       When Alice tries to ask for the headers of her list alone
       Then Alice gets the refusal that any unsupported action gets
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
     @AC-004 @R-22 @R-23
     Scenario: An error that nobody expected
@@ -32,7 +32,7 @@ Feature: Failing well
       When Alice tries to use that part
       Then Alice is told "Something went wrong; please try again later."
       And the log, and it alone, names the failure
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
   Rule: Without its database the service says so, and loses nothing
 
@@ -48,7 +48,7 @@ Feature: Failing well
         | change a task  |
         | delete a task  |
       Then Alice is told on each device within 5 seconds "Your data can't be reached right now; please try again."
-      And once the database is back, Alice still has exactly the tasks "Buy milk"
+      And once the database is back, Alice still has exactly the task "Buy milk"
 
     @AC-004 @R-42
     Scenario: The service says whether it is ready
@@ -67,7 +67,7 @@ Feature: Failing well
         | list the tasks |
         | open a task    |
       Then Alice is told on each device within 5 seconds "Your data can't be reached right now; please try again."
-      And once the database is back, Alice still has exactly the tasks "Buy milk"
+      And once the database is back, Alice still has exactly the task "Buy milk"
 
     @AC-004 @R-42
     Scenario: The load balancer is told of a frozen database in time
@@ -83,7 +83,7 @@ Feature: Failing well
       When Alice tries to create a task in her list
       Then Alice is told within 5 seconds "Your data can't be reached right now; please try again."
       And nothing of hers is left waiting in the database
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
   Rule: Each answer can be found in the log
 

@@ -26,7 +26,7 @@ Feature: Logging requests
       When Alice asks for a new task with a secret in everything that she sends
       Then the log has exactly one line about it, which names Alice, the method, the endpoint and the status 500
       And the secret is nowhere in the log
-      And once the database is back, Alice still has exactly the tasks "Buy milk"
+      And once the database is back, Alice still has exactly the task "Buy milk"
 
     @AC-004 @R-38 @R-39
     Scenario: A forged token leaves one line, which names nobody

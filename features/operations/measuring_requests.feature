@@ -4,7 +4,7 @@ Feature: Measuring requests
   Rule: Requests, errors and times are counted by method, endpoint and status
 
     @AC-004 @R-40
-    Scenario Outline: <what> is counted
+    Scenario Outline: A request for <what> is counted
       Given Alice has the task "Buy milk"
       When Alice asks for <what> three times
       Then the metrics count 3 more requests by <method> to <endpoint> with the status <status>

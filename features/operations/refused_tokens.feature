@@ -10,7 +10,7 @@ Feature: Refused tokens
       When Alice tries to list her tasks, sending <token>
       Then Alice is told "Sign in again: the token is not valid."
       And the log gives the reason "<reason>", and no part of the token
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: What goes wrong on the first day
         | why                                    | settings                                                                | token                                 | reason                                                                     |
@@ -27,14 +27,14 @@ Feature: Refused tokens
 
   Rule: Where the keys can't be had, the log says from where and why
 
-    @AC-002 @R-38
+    @AC-002 @R-32 @R-38
     Scenario Outline: The log says what the key server did: <why>
       Given a service with BETTER_AUTH_URL=http://127.0.0.1:3000, whose key server answers with <answer>
       And Alice has the task "Buy milk"
       When Alice tries to list her tasks, sending one issued by http://127.0.0.1:3000
       Then Alice is told "Your sign-in can't be checked right now; please try again."
       And the log gives the reason "no keys from http://127.0.0.1:3000/api/auth/jwks: <reason>", and no part of the token
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: Failures
         | why                              | answer             | reason                                                    |

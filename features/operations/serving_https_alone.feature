@@ -9,7 +9,7 @@ Feature: Serving https alone
       And Alice has the task "Buy milk"
       When <who> tries to list Alice's tasks over http
       Then <who> is told "Use HTTPS."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: Before anything else is checked, a token too
         | who        |

@@ -10,7 +10,7 @@ Feature: Keeping tasks private
       And <intruder> is signed in
       When <intruder> tries to <action> in <owner>'s list
       Then <intruder> is told "You have no access to another user's data."
-      And <owner> still has exactly the tasks "Secret plan"
+      And <owner> still has exactly the task "Secret plan"
       And <intruder> still has no tasks
 
       Examples: Bob against Alice
@@ -39,8 +39,8 @@ Feature: Keeping tasks private
       And <intruder> has the task "Own plan"
       When <intruder> tries to <action> of <owner>'s as if it were on <intruder>'s own list
       Then <intruder> is told "You have no such task.", as about a task that never existed
-      And <owner> still has exactly the tasks "Secret plan"
-      And <intruder> still has exactly the tasks "Own plan"
+      And <owner> still has exactly the task "Secret plan"
+      And <intruder> still has exactly the task "Own plan"
 
       Examples: Bob against Alice
         | intruder | owner | action         |
@@ -61,7 +61,7 @@ Feature: Keeping tasks private
       Given <owner> has the task "Secret plan"
       When <intruder> tries to change <owner>'s task as if it were on <intruder>'s own list, naming <version>
       Then <intruder> is told "You have no such task.", as about a task that never existed
-      And <owner> still has exactly the tasks "Secret plan"
+      And <owner> still has exactly the task "Secret plan"
 
       Examples: Both ways
         | intruder | owner | version             | why                                       |
@@ -93,7 +93,7 @@ Feature: Keeping tasks private
       And Bob is signed in
       When Bob tries to send an unreadable request to Alice's list
       Then Bob is told "You have no access to another user's data."
-      And Alice still has exactly the tasks "Secret plan"
+      And Alice still has exactly the task "Secret plan"
 
   Rule: The Idempotency-Keys of one person mean nothing to another
 
@@ -102,8 +102,8 @@ Feature: Keeping tasks private
       Given <first> has created the task "Secret plan" with the Idempotency-Key "one"
       When <second> creates the task "Secret plan" with the Idempotency-Key "one"
       Then <second> is shown the new task "Secret plan" and where to find it
-      And <second> now has exactly the tasks "Secret plan"
-      And <first> still has exactly the tasks "Secret plan"
+      And <second> now has exactly the task "Secret plan"
+      And <first> still has exactly the task "Secret plan"
 
       Examples: Both ways
         | first | second |
@@ -118,7 +118,7 @@ Feature: Keeping tasks private
       And <other> has created the task "Call Mum" with the Idempotency-Key "one"
       When the operator deletes all that is stored of <who>
       Then nothing is stored of <who>
-      And <other> still has exactly the tasks "Call Mum"
+      And <other> still has exactly the task "Call Mum"
 
       Examples: Both ways
         | who   | other |

@@ -8,21 +8,21 @@ Feature: Losing nothing
       Given Alice's phone has sent the task "Buy milk" and lost the answer
       When Alice's phone sends it again
       Then Alice's phone gets the first answer again, byte for byte
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
     @AC-006 @R-18
     Scenario: The database crashed after it had stored the task, and the phone sent it again
       Given Alice's phone has sent the task "Buy milk", and the database has stored it and crashed before answering
       When Alice's phone sends it again
       Then Alice is shown the task "Buy milk" and where to find it
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
     @AC-006 @R-18 @R-20
     Scenario: The database crashed before it could store the task, and the phone sent it again
       Given Alice's phone has sent the task "Buy milk", and the database has crashed before it could store it
       When Alice's phone sends it again
       Then Alice is shown the new task "Buy milk" and where to find it
-      And Alice now has exactly the tasks "Buy milk"
+      And Alice now has exactly the task "Buy milk"
 
     @AC-006 @R-18
     Scenario: The service was restarted before the phone sent the task again
@@ -30,14 +30,14 @@ Feature: Losing nothing
       And the service has been restarted
       When Alice's phone sends it again
       Then Alice's phone gets the first answer again, byte for byte
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
     @AC-006 @R-18
     Scenario: A task that is sent fifty times at once is created once
       Given Alice has no tasks
       When Alice's phone sends the task "Buy milk" 50 times at once
       Then all 50 get the same answer
-      And Alice now has exactly the tasks "Buy milk"
+      And Alice now has exactly the task "Buy milk"
 
     @AC-006 @R-18
     Scenario: A retry gets the first answer even if the task has changed since
@@ -45,7 +45,7 @@ Feature: Losing nothing
       And Alice has replaced the task "Buy milk" with "Buy oats"
       When Alice's phone sends it again
       Then Alice's phone gets the first answer again, byte for byte
-      And Alice still has exactly the tasks "Buy oats"
+      And Alice still has exactly the task "Buy oats"
 
     @AC-006 @R-18
     Scenario: A retry does not bring a deleted task back
@@ -69,7 +69,7 @@ Feature: Losing nothing
       Given Alice has created the task "Buy milk" with the Idempotency-Key "one"
       When Alice tries to create the task "Pay the rent" with the Idempotency-Key "one"
       Then Alice is told "Idempotency-Key: was used for another task before"
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
     @AC-006 @R-18
     Scenario: For almost a day a retry gets the first answer
@@ -77,7 +77,7 @@ Feature: Losing nothing
       And 23 hours and 59 minutes have passed
       When Alice's phone sends it again
       Then Alice's phone gets the first answer again, byte for byte
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
     @AC-003 @R-18
     Scenario: For almost a day the key is not free for another task
@@ -85,7 +85,7 @@ Feature: Losing nothing
       And 23 hours and 59 minutes have passed
       When Alice tries to create the task "Pay the rent" with the Idempotency-Key "one"
       Then Alice is told "Idempotency-Key: was used for another task before"
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
     @AC-006 @R-18
     Scenario: A day later the key may be used again
@@ -119,7 +119,7 @@ Feature: Losing nothing
       And her first tab has changed the title to "Buy oats"
       When her second tab tries to <action>
       Then Alice is told "The task has changed in the meantime: look at it again."
-      And Alice still has exactly the tasks "Buy oats"
+      And Alice still has exactly the task "Buy oats"
 
       Examples: Every way to change a task
         | action           |
@@ -160,7 +160,7 @@ Feature: Losing nothing
       And Alice has opened the task "Buy milk" in two tabs
       And her first tab has changed the title to "Buy oats"
       When her second tab changes the title to "Buy rice", whatever has changed
-      Then Alice now has exactly the tasks "Buy rice"
+      Then Alice now has exactly the task "Buy rice"
 
   Rule: A task that a tab already has is not sent again
 

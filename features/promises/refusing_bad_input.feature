@@ -8,7 +8,7 @@ Feature: Refusing bad input
       Given Alice has the task "Buy milk"
       When Alice tries to create a task by sending <what>
       Then Alice is told "<sentence>"
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: Not JSON
         | what                     | sentence                    | why                              |
@@ -37,7 +37,7 @@ Feature: Refusing bad input
       Given Alice has the task "Buy milk"
       When Alice tries to create a task by sending <what>
       Then Alice is told "The body must have at most 64 KiB."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: Over the limit of 64 KiB
         | what                       | why                                |
@@ -49,10 +49,10 @@ Feature: Refusing bad input
     Scenario: A request of exactly 64 KiB is accepted
       Given Alice has no tasks
       When Alice creates a task padded to exactly 64 KiB
-      Then Alice now has exactly the tasks "Buy milk"
+      Then Alice now has exactly the task "Buy milk"
 
     @AC-003 @R-08 @R-10
-    Scenario Outline: To <action> takes a request that can be read: not one of <what>
+    Scenario Outline: An attempt to <action> by sending <what> is refused
       Given Alice has the task "Buy milk"
       When Alice tries to <action> by sending <what>
       Then Alice is told "<sentence>"
@@ -76,11 +76,11 @@ Feature: Refusing bad input
   Rule: Of several things that are wrong, the first in a fixed order is told
 
     @AC-003 @R-11
-    Scenario Outline: <what>: this is told first
+    Scenario Outline: Several faults at once: <what>
       Given Alice has the task "Buy milk"
       When <who> tries to send <what>
       Then <who> is told "<sentence>"
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: First who is asking, then whose list it is, then what was sent, then whether the task exists
         | who        | what                                                         | sentence                                   |
@@ -99,7 +99,7 @@ Feature: Refusing bad input
       Given Alice has no tasks
       When Alice tries to create a task with a secret in each wrong field
       Then Alice is told "title: must be a valid string; description: must be a valid string; complete: is not known here"
-      And nothing that Alice was answered contains the secret
+      And the secret is nowhere in the answer
       And Alice still has no tasks
 
     @AC-004 @R-23

@@ -8,7 +8,7 @@ Feature: Signing in
       Given Alice has the task "Buy milk"
       When a stranger tries to <action> in Alice's list
       Then the stranger is told "Sign in first: no bearer token was sent."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: Every action needs a token
         | action                     | why                                    |
@@ -39,7 +39,7 @@ Feature: Signing in
         | what                         |
         | expired 8 seconds ago        |
         | becomes valid in 8 seconds   |
-        | will be issued in 8 seconds  |
+        | is dated 8 seconds ahead     |
 
       Examples: A session lasts for a month at most
         | what               |
@@ -52,7 +52,7 @@ Feature: Signing in
       Given Alice has the task "Buy milk"
       When Mallory tries to list Alice's tasks with a token that <what>
       Then Mallory is told "Sign in again: the token is not valid."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: Forged
         | what                            | why                         |
@@ -68,7 +68,7 @@ Feature: Signing in
         | never expires                    |                                           |
         | expires in 31 days and a minute  | no token of Better Auth's lives that long |
         | becomes valid in a minute        |                                           |
-        | will be issued in a minute       |                                           |
+        | is dated a minute ahead          |                                           |
 
       @R-29
       Examples: Not for a person
@@ -82,14 +82,14 @@ Feature: Signing in
       Given Alice has the task "Buy milk"
       When Mallory tries to list Alice's tasks with two tokens at once
       Then Mallory is told "Sign in again: the token is not valid."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
     @AC-002 @R-28
     Scenario: A password is not a token
       Given Alice has the task "Buy milk"
       When Mallory tries to list Alice's tasks with a password
       Then Mallory is told "Sign in first: no bearer token was sent."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
   Rule: Any id of a person that can be stored will do
 
@@ -113,7 +113,7 @@ Feature: Signing in
       Given Alice has the task "Buy milk"
       When Mallory tries to list Alice's tasks with a token for somebody whose id <what>
       Then Mallory is told "Sign in again: the token is not valid."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: What can't be anybody's id
         | what                        | why                                         |
@@ -131,7 +131,7 @@ Feature: Signing in
       Given Alice has the task "Buy milk"
       When Alice tries to list the tasks of <what>
       Then Alice is told "You have no access to another user's data."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: What can't be anybody's id
         | what                       |

@@ -29,7 +29,7 @@ Feature: Signing in with Better Auth
       And Alice has the task "Buy milk"
       When Bob tries to list the tasks in Alice's list
       Then Bob is told "You have no access to another user's data."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
     @AC-002
     Scenario: A large picture in a profile does no harm where tokens tell the user's id and email address only
@@ -46,7 +46,7 @@ Feature: Signing in with Better Auth
       And Alice has the task "Buy milk"
       When Alice tries to list the tasks in her list
       Then Alice is told "Sign in again: the token is not valid."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
   Rule: When Better Auth changes its key, nobody is signed out
 
@@ -83,7 +83,7 @@ Feature: Signing in with Better Auth
       And Alice has looked at her tasks
       When Better Auth withdraws its key, and 30 seconds pass
       Then Alice is told "Sign in again: the token is not valid."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
   Rule: While Better Auth is unavailable, people go on working
 
@@ -122,7 +122,7 @@ Feature: Signing in with Better Auth
       And Better Auth <is unavailable>
       When Alice tries to list the tasks in her list
       Then Alice is told "Your sign-in can't be checked right now; please try again."
-      And once Better Auth is back, Alice still has exactly the tasks "Buy milk"
+      And once Better Auth is back, Alice still has exactly the task "Buy milk"
 
       Examples: Two ways of being unavailable
         | is unavailable    |
@@ -138,7 +138,7 @@ Feature: Signing in with Better Auth
       And Mallory has signed up at a Better Auth of her own
       When Mallory tries to list Alice's tasks with the token that she got there
       Then Mallory is told "Sign in again: the token is not valid."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
     @AC-002 @R-30
     Scenario: Made-up key ids open nothing, and Better Auth is not asked each time
@@ -147,7 +147,7 @@ Feature: Signing in with Better Auth
       When Mallory tries to list Alice's tasks with 50 tokens at once, each under another made-up key id
       Then none of them has got in
       And Better Auth was asked for its keys at most 3 times
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
   Rule: What Better Auth signs for other purposes opens nothing
 
@@ -158,7 +158,7 @@ Feature: Signing in with Better Auth
       And Alice has the task "Buy milk"
       When Mallory shows <thing> and tries to list Alice's tasks
       Then Mallory is told "Sign in again: the token is not valid."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: Signed by Better Auth, and not issued to this service
         | thing                             | does                                                | why                                 |

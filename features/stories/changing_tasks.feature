@@ -15,7 +15,7 @@ Feature: Changing tasks
       Then Alice sees exactly these details:
         | title    | description | state |
         | Buy oats | one kilo    | done  |
-      And Alice now has exactly the tasks "Buy oats"
+      And Alice now has exactly the task "Buy oats"
 
     @AC-001
     Scenario: A description that is left out is removed
@@ -32,14 +32,14 @@ Feature: Changing tasks
       When Alice replaces the task "Buy oats" with:
         | title    | state |
         | Buy oats | open  |
-      Then nothing but the time of the last change of "Buy oats" has moved forward
+      Then nothing about the task "Buy oats" has changed but the time of its last change
 
     @AC-004 @R-12
     Scenario: Replacing never creates
       Given Alice has the task "Buy milk"
       When Alice tries to replace a task that never existed
       Then Alice is told "You have no such task."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
   Rule: Changing a part leaves the rest alone
 
@@ -70,7 +70,7 @@ Feature: Changing tasks
       Given Alice has the task "Buy milk"
       When Alice tries to change a task that never existed
       Then Alice is told "You have no such task."
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
   Rule: A change notes its time, and changes one task alone
 
@@ -85,13 +85,13 @@ Feature: Changing tasks
     Scenario: A new title that equals the old one counts as a change
       Given Alice has the task "Buy milk"
       When Alice changes the title of "Buy milk" to "Buy milk"
-      Then nothing but the time of the last change of "Buy milk" has moved forward
+      Then nothing about the task "Buy milk" has changed but the time of its last change
 
     @AC-006 @R-09
     Scenario: The time of the last change moves forward even if the clock was set back
       Given Alice has the task "Buy milk", last changed an hour from now
       When Alice changes the title of "Buy milk" to "Buy oat milk"
-      Then Alice now has exactly the tasks "Buy oat milk"
+      Then Alice now has exactly the task "Buy oat milk"
 
     @AC-006
     Scenario: Other tasks stay as they were

@@ -30,7 +30,7 @@ Feature: Completing tasks
         | title    | description | state |
         | Buy milk | two litres  | done  |
       When Alice completes the task "Buy milk"
-      Then nothing but the time of the last change of "Buy milk" has moved forward
+      Then nothing about the task "Buy milk" has changed but the time of its last change
 
     @AC-004
     Scenario: A task that never existed can't be completed

@@ -12,7 +12,7 @@ Feature: Creating tasks
       When Alice creates the task "Buy milk"
       Then Alice is shown the new task "Buy milk" and where to find it
       And the task "Buy milk" has no description and is open
-      And Alice now has exactly the tasks "Buy milk"
+      And Alice now has exactly the task "Buy milk"
 
     @AC-001
     Scenario: A task can have a description
@@ -33,7 +33,7 @@ Feature: Creating tasks
       Given Alice has no tasks
       When Alice creates the task "買牛奶 🥛 لبن"
       Then Alice is shown the new task "買牛奶 🥛 لبن" and where to find it
-      And Alice now has exactly the tasks "買牛奶 🥛 لبن"
+      And Alice now has exactly the task "買牛奶 🥛 لبن"
 
     @AC-003 @R-03
     Scenario Outline: A new task with <what> is accepted
@@ -69,7 +69,7 @@ Feature: Creating tasks
       Given Alice has the task "Water the plants"
       When Alice tries to create a task with <what>
       Then Alice is told "<sentence>"
-      And Alice still has exactly the tasks "Water the plants"
+      And Alice still has exactly the task "Water the plants"
 
       Examples: A title has 1 to 200 characters, and a description at most 1,000
         | what                              | sentence                                       | why                                     |
@@ -104,4 +104,4 @@ Feature: Creating tasks
       Given Alice has the task "Water the plants"
       When Alice tries to create a task with an empty title and a misspelt field
       Then Alice is told "title: must have at least 1 character; descripton: is not known here"
-      And Alice still has exactly the tasks "Water the plants"
+      And Alice still has exactly the task "Water the plants"

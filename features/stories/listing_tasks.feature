@@ -107,7 +107,7 @@ Feature: Listing tasks
       Given Alice has the task "Buy milk"
       When Alice tries to list her tasks with <what>
       Then Alice is told "<sentence>"
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
       Examples: A page holds 1 to 500 tasks
         | what                         | sentence                                    |

@@ -124,6 +124,7 @@ def _is_one_task(response: httpx.Response) -> bool:
 
 
 def _hold_success(response: httpx.Response) -> None:
+    assert response.headers["content-type"] == "application/json"
     body = response.json()
     if "tasks" in body:
         _hold_shape(TaskListResponse, body)
