@@ -5,21 +5,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pytest_bdd.parser import Step
 from sqlalchemy import Engine, text
 
 from app.core.settings import Settings
 from app.main import create_app
+from tests import lies
+from tests.acceptance.boundary import Lie, lies_in
 from tests.support import pooler
 from tests.support.citus import running_citus
 from tests.support.clock import PATIENCE
 from tests.support.cluster import Cluster, DurableCluster, running_cluster
 from tests.support.environment import clear_environment
+from tests.support.ledger import Ledger
 from tests.support.people import Cast
 from tests.support.pooler import Pooler
 from tests.support.processes import Run, postgres_of, service_process
 from tests.support.service import (
     RunService,
     Service,
+    default_settings,
     running_service,
     service_in_process,
     settings_for,
@@ -32,14 +37,30 @@ pytest_plugins = [
     "pytester",
     "tests.acceptance.tests.suite",
     "tests.acceptance.plugin",
+    "tests.acceptance.lying",
     "steps.people",
-    "steps.tasks",
     "steps.answers",
-    "steps.promises",
-    "steps.traces",
-    "steps.better_auth",
-    "steps.retries",
-    "steps.reasons",
+    "steps.listing",
+    "steps.creating",
+    "steps.looking",
+    "steps.changing",
+    "steps.deleting",
+    "steps.keeping_private",
+    "steps.keeping_safe",
+    "steps.refusing",
+    "steps.retrying",
+    "steps.editing_in_tabs",
+    "steps.signing_in",
+    "steps.signing_in_with_better_auth",
+    "steps.refusing_tokens",
+    "steps.failing",
+    "steps.answering",
+    "steps.logging_requests",
+    "steps.measuring_requests",
+    "steps.letting_pages_call",
+    "steps.serving_https",
+    "steps.starting",
+    "steps.documenting",
 ]
 
 
@@ -47,6 +68,11 @@ def pytest_acceptance_endpoints() -> list[tuple[str, str]]:
     """Every endpoint that the documentation lists, by method and path: each must succeed in a scenario."""
     paths = create_app(settings_for("postgresql://nowhere/none")).openapi()["paths"]
     return [(method.upper(), path) for path, operations in paths.items() for method in operations]
+
+
+def pytest_acceptance_lies() -> list[Lie]:
+    """The lies that `make lies` tells in the scenarios."""
+    return lies_in(lies)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,6 +90,12 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     kind = DurableCluster if request.config.getoption("durable") else Cluster
     with running_citus(source) if source else running_cluster(kind) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def lying_engine(cluster: Cluster) -> Engine:
+    """What lies change the service's database through."""
+    return cluster.engine
 
 
 @pytest.fixture(scope="session")
@@ -90,9 +122,9 @@ def run_service(request: pytest.FixtureRequest) -> RunService:
 
 
 @pytest.fixture(scope="session")
-def scenario_service(run_service: RunService, settings: Settings) -> Iterator[Service]:
-    """The service of the scenarios."""
-    with run_service(settings) as service:
+def scenario_service(run_service: RunService, cluster: Cluster, through_pgbouncer: Pooler | None) -> Iterator[Service]:
+    """The service of the scenarios, on its own defaults: what they say of times is what is promised."""
+    with run_service(default_settings((through_pgbouncer or cluster).url)) as service:
         yield service
 
 
@@ -120,9 +152,35 @@ def _log() -> Iterator[None]:
 
 
 @pytest.fixture
+def ledger(cluster: Cluster, database: Engine) -> Iterator[Ledger]:  # noqa: ARG001 - there are no tasks at first
+    """What must be stored; at the end of each step, and of the test, it is."""
+    ledger = Ledger(cluster)
+    yield ledger
+    cluster.start()
+    ledger.settle()
+
+
+@pytest.fixture
 def cast(scenario_service: Service, database: Engine) -> Cast:  # noqa: ARG001 - a scenario starts without tasks
     """Everybody in the scenario."""
     return Cast(scenario_service)
+
+
+def pytest_bdd_before_scenario(request: pytest.FixtureRequest) -> None:
+    """Let nobody in a scenario get around the ledger."""
+    cast: Cast = request.getfixturevalue("cast")
+    cast.ledger = request.getfixturevalue("ledger")
+
+
+def pytest_bdd_before_step(request: pytest.FixtureRequest, step: Step) -> None:
+    """Let each scenario remember what was stored before its When."""
+    if step.type == "when":
+        request.getfixturevalue("ledger").mark()
+
+
+def pytest_bdd_after_step(request: pytest.FixtureRequest) -> None:
+    """Hold what is stored against what was answered, whatever the step was."""
+    request.getfixturevalue("ledger").settle()
 
 
 @pytest.fixture

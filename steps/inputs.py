@@ -6,7 +6,7 @@ from typing import Any
 
 TASK = {"title": "Buy milk"}
 WHOLE_TASK = {"title": "Buy oats", "complete": False}
-SECRET = "sesame-4711"  # noqa: S105 - no secret: tests look for it where it must not appear
+SESAME = "sesame-4711"
 BODY_MAX = 64 * 1024
 
 
@@ -54,7 +54,11 @@ BAD_FIELDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "two states": lambda task: '{"complete": true, ' + json.dumps(task)[1:],
 }
 
-JSON = "application/json"
+JSON_TYPE = "application/json"
+JSON = {"content-type": JSON_TYPE}
+UNREADABLE = b"{unreadable"
+NEVER_EXISTED = 2**62
+"""The number of no task."""
 
 
 def _in_chunks() -> Iterator[bytes]:
@@ -64,27 +68,38 @@ def _in_chunks() -> Iterator[bytes]:
 
 # The body, and its content type.
 BODIES: dict[str, tuple[Callable[[], Any], str | None]] = {
-    "an empty body": (lambda: b"", JSON),
-    "broken JSON": (lambda: b'{"title": "Buy milk"', JSON),
-    "invalid UTF-8": (lambda: b'{"title": "Buy m\xfflk"}', JSON),
-    "the number NaN": (lambda: b'{"title": NaN}', JSON),
-    "the number -Infinity": (lambda: b'{"title": -Infinity}', JSON),
-    "a number of 5,000 digits": (lambda: b'{"title": ' + b"9" * 5000 + b"}", JSON),
-    "lists nested 30,000 deep": (lambda: b"[" * 30_000 + b"]" * 30_000, JSON),
+    "an empty body": (lambda: b"", JSON_TYPE),
+    "broken JSON": (lambda: b'{"title": "Buy milk"', JSON_TYPE),
+    "invalid UTF-8": (lambda: b'{"title": "Buy m\xfflk"}', JSON_TYPE),
+    "the number NaN": (lambda: b'{"title": NaN}', JSON_TYPE),
+    "the number -Infinity": (lambda: b'{"title": -Infinity}', JSON_TYPE),
+    "a number of 5,000 digits": (lambda: b'{"title": ' + b"9" * 5000 + b"}", JSON_TYPE),
+    "lists nested 30,000 deep": (lambda: b"[" * 30_000 + b"]" * 30_000, JSON_TYPE),
     "a task as plain text": (lambda: json.dumps(TASK).encode(), "text/plain"),
     "a form": (lambda: b"title=Buy+milk", "application/x-www-form-urlencoded"),
     "a task without a content type": (lambda: json.dumps(TASK).encode(), None),
-    "a list": (lambda: b"[]", JSON),
-    "a string": (lambda: b'"Buy milk"', JSON),
-    "null": (lambda: b"null", JSON),
-    "one byte more than allowed": (lambda: _padded(BODY_MAX + 1), JSON),
-    "ten megabytes": (lambda: _padded(10_000_000), JSON),
-    "ten megabytes in chunks": (_in_chunks, JSON),
-    "exactly 64 KiB": (lambda: _padded(BODY_MAX), JSON),
+    "a list": (lambda: b"[]", JSON_TYPE),
+    "a string": (lambda: b'"Buy milk"', JSON_TYPE),
+    "null": (lambda: b"null", JSON_TYPE),
+    "one byte more than allowed": (lambda: _padded(BODY_MAX + 1), JSON_TYPE),
+    "ten megabytes": (lambda: _padded(10_000_000), JSON_TYPE),
+    "ten megabytes in chunks": (_in_chunks, JSON_TYPE),
+    "exactly 64 KiB": (lambda: _padded(BODY_MAX), JSON_TYPE),
     "a secret in each wrong field": (
-        lambda: json.dumps({"title": [SECRET], "description": {"a": SECRET}, "complete": SECRET}).encode(),
-        JSON,
+        lambda: json.dumps({"title": [SESAME], "description": {"a": SESAME}, "complete": SESAME}).encode(),
+        JSON_TYPE,
     ),
+    "an empty title and a misspelt field": (lambda: b'{"title": "", "descripton": "x"}', JSON_TYPE),
+    "an unknown field whose name has 1,000 characters": (
+        lambda: json.dumps(TASK | {"x" * 1000: 1}).encode(),
+        JSON_TYPE,
+    ),
+}
+
+BAD_USERS = {
+    "an invisible NUL character": "ali%00ce",
+    "a broken character": "ali%ED%A0%80ce",
+    "ALICE in capitals": "ALICE",
 }
 
 BAD_FILTERS = {
@@ -93,8 +108,8 @@ BAD_FILTERS = {
     "a limit that is not a number": "limit=ten",
     "a negative offset": "offset=-1",
     "an offset written as a fraction": "offset=1.0",
-    "a starting point of zero": "after=0",
-    "a starting point beyond any task": "after=9223372036854775808",
+    "a start after task number zero": "after=0",
+    "a start after a number that is too large": "after=9223372036854775808",
     "both an offset and a start": "offset=0&after=5",
     '"yes" for complete': "complete=yes",
     "a misspelt filter": "complet=true",

@@ -15,9 +15,15 @@ ACTIONS = {
     "replace a task": "PUT one",
     "change a task": "PATCH one",
     "delete a task": "DELETE one",
+    "replace the task": "PUT one",
+    "change the task": "PATCH one",
+    "delete the task": "DELETE one",
     "send an unreadable request": "POST",
     "guess an address": "GET",
 }
+
+
+STATES = {"open": False, "done": True}
 
 
 def _one_of(words: Mapping[str, Any]) -> str:
@@ -29,11 +35,13 @@ def _quoted(text: str) -> list[str]:
 
 
 WORDS = {
-    "Person": parse.with_pattern(r"Alice|Bob|Mallory|[Aa] stranger|[Tt]he stranger")(lambda text: text),
+    "Person": parse.with_pattern(r"Alice|Bob|Mallory|[Aa] stranger|[Tt]he stranger|[Tt]he page")(lambda text: text),
     "Quoted": parse.with_pattern(r'"[^"]*"')(lambda text: text[1:-1]),
     "Titles": parse.with_pattern(r'"[^"]*"(?:, "[^"]*")*')(_quoted),
+    "Tasks": parse.with_pattern(r'task "[^"]*"|tasks "[^"]*"(?:, "[^"]*")+')(lambda text: _quoted(text)),  # noqa: PLW0108 - it is given a pattern
     "Number": parse.with_pattern(r"\d+")(lambda text: int(text)),  # noqa: PLW0108 - it is given a pattern
     "Whose": parse.with_pattern(r"her|his|their")(lambda text: text),
+    "State": parse.with_pattern("|".join(STATES))(lambda text: text),
     "Action": parse.with_pattern(_one_of(ACTIONS))(lambda text: text),
 }
 
@@ -42,7 +50,15 @@ said = partial(parsers.parse, extra_types=WORDS)
 
 
 def table(datatable: list[list[str]]) -> list[dict[str, Any]]:
-    """The tasks of a table; an empty description is None, a state is yes or no."""
+    """The tasks of a table, as the service has them: an empty description is None, a state is open or done."""
     header, *lines = datatable
-    read = {"description": lambda cell: cell or None, "complete": {"yes": True, "no": False}.__getitem__}
-    return [{name: read.get(name, str)(cell) for name, cell in zip(header, line, strict=True)} for line in lines]
+    return [_task(dict(zip(header, line, strict=True))) for line in lines]
+
+
+def _task(cells: dict[str, str]) -> dict[str, Any]:
+    task: dict[str, Any] = dict(cells)
+    if "description" in cells:
+        task["description"] = cells["description"] or None
+    if "state" in cells:
+        task["complete"] = STATES[task.pop("state")]
+    return task

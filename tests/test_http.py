@@ -553,6 +553,12 @@ def test_production_tells_browsers_to_stay_with_https(production: Service, servi
         assert "strict-transport-security" not in httpx.get(service.url + path).headers
 
 
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/metrics", "/health", "/health/ready"])
+def test_what_is_open_in_production(production: Service, path: str) -> None:
+    """Without a token, and over plain HTTP: a proxy closes what an operator minds."""
+    assert httpx.get(production.url + path).status_code == 200
+
+
 def test_a_refusal_in_development_says_nothing_of_https(service: Service) -> None:
     """Of what is no HTTP; production's are in tests/test_raw_http.py."""
     url = httpx.URL(service.url)

@@ -11,21 +11,21 @@ Feature: Documenting the API
     @AC-005
     Scenario: Every schema is documented with its limits
       When a developer reads the documentation
-      Then it has the schemas, with the limits of titles and descriptions
+      Then it has the schemas, with titles of 1 to 200 characters and descriptions of at most 1,000
 
-    @AC-005
+    @AC-005 @R-26
     Scenario Outline: The documentation says how a request to <action> can end
       When a developer reads the documentation
-      Then a request to <action> can end exactly in <outcomes>
+      Then a request to <action> can end exactly with <statuses>
 
-      Examples: Every outcome of every request
-        | action         | outcomes                                                                                              |
-        | list the tasks | success, no token, not yours, broken rule, our failure                                                |
-        | create a task  | success, no token, not yours, broken rule, our failure, unreadable, too large                         |
-        | open a task    | success, no token, not yours, broken rule, our failure, no such task, not changed                     |
-        | replace a task | success, no token, not yours, broken rule, our failure, no such task, unreadable, too large, outdated |
-        | change a task  | success, no token, not yours, broken rule, our failure, no such task, unreadable, too large, outdated |
-        | delete a task  | success, no token, not yours, broken rule, our failure, no such task, outdated                        |
+      Examples: Every status of every request
+        | action         | statuses                                    |
+        | list the tasks | 200, 401, 403, 422, 500                     |
+        | create a task  | 201, 400, 401, 403, 413, 422, 500           |
+        | open a task    | 200, 304, 401, 403, 404, 422, 500           |
+        | replace a task | 200, 400, 401, 403, 404, 412, 413, 422, 500 |
+        | change a task  | 200, 400, 401, 403, 404, 412, 413, 422, 500 |
+        | delete a task  | 204, 401, 403, 404, 412, 422, 500           |
 
   Rule: The documentation can be read in a browser
 

@@ -3,33 +3,40 @@ Feature: Failing well
 
   Rule: Every error has one shape and one readable sentence
 
-    @AC-004
+    @AC-004 @R-22
     Scenario: An address that does not exist
       Given Alice has the task "Buy milk"
       When a stranger tries to open an address that does not exist
-      Then the stranger is told that there is nothing there
-      And Alice still has exactly the tasks "Buy milk"
+      Then the stranger is told "There is nothing at this address."
+      And Alice still has exactly the task "Buy milk"
 
-    @AC-004
-    Scenario: An action that is not supported
+    @AC-004 @R-22
+    Scenario: A list can't be deleted as a whole
       Given Alice has the task "Buy milk"
       When Alice tries to delete her whole list at once
-      Then Alice is told that this is not supported
-      And Alice still has exactly the tasks "Buy milk"
+      Then Alice is told "This method is not allowed here."
+      And the answer says that a list can be read and added to
+      And Alice still has exactly the task "Buy milk"
 
-    @AC-004
-    Scenario: A page of another site may not call
-      When a page of evil.example asks whether it may call
-      Then it is told no
+    @AC-004 @R-12
+    Scenario: The headers of a list can't be asked for alone
+      Given Alice has the task "Buy milk"
+      When Alice tries to ask for the headers of her list alone
+      Then Alice gets the refusal that any unsupported action gets
+      And Alice still has exactly the task "Buy milk"
 
-    @AC-004
-    Scenario: The frontend's own page can read a refusal
-      When the frontend's page calls without a token
-      Then the page may read the refusal
+    @AC-004 @R-22 @R-23
+    Scenario: An error that nobody expected
+      Given a part of the service fails in a way that nobody expected
+      And Alice has the task "Buy milk"
+      When Alice tries to use that part
+      Then Alice is told "Something went wrong; please try again later."
+      And the log, and it alone, names the failure
+      And Alice still has exactly the task "Buy milk"
 
   Rule: Without its database the service says so, and loses nothing
 
-    @AC-004
+    @AC-004 @R-20 @R-23 @R-42
     Scenario: Alice can do nothing with her tasks while the database is stopped
       Given Alice has the task "Buy milk"
       And the database is stopped
@@ -40,54 +47,93 @@ Feature: Failing well
         | replace a task |
         | change a task  |
         | delete a task  |
-      Then Alice is told on each device to try again later
-      And once the database is back, Alice still has exactly the tasks "Buy milk"
+      Then Alice is told on each device within 5 seconds "Your data can't be reached right now; please try again."
+      And once the database is back, Alice still has exactly the task "Buy milk"
 
-    @AC-004
+    @AC-004 @R-42
     Scenario: The service says whether it is ready
       Given the database is stopped
-      When the load balancer asks whether the service is ready
-      Then it is told that the service is up but not ready
+      When the load balancer asks whether the service is up, and whether it is ready
+      Then it is told at once that the service is up, and within 2 seconds that it is not ready
       And once the database is back, it is told that the service is ready
 
   Rule: Nobody waits forever
 
-    @AC-004
+    @AC-004 @R-20 @R-42
     Scenario: Alice is not kept waiting while the database is frozen
       Given Alice has the task "Buy milk"
       And the database is frozen
       When Alice tries to do all of this at once, each on another device:
         | list the tasks |
         | open a task    |
-      Then Alice is told on each device within 2 seconds to try again later
-      And once the database is back, Alice still has exactly the tasks "Buy milk"
+      Then Alice is told on each device within 5 seconds "Your data can't be reached right now; please try again."
+      And once the database is back, Alice still has exactly the task "Buy milk"
 
-    @AC-004
+    @AC-004 @R-42
     Scenario: The load balancer is told of a frozen database in time
       Given the database is frozen
-      When the load balancer asks whether the service is ready
-      Then it is told that the service is up but not ready
+      When the load balancer asks whether the service is up, and whether it is ready
+      Then it is told at once that the service is up, and within 2 seconds that it is not ready
       And once the database is back, it is told that the service is ready
 
-    @AC-004
+    @AC-004 @R-42
     Scenario: Somebody else holds a lock on the tasks
       Given Alice has the task "Buy milk"
       And somebody holds a lock on all tasks
       When Alice tries to create a task in her list
-      Then Alice is told within 2 seconds to try again later
+      Then Alice is told within 5 seconds "Your data can't be reached right now; please try again."
       And nothing of hers is left waiting in the database
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice still has exactly the task "Buy milk"
 
   Rule: Each answer can be found in the log
 
-    @AC-004
+    @AC-004 @R-25
     Scenario: An answer carries the caller's own request id
       Given Alice has no tasks
       When Alice lists her tasks with the request id "order-66"
-      Then the answer carries the request id "order-66"
+      Then the answer carries the request id "order-66", and so does its line in the log
 
-    @AC-004
-    Scenario: An answer gets a new request id where the caller's is not safe
+    @AC-004 @R-25
+    Scenario Outline: An answer gets a request id of its own where <caller's>
       Given Alice has no tasks
-      When Alice lists her tasks with the request id "two words"
-      Then the answer carries a new request id
+      When Alice lists her tasks twice with <request id>
+      Then each answer carries a new request id, and so does its line in the log
+
+      Examples: Safe ids have 1 to 64 letters, digits, dots, underscores or hyphens
+        | caller's                    | request id                       |
+        | the caller sends none       | no request id                    |
+        | the caller's is not safe    | the request id "two words"       |
+        | the caller's is too long    | a request id of 65 letters       |
+        | the caller's is empty       | the request id ""                |
+
+  Rule: Every answer says how it may be kept, and nothing that it need not
+
+    @AC-004 @R-25
+    Scenario Outline: What <answer> carries
+      Given Alice has the task "Buy milk"
+      When the service gives <answer>
+      Then it carries a request id, "Cache-Control: private, no-cache", "X-Content-Type-Options: nosniff" and "Vary: Origin"
+      And beside these it carries exactly <headers>
+
+      Examples: Every kind of answer
+        | answer                               | headers                                          |
+        | a list                               | no more headers                                  |
+        | a page of a longer list              | Link                                             |
+        | a task                               | ETag                                             |
+        | a new task                           | ETag, Location                                   |
+        | a changed task                       | ETag                                             |
+        | the news that a task has not changed | ETag                                             |
+        | the confirmation of a deletion       | no more headers                                  |
+        | a refusal for want of a token        | WWW-Authenticate: Bearer                         |
+        | a refusal of a bad token             | WWW-Authenticate: Bearer error="invalid_token"   |
+        | a refusal of somebody else's list    | no more headers                                  |
+        | a refusal of something unreadable    | no more headers                                  |
+        | a refusal of an unsupported action   | Allow: GET, POST                                 |
+
+    @AC-004 @R-25
+    Scenario: What a failure of the database carries
+      Given Alice has the task "Buy milk"
+      And the database is stopped
+      When the service gives a list
+      Then it carries a request id, "Cache-Control: private, no-cache", "X-Content-Type-Options: nosniff" and "Vary: Origin"
+      And beside these it carries exactly Retry-After: 1

@@ -4,14 +4,14 @@ Feature: Keeping tasks private
 
   Rule: Nobody gets into another person's list
 
-    @AC-002
+    @AC-002 @R-13
     Scenario Outline: <intruder> can't <action> in <owner>'s list
       Given <owner> has the task "Secret plan"
       And <intruder> is signed in
       When <intruder> tries to <action> in <owner>'s list
-      Then <intruder> is told that these tasks are someone else's
-      And <owner> still has exactly the tasks "Secret plan"
-      And <intruder> has no tasks
+      Then <intruder> is told "You have no access to another user's data."
+      And <owner> still has exactly the task "Secret plan"
+      And <intruder> still has no tasks
 
       Examples: Bob against Alice
         | intruder | owner | action         |
@@ -33,14 +33,14 @@ Feature: Keeping tasks private
 
   Rule: Another person's task does not exist for me
 
-    @AC-002
-    Scenario Outline: <intruder> can't <action> of <owner>'s through their own list
+    @AC-002 @R-13 @R-24
+    Scenario Outline: <intruder> can't <action> of <owner>'s as if it were on <intruder>'s own list
       Given <owner> has the task "Secret plan"
       And <intruder> has the task "Own plan"
-      When <intruder> tries to <action> of <owner>'s through their own list
-      Then <intruder> is told that there is no such task
-      And <owner> still has exactly the tasks "Secret plan"
-      And <intruder> still has exactly the tasks "Own plan"
+      When <intruder> tries to <action> of <owner>'s as if it were on <intruder>'s own list
+      Then <intruder> is told "You have no such task.", as about a task that never existed
+      And <owner> still has exactly the task "Secret plan"
+      And <intruder> still has exactly the task "Own plan"
 
       Examples: Bob against Alice
         | intruder | owner | action         |
@@ -56,26 +56,26 @@ Feature: Keeping tasks private
         | Alice    | Bob   | change a task  |
         | Alice    | Bob   | delete a task  |
 
-    @AC-002
+    @AC-002 @R-19 @R-24
     Scenario Outline: <intruder> can't change <owner>'s task by naming <version>
       Given <owner> has the task "Secret plan"
-      When <intruder> tries to change <owner>'s task through their own list, naming <version>
-      Then <intruder> is told that there is no such task
-      And <owner> still has exactly the tasks "Secret plan"
+      When <intruder> tries to change <owner>'s task as if it were on <intruder>'s own list, naming <version>
+      Then <intruder> is told "You have no such task.", as about a task that never existed
+      And <owner> still has exactly the task "Secret plan"
 
       Examples: Both ways
-        | intruder | owner | version              | why                                        |
-        | Bob      | Alice | its current version  | a right guess must not be confirmed        |
-        | Bob      | Alice | some other version   | "it has changed" would say that it exists  |
-        | Alice    | Bob   | its current version  | a right guess must not be confirmed        |
-        | Alice    | Bob   | some other version   | "it has changed" would say that it exists  |
+        | intruder | owner | version             | why                                       |
+        | Bob      | Alice | its current version | a right guess must not be confirmed       |
+        | Bob      | Alice | some other version  | "it has changed" would say that it exists |
+        | Alice    | Bob   | its current version | a right guess must not be confirmed       |
+        | Alice    | Bob   | some other version  | "it has changed" would say that it exists |
 
-    @AC-006
+    @AC-006 @R-16
     Scenario: Each list holds its owner's tasks alone
       Given Alice has the tasks "Buy milk", "Pay the rent"
       And Bob has the task "Call Mum"
       When Bob lists his tasks
-      Then Bob sees the tasks "Call Mum" in this order
+      Then Bob sees exactly the task "Call Mum"
       And Bob is told that the total is 1
 
     @AC-006
@@ -83,29 +83,44 @@ Feature: Keeping tasks private
       Given Bob has the task "Call Mum"
       And Alice has the tasks "Buy milk", "Pay the rent"
       When Bob lists his tasks after the task "Pay the rent" of Alice's
-      Then Bob sees the tasks "Call Mum" in this order
+      Then Bob sees exactly the task "Call Mum"
 
   Rule: Another person is refused before anything else is checked
 
-    @AC-002
+    @AC-002 @R-11
     Scenario: An unreadable request to another person's list is not read
       Given Alice has the task "Secret plan"
       And Bob is signed in
       When Bob tries to send an unreadable request to Alice's list
-      Then Bob is told that these tasks are someone else's
-      And Alice still has exactly the tasks "Secret plan"
+      Then Bob is told "You have no access to another user's data."
+      And Alice still has exactly the task "Secret plan"
 
   Rule: The Idempotency-Keys of one person mean nothing to another
 
-    @AC-002
+    @AC-002 @R-18
     Scenario Outline: <second> may use an Idempotency-Key that <first> has used, and learns nothing by it
       Given <first> has created the task "Secret plan" with the Idempotency-Key "one"
       When <second> creates the task "Secret plan" with the Idempotency-Key "one"
       Then <second> is shown the new task "Secret plan" and where to find it
-      And <second> still has exactly the tasks "Secret plan"
-      And <first> still has exactly the tasks "Secret plan"
+      And <second> now has exactly the task "Secret plan"
+      And <first> still has exactly the task "Secret plan"
 
       Examples: Both ways
         | first | second |
         | Alice | Bob    |
         | Bob   | Alice  |
+
+  Rule: What was stored of a person can be deleted, and nobody else loses anything
+
+    @AC-006 @R-21
+    Scenario Outline: All that is stored of <who> is deleted on request, and nothing of <other>'s
+      Given <who> has created the task "Buy milk" with the Idempotency-Key "one"
+      And <other> has created the task "Call Mum" with the Idempotency-Key "one"
+      When the operator deletes all that is stored of <who>
+      Then nothing is stored of <who>
+      And <other> still has exactly the task "Call Mum"
+
+      Examples: Both ways
+        | who   | other |
+        | Alice | Bob   |
+        | Bob   | Alice |

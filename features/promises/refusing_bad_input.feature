@@ -3,45 +3,41 @@ Feature: Refusing bad input
 
   Rule: A request that is not a task is refused as such
 
-    @AC-003
+    @AC-003 @R-08
     Scenario Outline: A request of <what> can't be read
       Given Alice has the task "Buy milk"
       When Alice tries to create a task by sending <what>
-      Then Alice is told that the request can't be read
-      And Alice still has exactly the tasks "Buy milk"
+      Then Alice is told "<sentence>"
+      And Alice still has exactly the task "Buy milk"
 
-      Examples: Not JSON, or not declared as JSON
-        | what                          | why                              |
-        | an empty body                 |                                  |
-        | broken JSON                   |                                  |
-        | invalid UTF-8                 |                                  |
-        | the number NaN                | JSON has no such number          |
-        | the number -Infinity          | JSON has no such number          |
-        | a number of 5,000 digits      | reading it would cost too much   |
-        | lists nested 30,000 deep      | reading them would cost too much |
-        | a task as plain text          | its content type is not JSON's   |
-        | a form                        | its content type is not JSON's   |
-        | a task without a content type |                                  |
+      Examples: Not JSON
+        | what                     | sentence                    | why                              |
+        | an empty body            | The body is empty.          |                                  |
+        | broken JSON              | The body is not valid JSON. |                                  |
+        | invalid UTF-8            | The body is not valid JSON. |                                  |
+        | the number NaN           | The body is not valid JSON. | JSON has no such number          |
+        | the number -Infinity     | The body is not valid JSON. | JSON has no such number          |
+        | a number of 5,000 digits | The body is not valid JSON. | reading it would cost too much   |
+        | lists nested 30,000 deep | The body is not valid JSON. | reading them would cost too much |
 
-    @AC-003
-    Scenario Outline: A request of <what> is not a task
-      Given Alice has the task "Buy milk"
-      When Alice tries to create a task by sending <what>
-      Then Alice is told that this is not a task
-      And Alice still has exactly the tasks "Buy milk"
+      Examples: Not declared as JSON
+        | what                          | sentence                                   |
+        | a task as plain text          | The content type must be application/json. |
+        | a form                        | The content type must be application/json. |
+        | a task without a content type | The content type must be application/json. |
 
       Examples: Good JSON, but something else
-        | what     |
-        | a list   |
-        | a string |
-        | null     |
+        | what     | sentence                |
+        | a list   | body: must be an object |
+        | a string | body: must be an object |
+        | null     | body: must be an object |
 
-    @AC-003
+    @AC-003 @R-10
     Scenario Outline: A request of <what> is too large
       Given Alice has the task "Buy milk"
       When Alice tries to create a task by sending <what>
-      Then Alice is told that the request is too large
-      And Alice still has exactly the tasks "Buy milk"
+      Then Alice is told "The body must have at most 64 KiB."
+      And Alice still has exactly the task "Buy milk"
 
       Examples: Over the limit of 64 KiB
         | what                       | why                                |
@@ -49,18 +45,66 @@ Feature: Refusing bad input
         | ten megabytes              |                                    |
         | ten megabytes in chunks    | its length is not known beforehand |
 
-    @AC-003
+    @AC-003 @R-10
     Scenario: A request of exactly 64 KiB is accepted
       Given Alice has no tasks
       When Alice creates a task padded to exactly 64 KiB
-      Then Alice still has exactly the tasks "Buy milk"
+      Then Alice now has exactly the task "Buy milk"
+
+    @AC-003 @R-08 @R-10
+    Scenario Outline: An attempt to <action> by sending <what> is refused
+      Given Alice has the task "Buy milk"
+      When Alice tries to <action> by sending <what>
+      Then Alice is told "<sentence>"
+      And the task "Buy milk" has not changed
+
+      Examples: Changes keep to the same rules as new tasks
+        | action         | what                       | sentence                                   |
+        | replace a task | an empty body              | The body is empty.                         |
+        | replace a task | broken JSON                | The body is not valid JSON.                |
+        | replace a task | a form                     | The content type must be application/json. |
+        | replace a task | a list                     | body: must be an object                    |
+        | replace a task | one byte more than allowed | The body must have at most 64 KiB.         |
+        | replace a task | ten megabytes in chunks    | The body must have at most 64 KiB.         |
+        | change a task  | an empty body              | The body is empty.                         |
+        | change a task  | broken JSON                | The body is not valid JSON.                |
+        | change a task  | a form                     | The content type must be application/json. |
+        | change a task  | a list                     | body: must be an object                    |
+        | change a task  | one byte more than allowed | The body must have at most 64 KiB.         |
+        | change a task  | ten megabytes in chunks    | The body must have at most 64 KiB.         |
+
+  Rule: Of several things that are wrong, the first in a fixed order is told
+
+    @AC-003 @R-11
+    Scenario Outline: Several faults at once: <what>
+      Given Alice has the task "Buy milk"
+      When <who> tries to send <what>
+      Then <who> is told "<sentence>"
+      And Alice still has exactly the task "Buy milk"
+
+      Examples: First who is asking, then whose list it is, then what was sent, then whether the task exists
+        | who        | what                                                         | sentence                                   |
+        | A stranger | something unreadable, too large, to an address of nobody's   | Sign in first: no bearer token was sent.   |
+        | A stranger | an unsupported action on Alice's list                        | Sign in first: no bearer token was sent.   |
+        | Bob        | something unreadable for a task of Alice's that never existed | You have no access to another user's data. |
+        | Alice      | something unreadable for a task that never existed           | The body is not valid JSON.                |
+        | Alice      | something too large for a task that never existed            | The body must have at most 64 KiB.         |
+        | Alice      | a wrong field for a task that never existed                  | titel: is not known here                   |
+        | Alice      | a good change for a task that never existed                  | You have no such task.                     |
 
   Rule: A refusal never repeats what was sent
 
-    @AC-004
+    @AC-004 @R-23
     Scenario: What Alice wrote is not in the answer
       Given Alice has no tasks
       When Alice tries to create a task with a secret in each wrong field
-      Then Alice is told that the "title" breaks a rule
-      And the answer does not contain the secret
-      And Alice has no tasks
+      Then Alice is told "title: must be a valid string; description: must be a valid string; complete: is not known here"
+      And the secret is nowhere in the answer
+      And Alice still has no tasks
+
+    @AC-004 @R-23
+    Scenario: The name of an unknown field is repeated, and no more than 64 characters of it
+      Given Alice has no tasks
+      When Alice tries to create a task with an unknown field whose name has 1,000 characters
+      Then Alice is told "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: is not known here"
+      And Alice still has no tasks

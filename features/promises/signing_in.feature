@@ -3,73 +3,138 @@ Feature: Signing in
 
   Rule: Nobody gets in without a token
 
-    @AC-002
+    @AC-002 @R-11
     Scenario Outline: A stranger can't <action>
       Given Alice has the task "Buy milk"
       When a stranger tries to <action> in Alice's list
-      Then the stranger is told to sign in first
-      And Alice still has exactly the tasks "Buy milk"
+      Then the stranger is told "Sign in first: no bearer token was sent."
+      And Alice still has exactly the task "Buy milk"
 
       Examples: Every action needs a token
-        | action                     | why                                      |
-        | list the tasks             |                                          |
-        | create a task              |                                          |
-        | open a task                |                                          |
-        | replace a task             |                                          |
-        | change a task              |                                          |
-        | delete a task              |                                          |
-        | send an unreadable request | it is not even read                      |
-        | guess an address           | which addresses exist is not disclosed   |
+        | action                     | why                                    |
+        | list the tasks             |                                        |
+        | create a task              |                                        |
+        | open a task                |                                        |
+        | replace a task             |                                        |
+        | change a task              |                                        |
+        | delete a task              |                                        |
+        | send an unreadable request | it is not even read                    |
+        | guess an address           | which addresses exist is not disclosed |
 
   Rule: A good token opens its owner's list
 
-    @AC-002
+    @AC-002 @R-27
     Scenario Outline: A token that <what> is accepted
       Given Alice has the task "Buy milk"
       When Alice lists her tasks with a token that <what>
-      Then Alice sees the tasks "Buy milk" in this order
+      Then Alice sees exactly the task "Buy milk"
 
       Examples: Better Auth's tokens differ
-        | what                           | why                               |
-        | names her twice                | both names agree                  |
-        | names her as its subject alone | this is Better Auth's default     |
-        | names her as its user alone    |                                   |
-        | expired a moment ago           | clocks differ by some seconds     |
+        | what                           | why                           |
+        | names her twice                | both names agree              |
+        | names her as its subject alone | this is Better Auth's default |
+        | names her as its user alone    |                               |
+
+      Examples: Clocks differ by some seconds: ten are allowed
+        | what                         |
+        | expired 8 seconds ago        |
+        | becomes valid in 8 seconds   |
+        | is dated 8 seconds ahead     |
+
+      Examples: A session lasts for a month at most
+        | what               |
+        | expires in 31 days |
 
   Rule: Any other token is refused
 
-    @AC-002
+    @AC-002 @R-27 @R-38
     Scenario Outline: A token that <what> is refused
       Given Alice has the task "Buy milk"
       When Mallory tries to list Alice's tasks with a token that <what>
-      Then Mallory is told to sign in again
-      And Alice still has exactly the tasks "Buy milk"
+      Then Mallory is told "Sign in again: the token is not valid."
+      And Alice still has exactly the task "Buy milk"
 
-      Examples: Forged, expired or meant for something else
+      Examples: Forged
+        | what                            | why                         |
+        | is not a token at all           |                             |
+        | is signed with another secret   | Mallory can't know ours     |
+        | is not signed                   | anybody could write it      |
+        | was changed after it was signed | the signature no longer fits |
+        | is far too long                 | checking it would cost too much |
+
+      Examples: Too old, too new, or for too long
+        | what                             | why                                       |
+        | expired 11 seconds ago           | ten are allowed, since clocks differ      |
+        | never expires                    |                                           |
+        | expires in 31 days and a minute  | no token of Better Auth's lives that long |
+        | becomes valid in a minute        |                                           |
+        | is dated a minute ahead          |                                           |
+
+      @R-29
+      Examples: Not for a person
         | what                             | why                                              |
-        | is not a token at all            |                                                  |
-        | is signed with another secret    | Mallory can't know ours                          |
-        | is not signed                    | anybody could write it                           |
-        | was changed after it was signed  | the signature no longer fits                     |
-        | has expired                      |                                                  |
-        | never expires                    |                                                  |
-        | expires in a year                | no token of Better Auth's lives that long        |
-        | is not valid yet                 |                                                  |
         | names nobody                     | Better Auth signs other things with the same key |
         | names her by email address alone | another claim never stands in for the user       |
         | names two different people       |                                                  |
-        | is far too long                  | checking it would cost too much                  |
 
-    @AC-002
+    @AC-002 @R-28
     Scenario: Two tokens at once are refused
       Given Alice has the task "Buy milk"
       When Mallory tries to list Alice's tasks with two tokens at once
-      Then Mallory is told to sign in again
-      And Alice still has exactly the tasks "Buy milk"
+      Then Mallory is told "Sign in again: the token is not valid."
+      And Alice still has exactly the task "Buy milk"
 
-    @AC-002
+    @AC-002 @R-28
     Scenario: A password is not a token
       Given Alice has the task "Buy milk"
       When Mallory tries to list Alice's tasks with a password
-      Then Mallory is told to sign in first
-      And Alice still has exactly the tasks "Buy milk"
+      Then Mallory is told "Sign in first: no bearer token was sent."
+      And Alice still has exactly the task "Buy milk"
+
+  Rule: Any id of a person that can be stored will do
+
+    @AC-002 @R-05
+    Scenario Outline: Somebody whose id <what> can use the service
+      Given somebody is signed in whose id <what>
+      When they create the task "Buy milk"
+      Then they have exactly the task "Buy milk", at an address of their own
+
+      Examples: From 1 to 255 characters, of any kind
+        | what                       |
+        | is one letter              |
+        | has 255 characters         |
+        | has 255 umlauts            |
+        | has a space inside         |
+        | has an accent and a quote  |
+        | has a question mark        |
+
+    @AC-002 @R-04 @R-05
+    Scenario Outline: A token for somebody whose id <what> is refused
+      Given Alice has the task "Buy milk"
+      When Mallory tries to list Alice's tasks with a token for somebody whose id <what>
+      Then Mallory is told "Sign in again: the token is not valid."
+      And Alice still has exactly the task "Buy milk"
+
+      Examples: What can't be anybody's id
+        | what                        | why                                         |
+        | is empty                    |                                             |
+        | has 256 characters          | 255 is the limit                            |
+        | begins with a space         | it would be taken for another person's      |
+        | ends with a line break      | it would be taken for another person's      |
+        | has a slash                 | it would be another address                 |
+        | has an invisible NUL character | the database can't store it              |
+        | has a broken character      | one half of an emoji is not text            |
+        | is a number                 |                                             |
+
+    @AC-002 @R-04
+    Scenario Outline: An address with <what> in the place of a person is not Alice's
+      Given Alice has the task "Buy milk"
+      When Alice tries to list the tasks of <what>
+      Then Alice is told "You have no access to another user's data."
+      And Alice still has exactly the task "Buy milk"
+
+      Examples: What can't be anybody's id
+        | what                       |
+        | an invisible NUL character |
+        | a broken character         |
+        | ALICE in capitals          |

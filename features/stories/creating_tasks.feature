@@ -12,7 +12,7 @@ Feature: Creating tasks
       When Alice creates the task "Buy milk"
       Then Alice is shown the new task "Buy milk" and where to find it
       And the task "Buy milk" has no description and is open
-      And Alice still has exactly the tasks "Buy milk"
+      And Alice now has exactly the task "Buy milk"
 
     @AC-001
     Scenario: A task can have a description
@@ -21,7 +21,7 @@ Feature: Creating tasks
       Then Alice is shown the new task "Buy milk" and where to find it
       And the task "Buy milk" has the description "two litres"
 
-    @AC-003
+    @AC-003 @R-03
     Scenario: Spaces around a title are removed, and around a description they are kept
       Given Alice has no tasks
       When Alice creates the task "  Buy milk  " with the description "  two litres  "
@@ -33,13 +33,13 @@ Feature: Creating tasks
       Given Alice has no tasks
       When Alice creates the task "買牛奶 🥛 لبن"
       Then Alice is shown the new task "買牛奶 🥛 لبن" and where to find it
-      And Alice still has exactly the tasks "買牛奶 🥛 لبن"
+      And Alice now has exactly the task "買牛奶 🥛 لبن"
 
-    @AC-003
-    Scenario Outline: <what> is still accepted
+    @AC-003 @R-03
+    Scenario Outline: A new task with <what> is accepted
       Given Alice has no tasks
       When Alice creates a task with <what>
-      Then Alice has one task, exactly as she wrote it
+      Then Alice now has one task, exactly as she wrote it
 
       Examples: Just within the limits
         | what                              | why                               |
@@ -64,29 +64,44 @@ Feature: Creating tasks
 
   Rule: A task that breaks a rule is not created, and I am told which rule
 
-    @AC-003
+    @AC-003 @R-22
     Scenario Outline: A new task with <what> is refused
       Given Alice has the task "Water the plants"
       When Alice tries to create a task with <what>
-      Then Alice is told that the "<field>" breaks a rule
-      And Alice still has exactly the tasks "Water the plants"
+      Then Alice is told "<sentence>"
+      And Alice still has exactly the task "Water the plants"
 
-      Examples: What a task must not be
-        | what                                          | field       | why                                       |
-        | no title                                      | title       |                                           |
-        | an empty title                                | title       |                                           |
-        | a title of nothing but spaces                 | title       | it is empty once the spaces are removed   |
-        | a title of 201 characters                     | title       | 200 is the limit                          |
-        | a title set to nothing                        | title       |                                           |
-        | a title that is a number                      | title       |                                           |
-        | a title with an invisible NUL character       | title       | the database can't store it               |
-        | a title with a broken character               | title       | one half of an emoji is not text          |
-        | two titles                                    | title       | which of them counts would be a guess     |
-        | a description of 1,001 characters             | description | 1,000 is the limit                        |
-        | a description that is a list                  | description |                                           |
-        | a description with an invisible NUL character | description | the database can't store it               |
-        | a description with a broken character         | description | one half of an emoji is not text          |
-        | a misspelt field                              | descripton  | a typo must not be ignored silently       |
-        | a state of its own                            | complete    | a new task is open                        |
-        | an owner of its own                           | user_id     | a task belongs to the person who creates it |
-        | a number of its own                           | id          | the database gives the numbers            |
+      Examples: A title has 1 to 200 characters, and a description at most 1,000
+        | what                              | sentence                                       | why                                     |
+        | no title                          | title: is required                             |                                         |
+        | an empty title                    | title: must have at least 1 character          |                                         |
+        | a title of nothing but spaces     | title: must have at least 1 character          | it is empty once the spaces are removed |
+        | a title of 201 characters         | title: must have at most 200 characters        |                                         |
+        | a description of 1,001 characters | description: must have at most 1000 characters |                                         |
+
+      @R-01 @R-04
+      Examples: Both are text that can be stored
+        | what                                          | sentence                                                     | why                              |
+        | a title set to nothing                        | title: must be a valid string                                |                                  |
+        | a title that is a number                      | title: must be a valid string                                | 42 is not turned into "42"       |
+        | a title with an invisible NUL character       | title: must not contain NUL                                  | the database can't store it      |
+        | a title with a broken character               | title: must be Unicode text, without lone surrogates         | one half of an emoji is not text |
+        | a description that is a list                  | description: must be a valid string                          |                                  |
+        | a description with an invisible NUL character | description: must not contain NUL                            | the database can't store it      |
+        | a description with a broken character         | description: must be Unicode text, without lone surrogates   | one half of an emoji is not text |
+
+      @R-02
+      Examples: Nothing else is taken, and nothing is dropped silently
+        | what                | sentence                         | why                                         |
+        | a misspelt field    | descripton: is not known here    | a typo must not be ignored silently         |
+        | a state of its own  | complete: is not known here      | a new task is open                          |
+        | an owner of its own | user_id: is not known here       | a task belongs to the person who creates it |
+        | a number of its own | id: is not known here            | the database gives the numbers              |
+        | two titles          | title: must appear only once     | which of them counts would be a guess       |
+
+    @AC-003 @R-22
+    Scenario: All that is wrong is told at once
+      Given Alice has the task "Water the plants"
+      When Alice tries to create a task with an empty title and a misspelt field
+      Then Alice is told "title: must have at least 1 character; descripton: is not known here"
+      And Alice still has exactly the task "Water the plants"

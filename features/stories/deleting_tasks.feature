@@ -11,26 +11,26 @@ Feature: Deleting tasks
       Given Alice has the tasks "Buy milk", "Pay the rent"
       When Alice deletes the task "Buy milk"
       Then Alice is told that it is done
-      And Alice still has exactly the tasks "Pay the rent"
+      And Alice now has exactly the task "Pay the rent"
 
-    @AC-004
+    @AC-004 @R-12
     Scenario: A task can be deleted once
       Given Alice has the task "Buy milk"
       And Alice has deleted the task "Buy milk"
       When Alice tries to delete the task "Buy milk"
-      Then Alice is told that there is no such task
-      And Alice has no tasks
+      Then Alice is told "You have no such task."
+      And Alice still has no tasks
 
     @AC-004
     Scenario: A task that never existed can't be deleted
       Given Alice has the task "Buy milk"
       When Alice tries to delete a task that never existed
-      Then Alice is told that there is no such task
-      And Alice still has exactly the tasks "Buy milk"
+      Then Alice is told "You have no such task."
+      And Alice still has exactly the task "Buy milk"
 
-    @AC-003
+    @AC-003 @R-06
     Scenario: Something that is not a task's number can't be deleted
       Given Alice has the task "Buy milk"
       When Alice tries to delete the task numbered abc
-      Then Alice is told that the "task_id" breaks a rule
-      And Alice still has exactly the tasks "Buy milk"
+      Then Alice is told "task_id: must be a whole number, in digits"
+      And Alice still has exactly the task "Buy milk"

@@ -6,7 +6,7 @@ Feature: Listing tasks
 
   Rule: My list shows all my tasks, the newest first
 
-    @AC-001
+    @AC-001 @R-14
     Scenario: The newest task comes first
       Given Alice has the tasks "Buy milk", "Pay the rent", "Call Mum"
       When Alice lists her tasks
@@ -17,75 +17,75 @@ Feature: Listing tasks
     Scenario: A person without tasks sees an empty list
       Given Alice has no tasks
       When Alice lists her tasks
-      Then Alice sees no tasks
+      Then Alice sees an empty list
       And Alice is told that the total is 0
 
     @AC-003
     Scenario: Every task on the list shows all its details
       Given Alice has the tasks:
-        | title        | description   | complete |
-        | Buy milk     | two litres    | no       |
-        | Pay the rent |               | yes      |
+        | title        | description | state |
+        | Buy milk     | two litres  | open  |
+        | Pay the rent |             | done  |
       When Alice lists her tasks
       Then Alice sees exactly these details:
-        | title        | description   | complete |
-        | Pay the rent |               | yes      |
-        | Buy milk     | two litres    | no       |
+        | title        | description | state |
+        | Pay the rent |             | done  |
+        | Buy milk     | two litres  | open  |
 
   Rule: I can narrow the list to what is open or what is done
 
-    @AC-001
-    Scenario Outline: Only the <state> tasks are listed when I ask for them
+    @AC-001 @R-15 @R-16
+    Scenario Outline: Only the tasks that are <state> are listed when I ask for them
       Given Alice has the tasks:
-        | title        | complete |
-        | Buy milk     | no       |
-        | Pay the rent | yes      |
-        | Call Mum     | no       |
-      When Alice lists her <state> tasks
+        | title        | state |
+        | Buy milk     | open  |
+        | Pay the rent | done  |
+        | Call Mum     | open  |
+      When Alice lists her tasks that are <state>
       Then Alice sees the tasks <tasks> in this order
       And Alice is told that the total is <count>
 
       Examples: Each state shows its own
-        | state     | tasks                  | count |
-        | open      | "Call Mum", "Buy milk" | 2     |
-        | completed | "Pay the rent"         | 1     |
+        | state | tasks                  | count |
+        | open  | "Call Mum", "Buy milk" | 2     |
+        | done  | "Pay the rent"         | 1     |
 
   Rule: A long list comes in pages, and paging misses nothing
 
-    @AC-001
+    @AC-001 @R-15 @R-17
     Scenario Outline: A list of <total> tasks, <size> to a page, ends on page <pages>
       Given Alice has <total> tasks
       When Alice lists her tasks <size> at a time
       Then Alice has seen each of her tasks once, and page <pages> was the last
 
       Examples: The last page may be full, short or the only one
-        | total | size | pages | why                          |
-        | 5     | 2    | 3     | the last page is short       |
-        | 4     | 2    | 2     | the last page is full        |
-        | 3     | 500  | 1     | everything fits on one page  |
+        | total | size | pages | why                         |
+        | 5     | 2    | 3     | the last page is short      |
+        | 4     | 2    | 2     | the last page is full       |
+        | 3     | 500  | 1     | everything fits on one page |
 
-    @AC-001
-    Scenario: Only completed tasks are on the pages of the completed tasks
-      Given Alice has 5 tasks, every second one completed
-      When Alice lists her completed tasks 2 at a time
-      Then Alice has seen 3 completed tasks, and page 2 was the last
+    @AC-001 @R-17
+    Scenario: The pages of what is done hold nothing else
+      Given Alice has 5 tasks, every second one done
+      When Alice lists her tasks that are done, 2 at a time
+      Then Alice has seen 3 tasks that are done, and page 2 was the last
 
-    @AC-001
+    @AC-001 @R-15 @R-16
     Scenario: A list holds five hundred tasks where I don't say how many
       Given Alice has 501 tasks
       When Alice lists her tasks
-      Then Alice sees 500 tasks
+      Then Alice sees the 500 newest of her tasks
       And Alice is told that the total is 501
       And Alice is shown the way to the next page
 
-    @AC-001
+    @AC-001 @R-17
     Scenario: A list that just fits on its page has no next page
       Given Alice has 500 tasks
       When Alice lists her tasks
-      Then Alice sees 500 tasks
+      Then Alice sees the 500 newest of her tasks
       And Alice is shown no way to a next page
 
-    @AC-001
+    @AC-001 @R-17
     Scenario: A task added while I page does not push another one off its page
       Given Alice has the tasks "Buy milk", "Pay the rent", "Call Mum", "Book a table"
       And Alice has looked at the first 2 of her tasks
@@ -93,33 +93,40 @@ Feature: Listing tasks
       When Alice turns to the next page
       Then Alice sees the tasks "Pay the rent", "Buy milk" in this order
 
-    @AC-001
+    @AC-001 @R-15 @R-16
     Scenario: I can skip a number of tasks
       Given Alice has the tasks "Buy milk", "Pay the rent", "Call Mum"
       When Alice lists her tasks and skips 1
       Then Alice sees the tasks "Pay the rent", "Buy milk" in this order
       And Alice is told that the total is 3
 
-  Rule: A list that I can't have is refused with the reason
+  Rule: A list that I can't have is refused, and I am told why
 
-    @AC-003
+    @AC-003 @R-06 @R-07
     Scenario Outline: A list with <what> is refused
       Given Alice has the task "Buy milk"
       When Alice tries to list her tasks with <what>
-      Then Alice is told that the "<field>" breaks a rule
-      And Alice still has exactly the tasks "Buy milk"
+      Then Alice is told "<sentence>"
+      And Alice still has exactly the task "Buy milk"
 
-      Examples: What a list can't be asked for
-        | what                             | field    | why                                     |
-        | a limit of zero                  | limit    | a page holds at least one task          |
-        | a limit of 501                   | limit    | a page holds at most 500 tasks          |
-        | a limit that is not a number     | limit    |                                         |
-        | a negative offset                | offset   |                                         |
-        | an offset written as a fraction  | offset   |                                         |
-        | a starting point of zero         | after    | the numbers of tasks start at one       |
-        | a starting point beyond any task | after    |                                         |
-        | both an offset and a start       | offset   | the two would contradict each other     |
-        | "yes" for complete               | complete | it is true or false                     |
-        | a misspelt filter                | complet  | a typo must not be ignored silently     |
-        | the same limit twice             | limit    | which of them counts would be a guess   |
-        | an invisible NUL character       | complete |                                         |
+      Examples: A page holds 1 to 500 tasks
+        | what                         | sentence                                    |
+        | a limit of zero              | limit: must be greater than or equal to 1   |
+        | a limit of 501               | limit: must be less than or equal to 500    |
+        | a limit that is not a number | limit: must be a whole number, in digits    |
+
+      Examples: A page begins after a task, or after a number of tasks
+        | what                                               | sentence                                                 | why                                 |
+        | a negative offset                                  | offset: must be a whole number, in digits                |                                     |
+        | an offset written as a fraction                    | offset: must be a whole number, in digits                |                                     |
+        | a start after task number zero                     | after: must be greater than or equal to 1                | the numbers of tasks start at one   |
+        | a start after a number that is too large           | after: must be less than or equal to 9223372036854775807 | no task can have it                 |
+        | both an offset and a start                         | offset: must not be combined with after                  | the two would contradict each other |
+
+      @R-04
+      Examples: Nothing is guessed, and nothing is ignored
+        | what                       | sentence                        | why                                   |
+        | "yes" for complete         | complete: must be true or false |                                       |
+        | an invisible NUL character | complete: must be true or false |                                       |
+        | a misspelt filter          | complet: is not known here      | a typo must not be ignored silently   |
+        | the same limit twice       | limit: must appear only once    | which of them counts would be a guess |

@@ -9,46 +9,50 @@ Feature: Looking at a task
     @AC-001
     Scenario: A task shows all its details
       Given Alice has the tasks:
-        | title        | description | complete |
-        | Buy milk     | two litres  | yes      |
-        | Pay the rent |             | no       |
+        | title        | description | state |
+        | Buy milk     | two litres  | done  |
+        | Pay the rent |             | open  |
       When Alice opens the task "Buy milk"
       Then Alice sees exactly these details:
-        | title    | description | complete |
-        | Buy milk | two litres  | yes      |
+        | title    | description | state |
+        | Buy milk | two litres  | done  |
 
   Rule: A task that is not there can't be looked at
 
     @AC-004
-    Scenario: A task that never existed
+    Scenario: A task that never existed can't be opened
       Given Alice has the task "Buy milk"
       When Alice tries to open a task that never existed
-      Then Alice is told that there is no such task
+      Then Alice is told "You have no such task."
       And the task "Buy milk" has not changed
 
     @AC-004
-    Scenario: A task that was deleted
+    Scenario: A task that was deleted can't be opened
       Given Alice has the task "Buy milk"
       And Alice has deleted the task "Buy milk"
       When Alice tries to open the task "Buy milk"
-      Then Alice is told that there is no such task
-      And Alice has no tasks
+      Then Alice is told "You have no such task."
+      And Alice still has no tasks
 
-    @AC-003
+    @AC-003 @R-06
     Scenario Outline: <what> is not a task's number
       Given Alice has the task "Buy milk"
       When Alice tries to open the task numbered <what>
-      Then Alice is told that the "task_id" breaks a rule
+      Then Alice is told "<sentence>"
       And the task "Buy milk" has not changed
 
-      Examples: What is not a number, or too small or too large
-        | what                       | why                              |
-        | 0                          | numbers start at one             |
-        | -1                         | numbers start at one             |
-        | 9223372036854775808        | one more than the largest number |
-        | abc                        |                                  |
-        | 1.5                        |                                  |
-        | 1.0                        | digits only                      |
-        | 1_0                        | digits only                      |
-        | an invisible NUL character |                                  |
-        | a broken character         |                                  |
+      Examples: Too small or too large
+        | what                | sentence                                                   | why                              |
+        | 0                   | task_id: must be greater than or equal to 1                |                                  |
+        | 9223372036854775808 | task_id: must be less than or equal to 9223372036854775807 | one more than the largest number |
+
+      @R-04
+      Examples: Not a number, or not written in digits alone
+        | what                       | sentence                                   |
+        | -1                         | task_id: must be a whole number, in digits |
+        | abc                        | task_id: must be a whole number, in digits |
+        | 1.5                        | task_id: must be a whole number, in digits |
+        | 1.0                        | task_id: must be a whole number, in digits |
+        | 1_0                        | task_id: must be a whole number, in digits |
+        | an invisible NUL character | task_id: must be a whole number, in digits |
+        | a broken character         | task_id: must be a whole number, in digits |

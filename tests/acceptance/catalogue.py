@@ -1,4 +1,4 @@
-"""The one list of stories and criteria, beside the features."""
+"""The one list of stories, criteria and rulings, beside the features."""
 
 import re
 import shutil
@@ -33,6 +33,18 @@ class Criterion:
 
 
 @dataclass(frozen=True)
+class Ruling:
+    """A numbered decision of the specification: some scenario carries it, or tests prove it."""
+
+    id: str
+    promise: str
+    tests: tuple[str, ...] = ()
+    """Where no scenario carries it: `tests/test_module.py::test_name`, from the root."""
+    reason: str = ""
+    """Why no scenario can carry it."""
+
+
+@dataclass(frozen=True)
 class Need:
     """A tool from outside Python that some tests can't do without."""
 
@@ -62,10 +74,11 @@ class Language:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Stories by id, criteria by id, needs by name; the features' folders in the order in which they are read."""
+    """Stories, criteria and rulings by id, needs by name; the features' folders in the order in which they are read."""
 
     stories: dict[str, str]
     criteria: dict[str, Criterion]
+    rulings: dict[str, Ruling]
     needs: dict[str, Need]
     language: Language
     folders: tuple[str, ...] = ()
@@ -79,6 +92,7 @@ class Catalogue:
         return cls(
             stories=said.get("stories", {}),
             criteria={id_: _criterion(id_, one) for id_, one in said.get("criteria", {}).items()},
+            rulings={id_: _ruling(id_, entry) for id_, entry in sorted(said.get("rulings", {}).items())},
             needs={name: _need(name, one, root) for name, one in said.get("needs", {}).items()},
             language=Language(
                 technical=tuple(words.get("technical", ())),
@@ -100,6 +114,7 @@ class Catalogue:
         return {
             **self.stories,
             **{criterion.id: criterion.promise for criterion in self.criteria.values()},
+            **{ruling.id: ruling.promise for ruling in self.rulings.values()},
             **{f"needs-{need.name}": f"can't run without: {need.remedy}" for need in self.needs.values()},
         }
 
@@ -107,6 +122,13 @@ class Catalogue:
 def _criterion(id_: str, said: dict[str, Any]) -> Criterion:
     bar = said.get("coverage")
     return Criterion(id_, said["name"], said["promise"], bar and Bar(bar["least"], tuple(bar.get("whole", ()))))
+
+
+def _ruling(id_: str, entry: str | dict[str, Any]) -> Ruling:
+    """Read a ruling: its promise alone, or a table that names the tests which prove it and why no scenario does."""
+    if isinstance(entry, str):
+        return Ruling(id_, entry)
+    return Ruling(id_, entry["promise"], tuple(entry["proven-by"]), entry["because"])
 
 
 def _need(name: str, said: dict[str, Any], root: Path) -> Need:

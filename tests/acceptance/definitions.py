@@ -69,16 +69,24 @@ def definitions(root: Path) -> list[Definition]:
     return sorted(found, key=lambda one: (one.uri, one.line, one.pattern))
 
 
-def key_of(item: pytest.Item, root: Path) -> Key | None:
-    """Give the pickle that an item runs, or None if it is a plain test."""
+def template_of(function: object) -> Any | None:
+    """Give pytest-bdd's scenario that a test function runs, or None if it is a plain test."""
     try:
-        template = scenario_wrapper_template_registry.get(getattr(item, "obj", None))  # type: ignore[arg-type]
+        return scenario_wrapper_template_registry.get(function)  # type: ignore[call-overload]
     except TypeError:  # what can't be referenced weakly is no scenario
         return None
+
+
+def key_of(item: pytest.Item, root: Path) -> Key | None:
+    """Give the pickle that an item runs, or None if it is a plain test."""
+    template = template_of(getattr(item, "obj", None))
     if template is None:
         return None
     callspec = getattr(item, "callspec", None)
-    row = callspec.indices.get("_pytest_bdd_example", 0) if callspec else 0
+    index = callspec.indices.get("_pytest_bdd_example", 0) if callspec else 0
+    rows = sum(len(list(examples.as_contexts())) for examples in template.examples)
+    # where something else is a parameter too, pytest counts the rows on
+    row = index % rows if rows else 0
     return Key(Path(template.feature.filename).relative_to(root).as_posix(), template.line_number, row)
 
 

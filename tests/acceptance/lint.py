@@ -70,6 +70,8 @@ def _feature(document: Document, catalogue: Catalogue) -> Iterator[Problem]:
         if "rule" in child and not child["rule"]["name"]:
             yield Problem(uri, _line(child["rule"]), "is a Rule without a title: its title is the promise")
         for tag in _tag_names(child["rule"]) if "rule" in child else []:
+            if tag in catalogue.rulings:
+                continue
             yield Problem(uri, _line(child["rule"]), f"is a Rule with the tag @{tag}: tag its scenarios")
 
 

@@ -110,6 +110,7 @@ Each link leads to its proof below.</p>
 {_table(["Criterion", "Promise", "Status", "Scenarios"], [_criterion(row) for row in verdict.criteria])}
 <h2>User stories</h2>
 {_table(["Story", "I want to", "Status", "Scenarios", "By criterion"], [_story(row) for row in verdict.stories])}
+{_rulings(verdict.rulings)}
 {_list("What must be mended", [str(problem) for problem in verdict.problems])}
 {_list("Not run here", verdict.absent)}
 </section>"""
@@ -154,6 +155,13 @@ def _story(row: Row) -> str:
         for id_, states in row.cells.items()
     )
     return f'{_head(row)}{_status(row)}<td>{escape(row.counts)}</td><td class="cells">{cells}</td></tr>'
+
+
+def _rulings(rows: list[Row]) -> str:
+    if not rows:
+        return ""
+    table = _table(["Ruling", "What is decided", "Status", "Scenarios"], [_criterion(row) for row in rows])
+    return f"<details><summary>{len(rows)} rulings of the specification</summary>\n{table}\n</details>"
 
 
 def _list(title: str, items: list[str]) -> str:

@@ -204,6 +204,8 @@ class Gate:
             found = [(one.uri, one.line, one.text) for one in self.found]
             self.config.workeroutput[WORKER] = {"collected": [tuple(key) for key in self.collected], "found": found}
             return
+        if self.config.getoption("lies", None) is not None:
+            return  # scenarios fail on purpose, which is no verdict on the criteria
         self.verdict = self._judge()
         held = self.verdict.holds or not self.enforces
         written = self._write(self.verdict, success=self.verdict.holds and exitstatus == pytest.ExitCode.OK)
@@ -212,10 +214,13 @@ class Gate:
 
     def _judge(self) -> Verdict:
         covered = self._coverage()
-        stories, criteria = verdict.judge(self.catalogue, self.pickles, self.runs, covered, everything=self.everywhere)
+        stories, criteria, rulings = verdict.judge(
+            self.catalogue, self.pickles, self.runs, covered, everything=self.everywhere
+        )
         problems = [*lint(self.specification, self.catalogue), *self.found]
         if self.enforces:
             problems += verdict.problems_of_criteria(criteria, covered, self.catalogue, self.catalogue_uri)
+            problems += verdict.problems_of_rulings(rulings, self.catalogue, self.catalogue_uri, self.root)
             problems += verdict.problems_of_runs(self.pickles, self.runs, self.collected, everything=self.everywhere)
         if self.everywhere:
             remedies = {tool: self.catalogue.needs[tool].remedy for tools in self.absent.values() for tool in tools}
@@ -225,7 +230,7 @@ class Gate:
         if self.config.getoption("cucumber_json_path", None):
             text = "drops skipped scenarios, Rules and tables, and with xdist everything: use --messages"
             problems.append(Problem("--cucumberjson", 0, text))
-        return Verdict(stories, criteria, list(dict.fromkeys(problems)), [str(one) for one in self.absent])
+        return Verdict(stories, criteria, rulings, list(dict.fromkeys(problems)), [str(one) for one in self.absent])
 
     def _coverage(self) -> dict[str, Covered | None]:
         bars = {criterion.id: criterion.bar for criterion in self.catalogue.criteria.values() if criterion.bar}
@@ -297,6 +302,10 @@ def _print(reporter: pytest.TerminalReporter, judged: Verdict) -> None:
         colour = {PROVEN: "green", NOT_RUN: "yellow"}.get(row.status, "red")
         title = row.title.partition(":")[0]
         reporter.line(f"{mark} {row.id:<6} {title[:42]:<42} {row.status:<10}  {row.counts}", **{colour: True})
+    if judged.rulings:
+        proven_rulings = sum(row.status == PROVEN for row in judged.rulings)
+        by_tests = sum(not row.states and row.status == PROVEN for row in judged.rulings)
+        reporter.line(f"rulings: {proven_rulings} of {len(judged.rulings)} proven, {by_tests} of them by tests alone")
     for one in judged.absent:
         reporter.line(f"· not run here: {one}", yellow=True)
     for problem in judged.problems[:SHOWN_PROBLEMS]:

@@ -1,10 +1,12 @@
-"""Criterion by criterion and story by story, what is proven."""
+"""Criterion by criterion, story by story and ruling by ruling, what is proven."""
 
+import ast
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from tests.acceptance.catalogue import Catalogue, Criterion
+from tests.acceptance.catalogue import Catalogue, Criterion, Ruling
 from tests.acceptance.coverage import Covered
 from tests.acceptance.evidence import ScenarioRun
 from tests.acceptance.specification import Key, Pickle, Problem
@@ -24,7 +26,7 @@ MENDS = {
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the matrix: a story or a criterion."""
+    """A line of the matrix: a story, a criterion or a ruling."""
 
     id: str
     title: str
@@ -33,7 +35,7 @@ class Row:
     status: str
     """Proven, not proven or not run."""
     proof: str = ""
-    """The measurement, where coverage proves it."""
+    """The measurement, where coverage proves it, or the tests, where no scenario does."""
     cells: dict[str, Counter[str]] = field(default_factory=dict)
     """In a story's row: the states by criterion."""
 
@@ -50,6 +52,7 @@ class Verdict:
 
     stories: list[Row]
     criteria: list[Row]
+    rulings: list[Row]
     problems: list[Problem]
     absent: list[str]
     """What was not run here for want of a tool."""
@@ -72,8 +75,8 @@ def judge(
     covered: Mapping[str, Covered | None],
     *,
     everything: bool,
-) -> tuple[list[Row], list[Row]]:
-    """Make the rows of stories and criteria; with `everything` a missing tool is no excuse."""
+) -> tuple[list[Row], list[Row], list[Row]]:
+    """Make the rows of stories, criteria and rulings; with `everything` a missing tool is no excuse."""
     all_ran = all(state_of(runs.get(key)) != NOT_RUN for key in pickles)
     tagged = [(pickle.tags, state_of(runs.get(key))) for key, pickle in pickles.items()]
 
@@ -92,7 +95,11 @@ def judge(
         plain = row(story, title)
         cells = {id_: _count(state for tags, state in tagged if {story, id_} <= tags) for id_ in catalogue.criteria}
         stories.append(Row(**{**vars(plain), "cells": {id_: states for id_, states in cells.items() if states}}))
-    return stories, criteria
+    rulings = []
+    for ruling in catalogue.rulings.values():
+        carried = row(ruling.id, ruling.promise)
+        rulings.append(_with_tests(carried, ruling) if ruling.tests else carried)
+    return stories, criteria, rulings
 
 
 def _count(states: Iterable[str]) -> Counter[str]:
@@ -120,6 +127,12 @@ def _with_coverage(row: Row, covered: Covered | None, *, all_ran: bool) -> Row:
         status, proof = (short if covered.shortcomings or not all_ran else PROVEN), str(covered)
     worst = next(one for one in (NOT_PROVEN, NOT_RUN, PROVEN) if one in (status, by_scenarios))
     return Row(row.id, row.title, row.states, worst, proof)
+
+
+def _with_tests(row: Row, ruling: Ruling) -> Row:
+    """Add the tests that prove a ruling, in the place of scenarios or beside them."""
+    proof = f"{', '.join(ruling.tests)}, because {ruling.reason}"
+    return Row(row.id, row.title, row.states, row.status if row.states else PROVEN, proof)
 
 
 def problems_of_runs(
@@ -162,3 +175,27 @@ def problems_of_criteria(
             short = ["the run measured no coverage: run pytest with --cov"] if result is None else result.shortcomings
             for text in short:
                 yield Problem(uri, 0, f"{row.id}: {text}")
+
+
+def problems_of_rulings(rulings: Iterable[Row], catalogue: Catalogue, uri: str, root: Path) -> Iterable[Problem]:
+    """Name each ruling that no scenario carries and no test proves, in the catalogue where it is listed."""
+    for row in rulings:
+        ruling = catalogue.rulings[row.id]
+        if not row.states and not ruling.tests:
+            text = f"{row.id} is carried by no scenario: tag one with @{row.id}, or name the tests that prove it"
+            yield Problem(uri, 0, text)
+        if ruling.tests and not ruling.reason:
+            yield Problem(uri, 0, f"{row.id} is proven by tests without a reason: say why no scenario can carry it")
+        for test in ruling.tests:
+            if not _is_test(root, test):
+                yield Problem(uri, 0, f"{row.id} is proven by {test}, which does not exist: mend its name")
+
+
+def _is_test(root: Path, test: str) -> bool:
+    """Whether there is a function of this name in this file: `tests/test_module.py::test_name`."""
+    file, _, name = test.partition("::")
+    path = root / file
+    if not path.is_file():
+        return False
+    functions = [node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.FunctionDef)]
+    return name.startswith("test_") and name in [function.name for function in functions]

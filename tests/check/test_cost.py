@@ -97,6 +97,35 @@ def test_no_request_goes_through_a_thread(folder: Path, serve: Callable[..., Run
     assert psutil.Process(run.process.pid).num_threads() == threads
 
 
+REQUESTS = 600
+CPU_BUDGET = 0.005
+"""Seconds of a core for one request: a hundred a second then take half of one, and none waits long for another."""
+
+
+def test_a_hundred_requests_a_second_leave_the_core_half_idle(folder: Path, serve: Callable[..., Run]) -> None:
+    """Counted in the server's own CPU time, for any other clock runs on while the machine does something else."""
+    run = serve(folder).wait_until_up()
+    server = psutil.Process(run.process.pid)
+    headers = {"authorization": f"Bearer {run.token('alice')}"}
+    with httpx.Client(base_url=f"{run.url}/api/alice", headers=headers) as client:
+        one = f"/tasks/{client.post('/tasks', json={'title': 'x'}).json()['id']}"
+        kinds: dict[str, Callable[[], httpx.Response]] = {
+            "list": lambda: client.get("/tasks?limit=20"),
+            "create": lambda: client.post("/tasks", json={"title": "x"}),
+            "fetch": lambda: client.get(one),
+            "replace": lambda: client.put(one, json={"title": "y", "complete": True}),
+            "change": lambda: client.patch(one, json={"complete": False}),
+            "delete": lambda: client.delete(f"/tasks/{2**60}"),
+        }
+        for kind, send in kinds.items():
+            before = server.cpu_times()
+            for _ in range(REQUESTS // len(kinds)):
+                assert send().status_code in {200, 201, 404}
+            after = server.cpu_times()
+            used = after.user + after.system - before.user - before.system
+            assert used / (REQUESTS // len(kinds)) < CPU_BUDGET, kind
+
+
 @contextmanager
 def statements(cluster: Cluster) -> Iterator[tuple[Person, Callable[[], list[str]]]]:
     """Alice at a service whose statements the database logs, and a look at those since the last look."""

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from app.core.errors import ErrorCode
-from steps.retries import unconfirmed_commits, until
+from steps.retrying import unconfirmed_commits, until
 from tests import guide
 from tests.support.better_auth import NODE, BetterAuth, running_better_auth
 from tests.support.cluster import Cluster

@@ -63,6 +63,11 @@ class Cluster:
         assert self._server.pid is not None
         return self._server.pid
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it was stopped, killed or frozen, and not started again."""
+        return self._disturbed
+
     def stop(self) -> None:
         """Shut the server down in order."""
         self.thaw()

@@ -38,15 +38,11 @@ def make_task(engine: Engine, **values: Any) -> dict[str, Any]:
         return row
 
 
-def make_tasks(engine: Engine, count: int, **values: Any) -> list[dict[str, Any]]:
-    """Make many tasks at once, called "Task 0" and so on, and return their rows."""
+def make_tasks(engine: Engine, count: int, **values: Any) -> None:
+    """Make many tasks at once, called "Task 0" and so on."""
     with Session(engine) as session:
-        tasks = [TaskFactory.build(**{"title": f"Task {place}"} | values) for place in range(count)]
-        session.add_all(tasks)
-        session.flush()
-        made = [task.model_dump() for task in tasks]
+        session.add_all([TaskFactory.build(**{"title": f"Task {place}"} | values) for place in range(count)])
         session.commit()
-        return made
 
 
 def rows(engine: Engine, user_id: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.core.observability.logs import writer
+from tests.acceptance.boundary import from_log
 from tests.support.clock import PATIENCE, pause
 
 
@@ -38,7 +39,7 @@ class Log:
         while (text := text + self._new()).count("\n") < lines and time.monotonic() < end:
             time.sleep(0.01)
         pause(0.05)  # one line too many would come by now
-        return text + self._new()
+        return from_log(text + self._new())
 
 
 def logged(capsys: pytest.CaptureFixture[str], lines: int = 1) -> str:

@@ -162,9 +162,10 @@ def serving(folder: Path, database_url: str, **settings: str) -> Iterator[Proces
 def service_process(settings: Settings) -> Iterator[Service]:
     """The service on a database of its caller's, in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="todo-api-") as name:
-        timeout = f"{settings.request_timeout:g}"
+        has_timeout = "request_timeout" in settings.model_fields_set
+        timeout = {"REQUEST_TIMEOUT": f"{settings.request_timeout:g}"} if has_timeout else {}
         with (
-            serving(Path(name), settings.database_dsn, REQUEST_TIMEOUT=timeout) as process,
+            serving(Path(name), settings.database_dsn, **timeout) as process,
             httpx.Client(base_url=process.url, timeout=30) as client,
         ):
             yield Service(client, settings, log=process.log)

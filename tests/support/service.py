@@ -1,5 +1,6 @@
 """The service as the tests meet it: in this process, or behind a socket as `todo-api serve` runs it."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ from app.core.observability.logs import writer
 from app.core.server.protocol import Protocol
 from app.core.settings import Settings
 from app.main import create_app
+from tests.acceptance.boundary import at_boundary
 from tests.acceptance.redaction import keep_secret
 from tests.support.clock import PATIENCE, wait_until
 
@@ -42,9 +44,9 @@ class Service:
         return str(self.http.base_url).rstrip("/")
 
 
-def settings_for(database_url: str, **others: object) -> Settings:
-    """Settings as a test wants them, whatever the environment or a `.env` says."""
-    chosen = {"database_url": database_url, "better_auth_secret": SECRET, "request_timeout": 2} | others
+def default_settings(database_url: str, **others: object) -> Settings:
+    """The service's own defaults, whatever a `.env` says, but for a database and the tests' secret, and for these."""
+    chosen = {"database_url": database_url, "better_auth_secret": SECRET} | others
     return Settings(_env_file=None, **chosen)  # type: ignore[arg-type]  # one dict for fields of many types
 
 
@@ -61,6 +63,11 @@ def wait_until_logged() -> None:
     wait_until(lambda: not writer._lines and not writer._writing)
 
 
+def settings_for(database_url: str, **others: object) -> Settings:
+    """The same with less patience, for tests that are not about times."""
+    return default_settings(database_url, **{"request_timeout": 2} | others)
+
+
 RunService = Callable[[Settings], AbstractContextManager[Service]]
 """A way to run the service: in this process, or in one of its own."""
 
@@ -70,18 +77,25 @@ def service_in_process(settings: Settings) -> Iterator[Service]:
     """Call the application through FastAPI's TestClient, without a socket."""
     app = create_app(settings)
     # what the application raises is answered with a 500, as by a server
-    client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+    client = TestClient(at_boundary(app), raise_server_exceptions=False, follow_redirects=False)
     with client:
         yield Service(client, settings, app)
 
 
 @contextmanager
-def running_service(settings: Settings) -> Iterator[Service]:
-    """Serve on a free port of this machine, as `todo-api serve` does."""
+def running_service(
+    settings: Settings, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> Iterator[Service]:
+    """Serve on a free port of this machine, as `todo-api serve` does, unless another event loop is wanted."""
     listener = socket.create_server(("127.0.0.1", 0))
     app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, http=Protocol, access_log=False, log_level="warning"))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    server = uvicorn.Server(uvicorn.Config(at_boundary(app), http=Protocol, access_log=False, log_level="warning"))
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=loop_factory or server.config.get_loop_factory()) as runner:
+            runner.run(server.serve([listener]))
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     RUNNING.add(server)
     while not server.started:

@@ -227,6 +227,29 @@ def test_the_page_shows_exactly_what_fell(two_criteria: Suite) -> None:
     assert path.with_name("messages.ndjson").exists()
 
 
+@pytest.mark.needs("node")
+def test_the_page_shows_how_each_ruling_is_proven(suite: Suite) -> None:
+    """A link to its scenarios, or the tests and the reason."""
+    rulings = """
+[rulings]
+R-01 = "whoever rings is heard"
+[rulings.R-02]
+promise = "the bell is <polished>"
+proven-by = ["test_bell.py::test_it_shines"]
+because = "no guest looks at it"
+"""
+    suite.catalogue.write_text(suite.catalogue.read_text() + rulings)
+    suite.add("test_bell.py", "def test_it_shines():\n    pass\n")
+    suite.change(suite.feature, "  Rule: Whoever", "  @R-01\n  Rule: Whoever")
+    path = suite.pytester.path / "build" / "page.html"
+    assert suite.run(f"--living-documentation={path}", "--acceptance=here").ret == pytest.ExitCode.OK
+    page = path.read_text("utf-8")
+    assert rows(page) == {"AC-001": "ok ✔ proven", "US-1": "ok ✔ proven", "R-01": "ok ✔ proven", "R-02": "ok ✔ proven"}
+    assert '<a href="?query=%40R-01#content">R-01</a>' in page
+    assert "the bell is &lt;polished&gt;" in page
+    assert "test_bell.py::test_it_shines, because no guest looks at it" in page
+
+
 def test_without_node_one_sentence_says_what_to_install(suite: Suite) -> None:
     """The Messages are written all the same, and the run does not pretend to have made the page."""
     suite.pytester._monkeypatch.setenv("PATH", "")

@@ -31,6 +31,59 @@ def test_a_failing_scenario_takes_its_criterion_along(suite: Suite) -> None:
     )
 
 
+# Rulings
+
+
+def rule(suite: Suite, entry: str = 'R-01 = "whoever rings is heard"') -> None:
+    """Put a ruling into the catalogue."""
+    suite.change(suite.catalogue, "[needs.a-doorbell]", f"[rulings]\n{entry}\n[needs.a-doorbell]")
+
+
+@pytest.mark.parametrize("place", ["@US-1", "  Rule: Whoever", "    @AC-001\n    Scenario: A"])
+def test_a_feature_a_rule_or_a_scenario_carries_a_ruling(suite: Suite, place: str) -> None:
+    """pytest-bdd makes markers of the tags, and --strict-markers knows these."""
+    rule(suite)
+    suite.change(suite.feature, place, f"@R-01\n{place}")
+    result = suite.run("--acceptance=everywhere")
+    assert result.ret == PASSED
+    result.stdout.fnmatch_lines(["rulings: 1 of 1 proven, 0 of them by tests alone"])
+
+
+def test_a_ruling_that_no_scenario_carries(suite: Suite) -> None:
+    """It is decided, and nobody would notice that it does not hold."""
+    rule(suite)
+    suite.refused("features/catalogue.toml R-01 is carried by no scenario: tag one with @R-01, or name the tests")
+
+
+BY_TESTS = """
+[rulings.R-01]
+promise = "whoever rings is heard"
+proven-by = ["test_bell.py::test_it_rings"]
+because = "no guest hears it"
+"""
+
+
+def test_a_ruling_that_a_test_proves(suite: Suite) -> None:
+    """The catalogue names the test, and says why no scenario can."""
+    rule(suite, BY_TESTS)
+    bell = suite.add("test_bell.py", "def test_it_rings():\n    pass\n")
+    result = suite.run("--acceptance=everywhere")
+    assert result.ret == PASSED
+    result.stdout.fnmatch_lines(["rulings: 1 of 1 proven, 1 of them by tests alone"])
+    suite.change(bell, "test_it_rings", "test_it_hums")
+    missing = "features/catalogue.toml R-01 is proven by test_bell.py::test_it_rings, which does not exist: mend"
+    suite.refused(missing)
+    bell.unlink()
+    suite.refused(missing)
+
+
+def test_a_ruling_that_a_test_proves_for_no_reason(suite: Suite) -> None:
+    """A scenario is what people can read, so its absence needs a reason."""
+    rule(suite, BY_TESTS.replace("no guest hears it", ""))
+    suite.add("test_bell.py", "def test_it_rings():\n    pass\n")
+    suite.refused("features/catalogue.toml R-01 is proven by tests without a reason: say why no scenario can carry it")
+
+
 # What pytest-bdd lets pass
 
 
@@ -347,7 +400,7 @@ def test_the_registries_of_pytest_bdd_are_there(request: pytest.FixtureRequest) 
     """Breaks first when pytest-bdd changes them: all else in the gate stands on them."""
     root = request.config.rootpath
     found = definitions(root)
-    assert any(one.place.startswith("steps/tasks.py:") and one.matches(STEP) for one in found)
+    assert any(one.place.startswith("steps/looking.py:") and one.matches(STEP) for one in found)
     keys = {key for item in request.session.items if (key := key_of(item, root))}
     outlined = {key.row for key in keys if key.uri == "features/stories/deleting_tasks.feature"}
     assert not keys or outlined == {0}

@@ -49,6 +49,15 @@ BROKEN = {
         ["7 is a Rule without a title: its title is"],
     ),
     "a rule with a tag": ("  Rule: Who", "  @AC-001\n  Rule: Who", ["8 is a Rule with the tag @AC-001: tag its"]),
+    "a ruling that the catalogue does not have": (
+        "  Rule: Who",
+        "  @R-02\n  Rule: Who",
+        [
+            "8 is a Rule with the tag @R-02: tag its",
+            '11 "A guest is greeted" carries @R-02, which the catalogue does not have: mend the tag',
+            '17 "A guest hears <words>" carries @R-02, which the catalogue does not have',
+        ],
+    ),
     "no rule": (
         "  Rule: Whoever comes is greeted\n",
         "",

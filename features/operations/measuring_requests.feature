@@ -1,0 +1,25 @@
+Feature: Measuring requests
+  The people who run the service can see how many requests there are, how many fail, and how long they take.
+
+  Rule: Requests, errors and times are counted by method, endpoint and status
+
+    @AC-004 @R-40
+    Scenario Outline: A request for <what> is counted
+      Given Alice has the task "Buy milk"
+      When Alice asks for <what> three times
+      Then the metrics count 3 more requests by <method> to <endpoint> with the status <status>
+      And the metrics count 3 more times of <method> to <endpoint> with the status <status>
+      And the metrics count <errors> more errors by <method> to <endpoint> with the status <status>
+
+      Examples: Successes and errors
+        | what                       | method | endpoint                       | status | errors |
+        | her list                   | GET    | /api/{user_id}/tasks           | 200    | 0      |
+        | her task                   | GET    | /api/{user_id}/tasks/{task_id} | 200    | 0      |
+        | a task that does not exist | GET    | /api/{user_id}/tasks/{task_id} | 404    | 3      |
+        | somebody else's list       | GET    | /api/{user_id}/tasks           | 403    | 3      |
+
+    @AC-004 @R-23 @R-40
+    Scenario: The metrics name nobody, and no task
+      Given Alice has the task "Buy milk"
+      When Alice asks for her task three times
+      Then the metrics have neither her name, nor the number or the title of the task

@@ -1,0 +1,39 @@
+Feature: Serving https alone
+  In production nobody's token or tasks travel unencrypted.
+
+  Rule: In production the tasks are served over https alone
+
+    @AC-002 @R-34
+    Scenario Outline: <who> can't list the tasks over http
+      Given a service in production
+      And Alice has the task "Buy milk"
+      When <who> tries to list Alice's tasks over http
+      Then <who> is told "Use HTTPS."
+      And Alice still has exactly the task "Buy milk"
+
+      Examples: Before anything else is checked, a token too
+        | who        |
+        | Alice      |
+        | Bob        |
+        | A stranger |
+
+    @AC-002 @R-34
+    Scenario: Over https Alice lists her tasks, and her browser is told to come back over https
+      Given a service in production
+      And Alice has the task "Buy milk"
+      When Alice lists her tasks over https
+      Then Alice sees exactly the task "Buy milk"
+      And her browser is told to use https alone for a year
+
+    @AC-004 @R-34
+    Scenario: The load balancer may ask over http
+      Given a service in production
+      When the load balancer asks over http whether the service is up, and whether it is ready
+      Then it is told that the service is up, and that it is ready
+
+    @AC-004 @R-34
+    Scenario: In development http will do
+      Given Alice has the task "Buy milk"
+      When Alice lists her tasks
+      Then Alice sees exactly the task "Buy milk"
+      And her browser is not told to use https

@@ -1,0 +1,27 @@
+Feature: Starting the service
+  A service that can't be safe does not start, and says why. On a developer's machine it starts with nothing configured.
+
+  Rule: In production an unsafe setting stops the start
+
+    @AC-002 @R-33
+    Scenario Outline: The service does not start in production with <what>
+      When an operator starts the service in production with <what>
+      Then it does not start, and says only "<message>"
+
+      Examples: Each message names the variable
+        | what                             | message                                                                                                          |
+        | no database                      | todo-api: DATABASE_URL is missing: production has no embedded database                                           |
+        | no way to sign in                | todo-api: BETTER_AUTH_URL or BETTER_AUTH_SECRET is missing: nobody could sign in                                 |
+        | a secret of 31 characters        | todo-api: BETTER_AUTH_SECRET must have at least 32 bytes                                                         |
+        | Better Auth's well-known secret  | todo-api: BETTER_AUTH_SECRET is well known or easily guessed: make one with `openssl rand -base64 32`            |
+        | every site allowed to call       | todo-api: CORS_ORIGINS must name its origins in production, not *                                                |
+        | a Better Auth without encryption | todo-api: BETTER_AUTH_URL must be https in production                                                            |
+
+  Rule: In development nothing need be configured
+
+    @AC-001 @R-36
+    Scenario: The service starts with nothing configured, and says how to get a token
+      Given an empty folder, and nothing configured
+      When a developer starts the service
+      Then it says how to get a token for anybody
+      And with such a token the developer can create a task and list it

@@ -1,0 +1,83 @@
+"""The steps about what every answer carries."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from pytest_bdd import parsers, then, when
+
+from steps.inputs import JSON, UNREADABLE
+from tests.support.people import Cast, Person
+
+TRANSPORT = {"connection", "content-length", "content-type", "date", "server"}
+"""They say how the answer is sent, and are left to the server."""
+
+
+def _task(alice: Person) -> dict[str, Any]:
+    (task,) = alice.tasks.values()
+    return task
+
+
+def _unchanged(alice: Person) -> httpx.Response:
+    path = alice.tasks_path(_task(alice))
+    return alice.ask("GET", path, headers={"if-none-match": alice.ask("GET", path).headers["etag"]})
+
+
+def _page(alice: Person) -> httpx.Response:
+    alice.ask("POST", alice.tasks_path(), json={"title": "Pay the rent"})
+    return alice.ask("GET", alice.tasks_path(), params={"limit": 1})
+
+
+def _without_token(alice: Person, token: str | None) -> httpx.Response:
+    alice.token = token
+    return alice.ask("GET", alice.tasks_path())
+
+
+ANSWERS: dict[str, Callable[[Person], httpx.Response]] = {
+    "a list": lambda alice: alice.ask("GET", alice.tasks_path()),
+    "a page of a longer list": _page,
+    "a task": lambda alice: alice.ask("GET", alice.tasks_path(_task(alice))),
+    "a new task": lambda alice: alice.ask("POST", alice.tasks_path(), json={"title": "Pay the rent"}),
+    "a changed task": lambda alice: alice.ask("PATCH", alice.tasks_path(_task(alice)), json={"complete": True}),
+    "the news that a task has not changed": _unchanged,
+    "the confirmation of a deletion": lambda alice: alice.ask("DELETE", alice.tasks_path(_task(alice))),
+    "a refusal for want of a token": lambda alice: _without_token(alice, None),
+    "a refusal of a bad token": lambda alice: _without_token(alice, "open-sesame"),
+    "a refusal of somebody else's list": lambda alice: alice.ask("GET", "/api/bob/tasks"),
+    "a refusal of something unreadable": lambda alice: alice.ask(
+        "POST", alice.tasks_path(), content=UNREADABLE, headers=JSON
+    ),
+    "a refusal of an unsupported action": lambda alice: alice.ask("DELETE", alice.tasks_path()),
+}
+
+
+@pytest.fixture
+def carried() -> dict[str, str]:
+    """The headers of the answer that matters, those that are not yet accounted for."""
+    return {}
+
+
+@when(parsers.re(rf"the service gives (?P<what>{'|'.join(ANSWERS)})"))
+def service_gives(cast: Cast, carried: dict[str, str], what: str) -> None:
+    answer = ANSWERS[what](cast("Alice"))
+    carried.update({name: value for name, value in answer.headers.items() if name not in TRANSPORT})
+
+
+@then(parsers.re('it carries a request id, "(?P<first>[^"]+)", "(?P<second>[^"]+)" and "(?P<third>[^"]+)"'))
+def carries_always(carried: dict[str, str], first: str, second: str, third: str) -> None:
+    assert carried.pop("x-request-id")
+    for header in (first, second, third):
+        name, _, value = header.partition(": ")
+        assert carried.pop(name.lower()) == value
+
+
+@then(parsers.parse("beside these it carries exactly {headers}"))
+def carries_beside(carried: dict[str, str], headers: str) -> None:
+    expected = [] if headers == "no more headers" else headers.split(", ")
+    if headers.startswith("Allow"):
+        expected = [headers]
+    assert sorted(carried) == sorted(header.partition(": ")[0].lower() for header in expected)
+    for header in expected:
+        name, _, value = header.partition(": ")
+        assert value in {"", carried[name.lower()]}

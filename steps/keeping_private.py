@@ -1,0 +1,110 @@
+"""The steps about other people's lists and tasks, and about all that is stored of a person."""
+
+from pathlib import Path
+
+import httpx
+from pytest_bdd import then, when
+from sqlalchemy import Engine, make_url, text
+
+from steps.answers import told
+from steps.inputs import BAD_USERS, JSON, NEVER_EXISTED, TASK, UNREADABLE, WHOLE_TASK
+from steps.vocabulary import ACTIONS, said
+from tests.support.cluster import Cluster
+from tests.support.people import Cast, Person, path_to
+from tests.support.processes import todo_api
+
+CHANGES_EVERY_TIME = {"x-request-id", "date"}
+
+
+@then(said("{who:Person} is told {sentence:Quoted}, as about a task that never existed"))
+def is_told_as_about_nothing(cast: Cast, who: str, sentence: str) -> None:
+    person = cast(who)
+    told(person.answer, sentence)
+    request = person.answer.request
+    conditions = {name: request.headers[name] for name in ("if-match", "content-type") if name in request.headers}
+    path = path_to(person, NEVER_EXISTED)
+    about_nothing = person.send(request.method, path, content=request.content, headers=conditions)
+    assert same_parts(person.answer) == same_parts(about_nothing)
+
+
+def same_parts(answer: httpx.Response) -> tuple[object, ...]:
+    """All of an answer but for the request's id and the time."""
+    body = answer.json()
+    del body["timestamp"]
+    headers = [(name, value) for name, value in answer.headers.multi_items() if name not in CHANGES_EVERY_TIME]
+    return answer.status_code, body, sorted(headers)
+
+
+@when(said("the operator deletes all that is stored of {who:Person}"))
+def deletes_all(cast: Cast, cluster: Cluster, folder: Path, who: str) -> None:
+    person = cast(who)
+    # in the database's log it is not taken for the service, which opens no transaction
+    url = make_url(cluster.url).update_query_dict({"application_name": "operator"})
+    dsn = url.render_as_string(hide_password=False)
+    deletion = todo_api(folder, "delete-user", person.user_id, DATABASE_URL=dsn)
+    assert (deletion.returncode, deletion.stderr) == (0, "")
+    person.ledger.forget(person.user_id)
+
+
+@then(said("nothing is stored of {who:Person}"))
+def nothing_is_stored(cast: Cast, database: Engine, who: str) -> None:
+    everything = "SELECT user_id FROM task UNION ALL SELECT user_id FROM idempotency_key"
+    with database.connect() as connection:
+        assert cast(who).user_id not in connection.execute(text(everything)).scalars().all()
+
+
+@when(
+    said("{who:Person} tries to change {owner:Person}'s task as if it were on {_:Person}'s own list, naming {version}")
+)
+def tries_to_change_naming_version(cast: Cast, who: str, owner: str, version: str) -> None:
+    (task,) = cast(owner).tasks.values()
+    tag = (
+        cast(owner).ask("GET", path_to(cast(owner), task)).headers["etag"]
+        if version == "its current version"
+        else '"guess"'
+    )
+    cast(who).ask("PATCH", path_to(cast(who), task), json={"complete": True}, headers={"If-Match": tag})
+
+
+def path_to_nothing(user: str) -> str:
+    """Where a task of this user's would be, had it ever existed."""
+    return f"/api/{user}/tasks/{NEVER_EXISTED}"
+
+
+def attempt(who: Person, action: str, owner: Person, in_list_of: Person) -> None:
+    """Try an action, on the owner's task if it needs one, through a person's list."""
+    method, _, one = ACTIONS[action].partition(" ")
+    task = next(iter(owner.tasks.values())) if one else None
+    path = path_to(in_list_of, task)
+    if action == "send an unreadable request":
+        who.ask("POST", path, content=UNREADABLE, headers=JSON)
+    elif action == "guess an address":
+        who.ask("GET", "/api/no/such/address")
+    else:
+        body = {"POST": TASK, "PUT": WHOLE_TASK, "PATCH": {"complete": True}}.get(method)
+        who.ask(method, path, json=body) if body else who.ask(method, path)
+
+
+@when(said("{who:Person} tries to {action:Action} in {owner:Person}'s list"))
+def tries_in_list_of(cast: Cast, who: str, action: str, owner: str) -> None:
+    attempt(cast(who), action, cast(owner), in_list_of=cast(owner))
+
+
+@when(said("{who:Person} tries to send an unreadable request to {owner:Person}'s list"))
+def sends_unreadable_to(cast: Cast, who: str, owner: str) -> None:
+    attempt(cast(who), "send an unreadable request", cast(owner), in_list_of=cast(owner))
+
+
+@when(said("{who:Person} tries to {action:Action} of {owner:Person}'s as if it were on {_:Person}'s own list"))
+def tries_as_if_on_own_list(cast: Cast, who: str, action: str, owner: str) -> None:
+    attempt(cast(who), action, cast(owner), in_list_of=cast(who))
+
+
+@when(said("{who:Person} tries to {action:Action} in her list"))
+def tries_in_own_list(cast: Cast, who: str, action: str) -> None:
+    attempt(cast(who), action, cast(who), in_list_of=cast(who))
+
+
+@when(said("{who:Person} tries to list the tasks of {what}"))
+def lists_tasks_of_nobody(cast: Cast, who: str, what: str) -> None:
+    cast(who).ask("GET", f"/api/{BAD_USERS[what]}/tasks")

@@ -1,0 +1,68 @@
+"""The steps about starting the service: with unsafe settings, and with none."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+from pytest_bdd import given, parsers, then, when
+
+from steps.answers import shown
+from tests.support.people import Cast, Person
+from tests.support.processes import Run, todo_api
+from tests.support.service import SECRET, Service
+
+GOOD = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://127.0.0.1/todo", "BETTER_AUTH_SECRET": SECRET}
+
+
+UNSAFE: dict[str, dict[str, str]] = {
+    "no database": {"DATABASE_URL": ""},
+    "no way to sign in": {"BETTER_AUTH_SECRET": ""},
+    "a secret of 31 characters": {"BETTER_AUTH_SECRET": SECRET[:31]},
+    "Better Auth's well-known secret": {"BETTER_AUTH_SECRET": "better-auth-secret-12345678901234567890"},
+    "every site allowed to call": {"CORS_ORIGINS": "*"},
+    "a Better Auth without encryption": {"BETTER_AUTH_URL": "http://auth.example.com"},
+}
+
+
+@when(parsers.parse("an operator starts the service in production with {what}"), target_fixture="start")
+def starts_in_production(folder: Path, what: str) -> subprocess.CompletedProcess[str]:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        # one that would start all the same ends here
+        return todo_api(folder, "serve", **(GOOD | {"PORT": str(taken.getsockname()[1])} | UNSAFE[what]))
+
+
+@then(parsers.re('it does not start, and says only "(?P<message>[^"]+)"'))
+def does_not_start(start: subprocess.CompletedProcess[str], message: str) -> None:
+    assert (start.returncode, start.stdout, start.stderr) == (1, "", message + "\n")
+
+
+@given("an empty folder, and nothing configured")
+def empty_folder(folder: Path) -> None:
+    assert list(folder.iterdir()) == []
+
+
+@when("a developer starts the service", target_fixture="run")
+def developer_starts(folder: Path, serve: Callable[..., Run]) -> Run:
+    return serve(folder).wait_until_up()
+
+
+@then("it says how to get a token for anybody")
+def says_how_to_get_a_token(run: Run) -> None:
+    assert run.process.stderr
+    # written before it serves, so it is all in the pipe
+    greeting = os.read(run.process.stderr.fileno(), 65536).decode()
+    assert greeting.splitlines()[-1] == "A token for Alice: .venv/bin/todo-api token alice"
+
+
+@then("with such a token the developer can create a task and list it")
+def can_use_the_token(cast: Cast, run: Run) -> None:
+    with httpx.Client(base_url=run.url, timeout=30) as client:
+        # apart from the scenarios' database
+        developer = Person("alice", Service(client, cast.service.settings), run.token("alice"))
+        created = developer.ask("POST", developer.tasks_path(), json={"title": "Buy milk"})
+        assert shown(developer, 201)["title"] == "Buy milk"
+        developer.ask("GET", developer.tasks_path())
+        assert shown(developer) == {"tasks": [created.json()], "count": 1}
