@@ -7,7 +7,7 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -21,10 +21,9 @@ from psycopg2.errors import DivisionByZero
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from app import store
 from app.core.database.connection import Connection, _socket_ready
 from app.core.database.dsn import Dsn, addresses, connect, parse
-from app.core.database.pool import READ_ATTEMPTS, RETRY_FIRST, Pool, Query
+from app.core.database.pool import READ_ATTEMPTS, RETRY_FIRST, Pool
 from app.core.deadline import extend_deadline, set_deadline
 from app.core.errors import DatabaseError
 from app.core.settings import SettingsError
@@ -35,14 +34,19 @@ from tests.support.tokens import token
 
 Work = Callable[[Pool], Awaitable[Any]]
 ALICE = {"authorization": f"Bearer {token('alice')}"}
-ONE = Query("SELECT 1", {}, is_read=True)
-BACKEND = Query("SELECT pg_backend_pid()", {}, is_read=True)
+ONE = "SELECT 1 AS number"
+BACKEND = "SELECT pg_backend_pid() AS pid"
 OURS = "SELECT pid, state, query FROM pg_stat_activity WHERE application_name = 'todo-api'"
 
 
-def sleep(seconds: float, *, is_read: bool = True) -> Query:
+def sleep(seconds: float) -> str:
     """A statement that takes its time."""
-    return Query("SELECT pg_sleep(%(seconds)s)", {"seconds": seconds}, is_read)
+    return f"SELECT pg_sleep({seconds})"
+
+
+async def read(pool: Pool, sql: str, *, spare: bool = False) -> list[dict[str, Any]]:
+    """What a statement returns that the pool may send again."""
+    return await pool.fetch(sql, {}, is_read=True, spare=spare)
 
 
 def run(cluster: Cluster, work: Work, *, size: int = 1, seconds: float = 10, url: str | None = None) -> Any:
@@ -75,10 +79,32 @@ def test_a_connection_is_used_again(cluster: Cluster, database: Engine) -> None:
     """Not one for each query."""
 
     async def twice(pool: Pool) -> Any:
-        return await pool.fetch(BACKEND), await pool.fetch(BACKEND)
+        return await read(pool, BACKEND), await read(pool, BACKEND)
 
     first, second = run(cluster, twice)
     assert first == second
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        (
+            "SELECT * FROM (VALUES (1, 'a'), (2, NULL)) AS row (id, title)",
+            [{"id": 1, "title": "a"}, {"id": 2, "title": None}],
+        ),
+        ("SELECT 1 AS id WHERE false", []),
+        ("DELETE FROM task", []),
+    ],
+    ids=["rows", "no rows", "nothing that could have rows"],
+)
+def test_a_statement_gives_its_rows_by_column_name(
+    cluster: Cluster,
+    database: Engine,  # noqa: ARG001 - running
+    sql: str,
+    rows: list[dict[str, Any]],
+) -> None:
+    """In the statement's order."""
+    assert run(cluster, lambda pool: pool.fetch(sql, {})) == rows
 
 
 def test_two_hundred_wait_in_order_for_eight(
@@ -88,17 +114,17 @@ def test_two_hundred_wait_in_order_for_eight(
 
     async def rush(pool: Pool) -> tuple[list[int], int]:
         # connecting takes one longer than another; the order is that of the waiters
-        await asyncio.gather(*[pool.fetch(sleep(0.2)) for _ in range(8)])
+        await asyncio.gather(*[read(pool, sleep(0.2)) for _ in range(8)])
         started: list[int] = []
         send = pool._run
 
-        async def noted(query: Query) -> Any:
-            started.append(query.params["place"])
-            return await send(query)
+        async def noted(sql: str, params: Mapping[str, Any], **options: Any) -> Any:
+            started.append(params["place"])
+            return await send(sql, params, **options)
 
         monkeypatch.setattr(pool, "_run", noted)
-        asked = [Query("SELECT pg_sleep(0.01), %(place)s", {"place": place}) for place in range(200)]
-        waiting = [asyncio.create_task(pool.fetch(query)) for query in asked]
+        sql = "SELECT pg_sleep(0.01), %(place)s AS place"
+        waiting = [asyncio.create_task(pool.fetch(sql, {"place": place})) for place in range(200)]
         await asyncio.gather(*waiting[:100])
         open_now = len(watcher())
         await asyncio.gather(*waiting)
@@ -114,15 +140,15 @@ def test_a_cancelled_waiter_leaves_no_place_taken(cluster: Cluster, database: En
 
     async def cancel_at_every_moment(pool: Pool) -> Any:
         for moment in range(40):
-            tasks = [asyncio.create_task(pool.fetch(sleep(0.005))) for _ in range(6)]
+            tasks = [asyncio.create_task(read(pool, sleep(0.005))) for _ in range(6)]
             await asyncio.sleep(moment / 1000)
             for task in tasks[moment % 3 :: 2]:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         async with asyncio.timeout(2):
-            return await asyncio.gather(*[pool.fetch(ONE) for _ in range(10)])
+            return await asyncio.gather(*[read(pool, ONE) for _ in range(10)])
 
-    assert run(cluster, cancel_at_every_moment, size=2, seconds=30) == [(1,)] * 10
+    assert run(cluster, cancel_at_every_moment, size=2, seconds=30) == [[{"number": 1}]] * 10
 
 
 def test_a_statement_that_is_given_up_ends_in_the_server_too(
@@ -133,7 +159,7 @@ def test_a_statement_that_is_given_up_ends_in_the_server_too(
     async def give_up(pool: Pool) -> float:
         began = time.monotonic()
         with pytest.raises(DatabaseError):
-            await pool.fetch(sleep(60))
+            await read(pool, sleep(60))
         return time.monotonic() - began
 
     assert run(cluster, give_up, seconds=0.5) == pytest.approx(0.5, abs=0.3)
@@ -150,7 +176,7 @@ def test_the_wait_for_a_place_counts(cluster: Cluster, database: Engine) -> None
         async def one() -> float:
             began = time.monotonic()
             with pytest.raises(DatabaseError):
-                await pool.fetch(sleep(60))
+                await read(pool, sleep(60))
             return time.monotonic() - began
 
         return await asyncio.gather(*[one() for _ in range(5)])
@@ -162,13 +188,13 @@ def test_a_turn_that_comes_too_late_costs_no_connection(cluster: Cluster, databa
     """In an overload each request would be sent just to be given up, and the connection with it."""
 
     async def ask(pool: Pool) -> bool:
-        before = await pool.fetch(BACKEND)
+        before = await read(pool, BACKEND)
         set_deadline(0.7)
-        both = await asyncio.gather(pool.fetch(sleep(0.5)), pool.fetch(sleep(0.5)), return_exceptions=True)
-        assert both[0] == ("",)
+        both = await asyncio.gather(read(pool, sleep(0.5)), read(pool, sleep(0.5)), return_exceptions=True)
+        assert both[0] == [{"pg_sleep": ""}]
         assert isinstance(both[1], DatabaseError)
         set_deadline(5)
-        return bool(await pool.fetch(BACKEND) == before)
+        return bool(await read(pool, BACKEND) == before)
 
     assert run(cluster, ask)
 
@@ -179,9 +205,9 @@ def test_time_spent_on_the_caller_does_not_count(cluster: Cluster, database: Eng
     async def slow_caller(pool: Pool) -> Any:
         await asyncio.sleep(0.7)
         extend_deadline(0.7)
-        return await pool.fetch(sleep(0.1))
+        return await read(pool, sleep(0.1))
 
-    assert run(cluster, slow_caller, seconds=0.6) == ("",)
+    assert run(cluster, slow_caller, seconds=0.6) == [{"pg_sleep": ""}]
 
 
 def test_killed_idle_connections_cost_nobody_an_error(cluster: Cluster, database: Engine) -> None:
@@ -190,7 +216,7 @@ def test_killed_idle_connections_cost_nobody_an_error(cluster: Cluster, database
     async def kill_between(pool: Pool) -> list[Any]:
         answers = []
         for _ in range(20):
-            await asyncio.gather(*[pool.fetch(ONE) for _ in range(4)])
+            await asyncio.gather(*[read(pool, ONE) for _ in range(4)])
             with database.begin() as connection:
                 connection.execute(
                     text(
@@ -198,10 +224,10 @@ def test_killed_idle_connections_cost_nobody_an_error(cluster: Cluster, database
                         " WHERE application_name = 'todo-api'"
                     )
                 )
-            answers.append(await pool.fetch(Query("SELECT 1", {}, is_read=False)))
+            answers.append(await pool.fetch(ONE, {}))
         return answers
 
-    assert run(cluster, kill_between, size=4, seconds=60) == [(1,)] * 20
+    assert run(cluster, kill_between, size=4, seconds=60) == [[{"number": 1}]] * 20
 
 
 @pytest.mark.parametrize(("is_read", "answered"), [(True, True), (False, False)])
@@ -211,7 +237,7 @@ def test_a_read_is_sent_again_and_a_write_is_not(
     """The connection dies while the statement is under way: whether a write has happened, nobody knows."""
 
     async def kill_while_asking(pool: Pool) -> bool:
-        asked = asyncio.create_task(pool.fetch(sleep(1, is_read=is_read)))
+        asked = asyncio.create_task(pool.fetch(sleep(1), {}, is_read=is_read))
         await asyncio.sleep(0.3)
         with database.begin() as connection:
             killed = text(
@@ -220,7 +246,7 @@ def test_a_read_is_sent_again_and_a_write_is_not(
             )
             assert connection.execute(killed).all() == [(True,)]
         try:
-            return await asked == ("",)
+            return await asked == [{"pg_sleep": ""}]
         except DatabaseError:
             return False
 
@@ -229,14 +255,14 @@ def test_a_read_is_sent_again_and_a_write_is_not(
 
 def test_a_read_is_sent_three_times_at_most(cluster: Cluster, database: Engine) -> None:
     """A statement that kills its connection each time is not repeated for ever."""
-    suicide = Query("SELECT pg_terminate_backend(pg_backend_pid()), nextval('tries')", {}, is_read=True)
+    suicide = "SELECT pg_terminate_backend(pg_backend_pid()), nextval('tries')"
     with database.begin() as connection:
         connection.execute(text("CREATE SEQUENCE tries"))
     try:
 
         async def ask(pool: Pool) -> None:
             with pytest.raises(DatabaseError):
-                await pool.fetch(suicide)
+                await read(pool, suicide)
 
         run(cluster, ask)
     finally:
@@ -272,7 +298,7 @@ def test_a_dead_connection_lets_go_of_no_other_socket(cluster: Cluster, database
     async def work() -> bytes:
         connection = await Connection.open(parse(cluster.url))
         descriptor = connection._raw.fileno()
-        asking = asyncio.create_task(connection.fetch(*sleep(30)[:2]))
+        asking = asyncio.create_task(connection.fetch(sleep(30), {}))
         await asyncio.sleep(0.2)
         with database.connect() as other:
             other.execute(
@@ -289,12 +315,12 @@ def test_a_frozen_server_does_not_freeze_the_loop(cluster: Cluster, database: En
     """Other work goes on, and everything is given up in time, connecting too."""
 
     async def ask_a_frozen_server(pool: Pool) -> tuple[float, float]:
-        await pool.fetch(ONE)
+        await read(pool, ONE)
         postmaster = cluster.pid
         os.kill(postmaster, signal.SIGSTOP)
         gaps, last, began = [], time.monotonic(), time.monotonic()
         try:
-            asked = [asyncio.create_task(pool.fetch(sleep(60))) for _ in range(20)]
+            asked = [asyncio.create_task(read(pool, sleep(60))) for _ in range(20)]
             while not all(one.done() for one in asked):
                 await asyncio.sleep(0.01)
                 gaps.append(time.monotonic() - last)
@@ -314,7 +340,7 @@ def test_an_answer_that_comes_in_parts_does_not_freeze_the_loop(cluster: Cluster
 
     async def ask(pool: Pool) -> float:
         rows = "SELECT repeat('x', 100000), pg_sleep(0.6) FROM generate_series(1, 2)"
-        asked = asyncio.create_task(pool.fetch(Query(rows, {})))
+        asked = asyncio.create_task(pool.fetch(rows, {}))
         longest, last = 0.0, time.monotonic()
         while not asked.done():
             await asyncio.sleep(0.01)
@@ -329,13 +355,13 @@ def test_a_server_that_is_still_starting_is_waited_for(cluster: Cluster, databas
     cluster.stop()
 
     async def ask_early(pool: Pool) -> Any:
-        asked = asyncio.create_task(pool.fetch(Query("SELECT 1", {})))
+        asked = asyncio.create_task(pool.fetch(ONE, {}))
         await asyncio.sleep(0.5)
         assert not asked.done()
         await asyncio.to_thread(cluster.start)
         return await asked
 
-    assert run(cluster, ask_early) == (1,)
+    assert run(cluster, ask_early) == [{"number": 1}]
 
 
 def resolved(url: str) -> list[dict[str, str]]:
@@ -420,7 +446,7 @@ def test_a_silent_resolver_is_asked_once_at_a_time(cluster: Cluster, monkeypatch
     async def ask(pool: Pool) -> None:
         for _ in range(2):
             set_deadline(0.4)
-            await asyncio.gather(*[pool.fetch(ONE) for _ in range(4)], return_exceptions=True)
+            await asyncio.gather(*[read(pool, ONE) for _ in range(4)], return_exceptions=True)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     run(cluster, ask, size=4, url="postgresql://u@slow.invalid/db")
@@ -432,14 +458,14 @@ def test_a_host_that_does_not_exist_is_a_database_error(cluster: Cluster) -> Non
 
     async def ask(pool: Pool) -> None:
         with pytest.raises(DatabaseError):
-            await pool.fetch(ONE)
+            await read(pool, ONE)
 
     run(cluster, ask, seconds=0.5, url="postgresql://u@nowhere.invalid/db")
 
 
 def test_closing_the_pool_closes_its_connections(cluster: Cluster, watcher: Callable[[], list[Any]]) -> None:
     """Nothing is left behind in the server."""
-    run(cluster, lambda pool: pool.fetch(ONE))
+    run(cluster, lambda pool: read(pool, ONE))
     end = time.monotonic() + 2
     while watcher() and time.monotonic() < end:
         time.sleep(0.05)
@@ -468,9 +494,8 @@ def test_a_hang_up_is_noticed_at_once(
 
     async def ask() -> float:
         connection = await Connection.open(parse(cluster.url))
-        row = await connection.fetch(*BACKEND[:2])
-        assert row
-        backend = psutil.Process(row[0])
+        [row] = await connection.fetch(BACKEND, {})
+        backend = psutil.Process(row["pid"])
         backend.suspend()
         backend.terminate()
         # it ends without having read this, which is why the kernel resets the connection
@@ -494,34 +519,34 @@ def test_a_reads_second_attempt_uses_a_new_connection(cluster: Cluster, database
     """Whatever ended the first one may be about to end the idle ones: it shows only after they were asked."""
 
     async def ask_the_dying(pool: Pool) -> Any:
-        rows = await asyncio.gather(*[pool.fetch(busy) for busy in BUSY_BACKENDS])
-        backends = [psutil.Process(row[0]) for row in rows if row]
+        answers = await asyncio.gather(*[pool.fetch(busy, {}) for busy in BUSY_BACKENDS])
+        backends = [psutil.Process(row["pid"]) for [row] in answers]
         for backend in backends:
             backend.suspend()
             backend.terminate()
-        asked = asyncio.create_task(pool.fetch(ONE))
+        asked = asyncio.create_task(read(pool, ONE))
         await asyncio.sleep(0.2)
         for backend in reversed(backends):  # the one that was used last is asked first
             backend.resume()
             await asyncio.sleep(0.2)
         return await asked
 
-    assert run(cluster, ask_the_dying, size=READ_ATTEMPTS) == (1,)
+    assert run(cluster, ask_the_dying, size=READ_ATTEMPTS) == [{"number": 1}]
 
 
-BUSY_BACKENDS = [Query(f"SELECT pg_backend_pid(), pg_sleep({seconds})", {}) for seconds in (0.1, 0.2, 0.3)]
+BUSY_BACKENDS = [f"SELECT pg_backend_pid() AS pid, pg_sleep({seconds})" for seconds in (0.1, 0.2, 0.3)]
 
 
 def test_a_timeout_ends_the_idle_connections_that_have_not_answered_since(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
     """What does not answer one may not answer the others; one that has answered in the meantime is kept."""
 
     async def ask(pool: Pool) -> int:
-        await asyncio.gather(*[pool.fetch(sleep(0.1)) for _ in range(3)])
+        await asyncio.gather(*[read(pool, sleep(0.1)) for _ in range(3)])
         set_deadline(0.9)
-        silent = asyncio.create_task(pool.fetch(sleep(60)))
+        silent = asyncio.create_task(read(pool, sleep(60)))
         await asyncio.sleep(0.1)
         set_deadline(5)
-        await pool.fetch(ONE)
+        await read(pool, ONE)
         with pytest.raises(DatabaseError):
             await silent
         return pool.idle
@@ -533,10 +558,10 @@ def test_a_failure_ends_the_connections_that_were_idle_all_the_while(cluster: Cl
     """What has ended one may be about to end the others; one that has answered in the meantime is kept."""
 
     async def ask(pool: Pool) -> int:
-        await asyncio.gather(*[pool.fetch(sleep(0.1)) for _ in range(3)])
-        failing = asyncio.create_task(pool.fetch(sleep(60, is_read=False)))
+        await asyncio.gather(*[read(pool, sleep(0.1)) for _ in range(3)])
+        failing = asyncio.create_task(pool.fetch(sleep(60), {}))
         await asyncio.sleep(0.1)
-        await pool.fetch(ONE)
+        await read(pool, ONE)
         terminate(database, "SELECT pg_sleep(60)")
         with pytest.raises(DatabaseError):
             await failing
@@ -549,12 +574,12 @@ def test_a_connection_survives_an_error_of_the_server(cluster: Cluster, database
     """The server is ready for the next statement, and is not asked the same one twice."""
 
     async def err(pool: Pool) -> tuple[Any, ...]:
-        before = await pool.fetch(BACKEND)
+        before = await read(pool, BACKEND)
         for is_read in (True, False):
             with pytest.raises(DatabaseError) as failure:
-                await pool.fetch(Query("SELECT 1/0", {}, is_read))
+                await pool.fetch("SELECT 1/0", {}, is_read=is_read)
             assert isinstance(failure.value.__cause__, DivisionByZero)
-        return before, await pool.fetch(BACKEND), pool.idle
+        return before, await read(pool, BACKEND), pool.idle
 
     before, after, idle = run(cluster, err)
     assert (before, idle) == (after, 1)
@@ -571,10 +596,10 @@ def test_a_connection_in_another_state_is_closed(cluster: Cluster, database: Eng
     """It might fail the next request, or worse."""
 
     async def end(pool: Pool) -> tuple[Any, ...]:
-        before = await pool.fetch(BACKEND)
+        before = await read(pool, BACKEND)
         with pytest.raises(DatabaseError):
-            await pool.fetch(Query(fatal, {}))
-        return before, await pool.fetch(BACKEND)
+            await pool.fetch(fatal, {})
+        return before, await read(pool, BACKEND)
 
     before, after = run(cluster, end)
     assert before != after
@@ -587,10 +612,10 @@ def test_a_read_only_server_is_left(cluster: Cluster, database: Engine) -> None:
         connection.execute(text("ALTER ROLE standby SET default_transaction_read_only = on"))
 
     async def write(pool: Pool) -> tuple[Any, ...]:
-        before = await pool.fetch(BACKEND)
+        before = await read(pool, BACKEND)
         with pytest.raises(DatabaseError):
-            await pool.fetch(Query("CREATE TABLE nothing ()", {}))
-        return before, await pool.fetch(BACKEND)
+            await pool.fetch("CREATE TABLE nothing ()", {})
+        return before, await read(pool, BACKEND)
 
     try:
         before, after = run(cluster, write, url=as_role(cluster, "standby"))
@@ -605,12 +630,12 @@ def test_the_primary_is_found_again_among_several_hosts(cluster: Cluster, databa
 
     async def write(pool: Pool) -> list[bool]:
         await asyncio.to_thread(cluster.stop)
-        assert await pool.fetch(ONE) == (1,)
+        assert await read(pool, ONE) == [{"number": 1}]
         await asyncio.to_thread(cluster.start)
         written = []
         for _ in range(2):
             try:
-                await pool.fetch(store.create_task("alice", {"title": "x", "description": None}))
+                await pool.fetch("INSERT INTO task (user_id, title) VALUES ('alice', 'x') RETURNING id", {})
             except DatabaseError:
                 written.append(False)
             else:
@@ -636,7 +661,7 @@ def test_a_connection_is_replaced_in_time(
         seen = []
         for pause in (0.0, 0.1, 1.1):
             await asyncio.sleep(pause)
-            seen.append(await pool.fetch(BACKEND))
+            seen.append(await read(pool, BACKEND))
         return seen
 
     first, second, third = run(cluster, grow_old)
@@ -647,9 +672,9 @@ def test_a_dead_connection_is_not_counted_as_idle(cluster: Cluster, database: En
     """As soon as the server has hung up."""
 
     async def die(pool: Pool) -> tuple[int, int]:
-        await pool.fetch(BACKEND)
+        await read(pool, BACKEND)
         before = pool.idle
-        terminate(database, "SELECT pg_backend_pid()")
+        terminate(database, BACKEND)
         await asyncio.sleep(0.2)
         return before, pool.idle
 
@@ -683,7 +708,7 @@ def test_fewer_connections_than_places_serve_everybody(cluster: Cluster, limited
         async def client() -> None:
             for _ in range(20):
                 set_deadline(2)
-                await pool.fetch(sleep(0.002))
+                await read(pool, sleep(0.002))
 
         began = time.monotonic()
         await asyncio.gather(*[client() for _ in range(24)])
@@ -745,17 +770,17 @@ def test_a_spare_query_waits_for_no_other(cluster: Cluster, watcher: Callable[[]
     """Readiness is told while all connections are busy; and there is one such connection more, and no second one."""
 
     async def ask(pool: Pool) -> tuple[float, list[Any], int]:
-        busy = [asyncio.create_task(pool.fetch(sleep(1))) for _ in range(6)]
+        busy = [asyncio.create_task(read(pool, sleep(1))) for _ in range(6)]
         await asyncio.sleep(0.2)
         began = time.monotonic()
-        answers = await asyncio.gather(*[pool.fetch(ONE, spare=True) for _ in range(4)])
+        answers = await asyncio.gather(*[read(pool, ONE, spare=True) for _ in range(4)])
         took, open_now = time.monotonic() - began, len(watcher())
         await asyncio.gather(*busy)
         return took, answers, open_now
 
     took, answers, open_now = run(cluster, ask, size=3)
     assert took < 0.5
-    assert answers == [(1,)] * 4
+    assert answers == [[{"number": 1}]] * 4
     assert open_now == 4
 
 
@@ -780,7 +805,7 @@ def test_a_database_that_refuses_is_asked_seldom(cluster: Cluster, database: Eng
     before = len(cluster.log.read_text())
 
     async def ask(pool: Pool) -> None:
-        asked = [pool.fetch(ONE) for _ in range(20)]
+        asked = [read(pool, ONE) for _ in range(20)]
         for answer in await asyncio.gather(*asked, return_exceptions=True):
             assert isinstance(answer, DatabaseError)
 
@@ -807,7 +832,7 @@ def test_the_pause_between_attempts_doubles_up_to_a_limit(cluster: Cluster, monk
 
         monkeypatch.setattr(Connection, "open", refuse)
         with pytest.raises(DatabaseError):
-            await pool.fetch(ONE)
+            await read(pool, ONE)
         return pauses
 
     assert run(cluster, ask, seconds=0.8)[:5] == [0, 0.001, 0.002, 0.004, 0.004]
@@ -829,7 +854,7 @@ def test_each_attempt_looks_the_hosts_up_again(
 
     async def ask(pool: Pool) -> None:
         for _ in range(2):
-            await pool.fetch(ONE)
+            await read(pool, ONE)
             pool.close()
 
     run(cluster, ask)
@@ -859,7 +884,7 @@ def test_a_dead_address_leaves_time_for_the_next_one(cluster: Cluster, database:
         for _ in range(2):
             set_deadline(1.8)
             began = time.monotonic()
-            assert await pool.fetch(Query("SELECT 1", {})) == (1,)
+            assert await pool.fetch(ONE, {}) == [{"number": 1}]
             took.append(time.monotonic() - began)
             pool.close()
         return took
@@ -883,7 +908,7 @@ def test_who_waits_for_a_silent_server_takes_no_time(
 
     async def ask(pool: Pool) -> None:
         with pytest.raises(DatabaseError):
-            await pool.fetch(ONE)
+            await read(pool, ONE)
 
     run(cluster, ask, url=f"postgresql://u@127.0.0.1:{dead_port}/db", seconds=0.8)
     assert 0 < len(waits) < 10
@@ -916,7 +941,7 @@ def test_a_refusal_in_another_encoding_is_waited_out(cluster: Cluster, latin1: t
 
     async def ask(pool: Pool) -> DatabaseError:
         with pytest.raises(DatabaseError) as failure:
-            await pool.fetch(ONE)
+            await read(pool, ONE)
         return failure.value
 
     assert isinstance(run(cluster, ask, url=url, seconds=0.5).__cause__, TimeoutError)
@@ -960,7 +985,7 @@ def test_a_database_that_is_not_utf8_is_refused(cluster: Cluster, database: Engi
     async def ask(pool: Pool) -> DatabaseError:
         began = time.monotonic()
         with pytest.raises(DatabaseError) as failure:
-            await pool.fetch(ONE)
+            await read(pool, ONE)
         assert time.monotonic() - began < 1
         return failure.value
 
@@ -978,8 +1003,9 @@ def test_a_database_that_is_not_utf8_is_refused(cluster: Cluster, database: Engi
 def test_text_is_utf8_whatever_the_url_says(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - running
     """A title in another script would be an error."""
     url = cluster.url + "&client_encoding=LATIN1"
-    query = Query("SELECT %(title)s, current_setting('client_encoding')", {"title": "\u65e5\u672c"})
-    assert run(cluster, lambda pool: pool.fetch(query), url=url) == ("\u65e5\u672c", "UTF8")
+    sql = "SELECT %(title)s AS title, current_setting('client_encoding') AS encoding"
+    rows = run(cluster, lambda pool: pool.fetch(sql, {"title": "\u65e5\u672c"}), url=url)
+    assert rows == [{"title": "\u65e5\u672c", "encoding": "UTF8"}]
 
 
 @pytest.mark.parametrize("form", ["two hosts", "keywords", "a socket's folder as the host"])
@@ -992,7 +1018,7 @@ def test_migrations_take_the_urls_that_the_service_takes(cluster: Cluster, datab
         "keywords": f"host={folder} user=postgres dbname=postgres",
         "a socket's folder as the host": f"postgresql://postgres@{quoted}/postgres",
     }[form]
-    assert run(cluster, lambda pool: pool.fetch(ONE), url=url) == (1,)
+    assert run(cluster, lambda pool: read(pool, ONE), url=url) == [{"number": 1}]
     upgrade(url)
 
 

@@ -56,8 +56,8 @@ class Connection:
             raw.close()
             raise
 
-    async def fetch(self, sql: str, params: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        """Send a statement and return its first row, if it has one; psycopg2.Error if it fails.
+    async def fetch(self, sql: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Send a statement and return its rows by column name; psycopg2.Error if it fails.
 
         However it ends, the connection is closed then unless the server awaits the next statement.
         """
@@ -70,7 +70,7 @@ class Connection:
                 await _socket_ready(self._socket, for_reading=False)
             if state != POLL_OK:
                 await self._answer
-            return cursor.fetchone()
+            return _rows(cursor)
         finally:
             self._answer = None
             self.ended = self._loop.time()
@@ -103,6 +103,13 @@ class Connection:
             self._loop.remove_reader(self._socket)
             self._socket.close()
             self._raw.close()
+
+
+def _rows(cursor: psycopg2.extensions.cursor) -> list[dict[str, Any]]:
+    if cursor.description is None:
+        return []
+    names = [column.name for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 async def _socket_ready(descriptor: int | socket.socket, *, for_reading: bool) -> None:

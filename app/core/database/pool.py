@@ -6,7 +6,7 @@ Every query takes these steps:
 2. `_acquire` takes the idle connection that was used last. One that the server has closed is dropped here.
 3. If none is idle, it opens one, address by address (`_open`). If the database refuses, it tries again, and
    takes a connection that another request gives back in the meantime.
-4. The statement is sent, autocommitted, and its first row awaited: one round trip.
+4. The statement is sent, autocommitted, and its rows awaited: one round trip.
 5. The connection becomes idle again. It is closed instead if the deadline passed, the request was cancelled
    or the connection failed, and with it those that were idle all the while. After a failure a read is sent again;
    a write never is. An ERROR of the server is an answer like any other: the connection is kept.
@@ -20,7 +20,7 @@ import asyncio
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg2
 from psycopg2.errors import ReadOnlySqlTransaction
@@ -43,14 +43,6 @@ TimeoutError, which is what a passed deadline raises, is an OSError.
 """
 
 
-class Query(NamedTuple):
-    """A statement with its parameters; a read may be sent again if its connection died."""
-
-    sql: str
-    params: Mapping[str, Any]
-    is_read: bool = False
-
-
 class Pool:
     """At most `size` connections to the database at `url`, and a spare one."""
 
@@ -70,10 +62,13 @@ class Pool:
         """How many connections wait for work."""
         return sum(not connection.closed for connection in self._idle)
 
-    async def fetch(self, query: Query, *, spare: bool = False) -> tuple[Any, ...] | None:
-        """Run the query, committed when this returns, and return its first row, if it has one.
+    async def fetch(
+        self, sql: str, params: Mapping[str, Any], *, is_read: bool = False, spare: bool = False
+    ) -> list[dict[str, Any]]:
+        """Run a statement, committed when this returns, and return its rows by column name.
 
-        It waits for one of `size` slots, or for the `spare` one, which other queries do not take.
+        A read may be sent again if its connection died. A statement that returns no rows gives [].
+        It waits for one of `size` slots, or for the `spare` one, which other statements do not take.
         Raises DatabaseError if the database fails or does not answer before the deadline; whether a
         write has happened is then unknown, so a write is never sent twice.
         """
@@ -83,19 +78,21 @@ class Pool:
                     raise TimeoutError
                 self.in_use += 1
                 try:
-                    return await self._run(query)
+                    return await self._run(sql, params, is_read=is_read)
                 finally:
                     self.in_use -= 1
         except (*REFUSALS, psycopg2.Error) as failure:
             raise DatabaseError from failure
 
-    async def _run(self, query: Query) -> tuple[Any, ...] | None:
-        attempts = READ_ATTEMPTS if query.is_read else 1
+    async def _run(
+        self, sql: str, params: Mapping[str, Any], *, is_read: bool
+    ) -> list[dict[str, Any]]:
+        attempts = READ_ATTEMPTS if is_read else 1
         while True:
             connection = await self._acquire()
             attempts -= 1
             try:
-                return await connection.fetch(query.sql, query.params)
+                return await connection.fetch(sql, params)
             except ReadOnlySqlTransaction:
                 # a standby: this connection is not used again, and the primary may be another of the addresses
                 connection.expires = 0.0

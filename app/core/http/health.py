@@ -45,7 +45,9 @@ async def ready(request: Request) -> Health:
     if state.check is None or state.check.done():
         set_deadline(READY_WITHIN)
         # spare: all of the pool's other connections may be busy
-        state.check = asyncio.create_task(state.database.fetch(state.readiness, spare=True))
+        sql, params, is_read = state.readiness
+        check = state.database.fetch(sql, params, is_read=is_read, spare=True)
+        state.check = asyncio.create_task(check)
     try:
         await asyncio.shield(state.check)
     except DatabaseError as failure:
