@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    ("app.core.deadline", "app.core.limits", "app.core.settings"),
+    ("app.core.deadline", "app.core.exchange", "app.core.limits", "app.core.settings"),
     ("app.core.errors",),
     ("app.core.database.dsn", "app.core.auth.jwks"),
     ("app.core.database.connection", "app.core.auth.tokens"),

@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Receive, Scope, Send
 
 from app.core.errors import REASON_MAX, BadRequest
+from app.core.exchange import exchange_of
 from app.core.http.answers import handle
 
 PREFLIGHT_HEADERS = {b"origin", b"access-control-request-method"}
@@ -47,5 +48,6 @@ class CORS(CORSMiddleware):
                 for name in headers
                 if name.startswith("access-control-request-")
             }
-            scope["state"]["reason"] = f"{refused}: {origin!a} asked for {asked!a}"[:REASON_MAX]
+            reason = f"{refused}: {origin!a} asked for {asked!a}"
+            exchange_of(scope).reason = reason[:REASON_MAX]
         await response(scope, receive, send)

@@ -10,6 +10,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.deadline import set_deadline
+from app.core.exchange import exchange_of
 from app.core.http.answers import handle
 from app.core.observability.logs import trace, write_line
 from app.core.observability.metrics import Metrics
@@ -44,35 +45,39 @@ class Observability:
         headers = [(b"x-request-id", request_id), *self._always]
         if f"{scope['path']}/".startswith("/api/"):
             headers += API_HEADERS
+        exchange = exchange_of(scope)
         status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                gone = getattr(scope["state"].get("cycle"), "disconnected", False)
-                status = CLIENT_CLOSED_REQUEST if gone else message["status"]
+                status = message["status"]
+                if exchange.is_disconnected():
+                    status = CLIENT_CLOSED_REQUEST
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         try:
             await self.app(scope, receive, send_with_headers)
         finally:
-            seconds, state, endpoint = time.perf_counter() - began, scope["state"], _endpoint(scope)
-            error_code, exception = state.get("error_code"), state.get("exception")
-            more = {
-                "error_code": error_code,
-                "reason": state.get("reason"),
-                "exception": trace(exception),
+            seconds = time.perf_counter() - began
+            endpoint = _endpoint(scope)
+            optional_fields = {
+                "error_code": exchange.error_code,
+                "reason": exchange.reason,
+                "exception": trace(exchange.exception),
             }
-            self._metrics.count(scope["method"], endpoint or "none", status, error_code, seconds)
+            self._metrics.count(
+                scope["method"], endpoint or "none", status, exchange.error_code, seconds
+            )
             write_line(
                 request_id=request_id.decode(),
-                user_id=state.get("user_id"),
+                user_id=exchange.user_id,
                 method=scope["method"],
                 endpoint=endpoint,
                 status=status,
                 duration_ms=round(seconds * 1000, 2),
-                **{name: value for name, value in more.items() if value},
+                **{name: value for name, value in optional_fields.items() if value},
             )
 
 
