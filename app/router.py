@@ -9,7 +9,6 @@ from fastapi import APIRouter, Path, Response
 
 from app import store
 from app.core.auth.gate import CurrentUser
-from app.core.database.pool import Pool
 from app.core.errors import BODY_ERRORS, BadRequest, Invalid, NotFound
 from app.core.http.contract import (
     IDEMPOTENCY_KEY_HEADER,
@@ -97,7 +96,7 @@ async def create_task(request: StrictRequest, user: CurrentUser, body: TaskCreat
     if key is None:
         query = store.create_task(user, values)
     else:
-        hours = request.app.state.settings.idempotency_hours
+        hours = _storage(request).idempotency_hours
         query = store.create_task_once(user, values, key, fingerprint(body), hours)
     task_id, task, etag, is_same = await _row(request, query)
     if not is_same:
@@ -161,7 +160,7 @@ async def _row(request: StrictRequest, query: store.Query) -> tuple[Any, ...]:
 
     Raises TaskNotFound if the user has no such task, and TaskChanged if it has none of the query's entity tags.
     """
-    database: Pool = request.app.state.database
+    database = _storage(request).pool
     rows = await database.fetch(query.sql, query.params, is_read=query.is_read)
     if not rows:
         owner, task_id = query.params["owner"], query.params["task_id"]
@@ -170,3 +169,8 @@ async def _row(request: StrictRequest, query: store.Query) -> tuple[Any, ...]:
             raise TaskChanged
         raise TaskNotFound
     return tuple(rows[0].values())
+
+
+def _storage(request: StrictRequest) -> store.Storage:
+    storage: store.Storage = request.app.state.storage
+    return storage

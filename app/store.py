@@ -6,12 +6,14 @@ the JSON is built outside of it, because Citus refuses to_char() in RETURNING.
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 from sqlalchemy import DateTime, DefaultClause
 
+from app.core.database.pool import Pool
 from app.models import Task
 from app.schemas import TaskResponse
 
@@ -22,6 +24,15 @@ class Query(NamedTuple):
     sql: str
     params: Mapping[str, Any]
     is_read: bool = False
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What the endpoints need of the application; create_app sets it as `app.state.storage`."""
+
+    pool: Pool
+    idempotency_hours: int
+    """How long a retry with the same key is given the first answer."""
 
 
 ETags = list[str] | None
