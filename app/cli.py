@@ -87,7 +87,10 @@ def migrate(settings: Settings) -> None:
 
 def delete_user(settings: Settings, user: str) -> None:
     """Delete everything that is stored of a user, for an account that is closed."""
-    with development.database_or_embedded(settings) as url, closing(connect(url)) as connection:
+    with (
+        development.database_or_embedded(settings) as url,
+        closing(connect(url, application_name="todo-api")) as connection,
+    ):
         cursor = connection.cursor()
         for table, query in store.delete_user(user).items():
             cursor.execute(query.sql, query.params)

@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises SettingsError if no database is configured.
     """
-    pool = Pool(settings.database_dsn, settings.database_pool_size)
+    pool = Pool(settings.database_dsn, settings.database_pool_size, application_name="todo-api")
     verifier = Verifier(settings)
     app_metrics = metrics.Metrics(pool, verifier)
 

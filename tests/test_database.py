@@ -54,7 +54,7 @@ def run(cluster: Cluster, work: Work, *, size: int = 1, seconds: float = 10, url
 
     async def main() -> Any:
         set_deadline(seconds)
-        pool = Pool(url or cluster.url, size)
+        pool = Pool(url or cluster.url, size, application_name="todo-api")
         try:
             return await work(pool)
         finally:
@@ -731,7 +731,7 @@ def test_a_connection_that_is_given_back_during_a_refusal_is_taken(
 
         async def refuse(_: object) -> None:
             pool._idle.append(used)
-            pool._try_again.set()
+            pool._retry_now.set()
             raise OperationalError("too many connections")
 
         monkeypatch.setattr(Connection, "open", refuse)
@@ -827,7 +827,7 @@ def test_the_pause_between_attempts_doubles_up_to_a_limit(cluster: Cluster, monk
         pauses: list[float] = []
 
         async def refuse(_: object) -> None:
-            pauses.append(pool._pause)
+            pauses.append(pool._backoff.pause)
             raise OperationalError("the database system is starting up")
 
         monkeypatch.setattr(Connection, "open", refuse)
