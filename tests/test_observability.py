@@ -196,10 +196,12 @@ def test_a_server_need_not_keep_state(cluster: Cluster, database: Engine) -> Non
     async def ask() -> tuple[int, int]:
         app = create_app(settings_for(cluster.url))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://x") as client,
+        ):
             listed = await client.get("/api/alice/tasks", headers=ALICE)
             refused = await client.get("/api/alice/tasks")
-        app.state.database.close()
         return listed.status_code, refused.status_code
 
     assert asyncio.run(ask()) == (200, 401)

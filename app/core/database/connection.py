@@ -43,9 +43,9 @@ class Connection:
         """Done when the running statement's answer is complete or has failed: wakes `fetch`."""
         self._failure: psycopg2.Error | UnicodeDecodeError | None = None
         """Why reading the running statement's answer failed."""
-        # From now on libpq keeps its socket, so it is registered once: doing that for each statement
-        # would be slow. A duplicate is registered, because libpq may close its own descriptor, whose
-        # number could then belong to another socket.
+        # From now on libpq keeps its socket, so it is registered once: doing it for each statement
+        # would be slow. A duplicate is registered: libpq may close its own descriptor, whose number
+        # could then belong to another socket.
         self._socket = socket.socket(fileno=os.dup(raw.fileno()))
         self._poller = select.poll()
         self._poller.register(self._socket, select.POLLIN)
