@@ -207,6 +207,21 @@ def test_a_server_need_not_keep_state(cluster: Cluster, database: Engine) -> Non
     assert asyncio.run(ask()) == (200, 401)
 
 
+def test_the_api_is_known_behind_a_prefix(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server with --root-path puts the prefix into the path, in front of what the routes know."""
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(create_app(settings_for(cluster.url)), root_path="/todo")
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return await client.get("/todo/api/alice/tasks")
+
+    with running_service(settings_for(cluster.url)):  # writes the log
+        answer = asyncio.run(ask())
+        (line,) = lines(capsys)
+    assert answer.headers["cache-control"] == "private, no-cache"
+    assert line["endpoint"] == TASKS
+
+
 def test_what_is_no_http_is_logged_as_a_request(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     """With nothing of what was sent."""
     with running_service(service.settings) as other, raw(other, b"GET sesame4711\r\nnonsense\r\n\r\n") as connection:

@@ -7,6 +7,7 @@ from random import getrandbits
 
 from fastapi import Request
 from fastapi.routing import iter_route_contexts
+from starlette._utils import get_route_path
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,7 +46,7 @@ class Observability:
         exchange = exchange_of(scope)
         request_id = _request_id(scope)
         headers = [(b"x-request-id", request_id), *self._always]
-        if _is_api(scope["path"]):
+        if _is_api(scope):
             headers += API_HEADERS
         status = 0
 
@@ -94,7 +95,8 @@ def _request_id(scope: Scope) -> bytes:
     return b"%032x" % getrandbits(128)
 
 
-def _is_api(path: str) -> bool:
+def _is_api(scope: Scope) -> bool:
+    path = get_route_path(scope)  # without the prefix that a server's --root-path adds
     return path == "/api" or path.startswith("/api/")
 
 
