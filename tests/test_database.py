@@ -29,6 +29,7 @@ from app.core.errors import DatabaseError
 from app.core.settings import SettingsError
 from app.migrations import upgrade
 from tests.support.cluster import Cluster, running_cluster
+from tests.support.factories import make_task, rows
 from tests.support.service import running_service, settings_for
 from tests.support.tokens import token
 
@@ -647,6 +648,78 @@ def test_the_primary_is_found_again_among_several_hosts(cluster: Cluster, databa
             connection.execute(text("ALTER DATABASE postgres SET default_transaction_read_only = on"))
         hosts = ",".join(quote(str(one.socket.parent), safe="") for one in (cluster, standby))
         assert run(cluster, write, url=f"postgresql://postgres@/postgres?host={hosts}") == [False, True]
+
+
+@pytest.fixture(params=["repeatable read", "serializable"])
+def isolated(cluster: Cluster, database: Engine, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a role whose transactions are isolated more strictly than PostgreSQL's default."""
+    with database.begin() as connection:
+        connection.execute(text("CREATE ROLE isolated LOGIN"))
+        connection.execute(text(f"ALTER ROLE isolated SET default_transaction_isolation = '{request.param}'"))
+        connection.execute(text("GRANT ALL ON ALL TABLES IN SCHEMA public TO isolated"))
+        connection.execute(text("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO isolated"))
+    yield as_role(cluster, "isolated")
+    with database.begin() as connection:
+        connection.execute(text("DROP OWNED BY isolated"))
+        connection.execute(text("DROP ROLE isolated"))
+
+
+def test_a_write_that_lost_to_another_is_sent_again(cluster: Cluster, database: Engine, isolated: str) -> None:
+    """The database says that nothing has happened (40001): so each happens, and once."""
+    make_task(database, user_id="alice", title="o")
+
+    async def write_at_once(pool: Pool) -> None:
+        longer = "UPDATE task SET title = title || 'x' WHERE user_id = 'alice'"
+        await asyncio.gather(*[pool.fetch(longer, {}) for _ in range(100)])
+
+    run(cluster, write_at_once, size=8, url=isolated)
+    assert [row["title"] for row in rows(database, "alice")] == ["o" + "x" * 100]
+
+
+def test_a_task_that_is_sent_many_times_at_once_is_created_once(database: Engine, isolated: str) -> None:
+    """With one key, under strict isolation as well: everybody gets the first answer."""
+    with running_service(settings_for(isolated)) as service, ThreadPoolExecutor(20) as clients:
+        headers = ALICE | {"idempotency-key": "one"}
+        created = clients.map(
+            lambda _: service.http.post("/api/alice/tasks", json={"title": "Buy milk"}, headers=headers), range(40)
+        )
+        answers = {(answer.status_code, answer.text) for answer in created}
+    assert [status for status, _ in answers] == [201]
+    assert len(rows(database, "alice")) == 1
+
+
+def test_a_write_that_ended_a_deadlock_is_sent_again(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+    """The database has undone one of the two (40P01), and both happen."""
+
+    async def cross(pool: Pool) -> Any:
+        lock = "SELECT pg_advisory_xact_lock({}), pg_sleep(0.3), pg_advisory_xact_lock({})"
+        return await asyncio.gather(*[pool.fetch(lock.format(*order), {}) for order in [(1, 2), (2, 1)]])
+
+    assert [len(answer) for answer in run(cluster, cross, size=2)] == [1, 1]
+
+
+def test_a_write_that_always_loses_is_given_up_in_time(cluster: Cluster, database: Engine) -> None:
+    """And is not sent in a storm meanwhile."""
+    with database.begin() as connection:
+        connection.execute(text("CREATE SEQUENCE tries"))
+        lose = "CREATE FUNCTION lose() RETURNS void LANGUAGE plpgsql AS"
+        body = "BEGIN PERFORM nextval('tries'); RAISE EXCEPTION USING ERRCODE = '40001'; END"
+        connection.execute(text(f"{lose} $${body}$$"))
+
+    async def ask(pool: Pool) -> None:
+        began = time.monotonic()
+        with pytest.raises(DatabaseError):
+            await pool.fetch("SELECT lose()", {})
+        assert 0.9 < time.monotonic() - began < 3
+
+    try:
+        run(cluster, ask, seconds=1)
+    finally:
+        with database.begin() as connection:
+            tries = connection.execute(text("SELECT last_value FROM tries")).scalar_one()
+            connection.execute(text("DROP FUNCTION lose"))
+            connection.execute(text("DROP SEQUENCE tries"))
+    assert 1 < tries <= 51
 
 
 def test_a_connection_is_replaced_in_time(

@@ -28,7 +28,7 @@ from contextlib import suppress
 from typing import Any
 
 import psycopg2
-from psycopg2.errors import ReadOnlySqlTransaction
+from psycopg2.errors import DeadlockDetected, ReadOnlySqlTransaction, SerializationFailure
 
 from app.core.database.connection import Connection
 from app.core.database.dsn import Dsn, addresses, parse
@@ -44,6 +44,15 @@ RETRY_LAST = 0.4
 """Seconds of the longest such pause."""
 READ_ATTEMPTS = 3
 """How often a read is sent in all; bounded, because the read may be what ends its connection."""
+CONFLICTS = (SerializationFailure, DeadlockDetected)
+"""Errors (40001, 40P01) of a statement that another transaction has undone: nothing has happened.
+
+40001 comes where the database's default isolation is stricter than PostgreSQL's own. Such a default
+is not overruled: `read committed` would need a statement of its own before each statement, or a
+session's state, which PgBouncer in transaction mode would leak to other clients.
+"""
+CONFLICT_PAUSE = 0.02
+"""Seconds until such a statement is sent again."""
 LEAST_SECONDS = 0.3
 """Seconds that must be left when a request's turn comes.
 
@@ -119,7 +128,7 @@ class Pool:
         A statement that returns no rows gives []. It waits for one of `size` slots, or for the
         `spare` one, which other statements do not take.
         Raises DatabaseError if the database fails or does not answer before the deadline. Whether a
-        write has happened is then unknown, so a write is not sent again (R-20); a read may be.
+        write has happened is then unknown, so it is not sent again (R-20); a read may be.
         """
         slots = self._spare_slot if spare else self._slots
         try:
@@ -137,20 +146,25 @@ class Pool:
     async def _run(
         self, sql: str, params: Mapping[str, Any], *, is_read: bool
     ) -> list[dict[str, Any]]:
-        """Send the statement; again, if it is a read and its connection was lost."""
-        attempts_left = READ_ATTEMPTS if is_read else 1
+        """Send the statement, and send it again where that can do nothing twice.
+
+        After a conflict that is so for every statement, until the deadline. If the connection was
+        lost it is so for a read, READ_ATTEMPTS times in all.
+        """
+        lost_connections_left = READ_ATTEMPTS - 1 if is_read else 0
         while True:
             connection = await self._acquire()
-            attempts_left -= 1
             try:
                 return await connection.fetch(sql, params)
+            except CONFLICTS:
+                await asyncio.sleep(CONFLICT_PAUSE)
             except ReadOnlySqlTransaction:
                 self._leave_standby(connection)
                 raise
             except psycopg2.Error:
-                connection_lost = connection.closed
-                if not connection_lost or attempts_left == 0:
+                if not connection.closed or lost_connections_left == 0:
                     raise
+                lost_connections_left -= 1
             finally:
                 self._give_back(connection)
 
