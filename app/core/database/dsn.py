@@ -82,8 +82,8 @@ def connect(url: str, *, application_name: str = "") -> Any:
         message = _message(failure)
         problem = _configuration_problem(message)
         if problem is not None:
-            raise _refusal(problem) from failure
-        raise psycopg2.OperationalError(" ".join(message.split())) from failure
+            raise _refusal(problem) from None  # a traceback would show the message
+        raise psycopg2.OperationalError(" ".join(message.split())) from None
     encoding = other_encoding(connection)
     if encoding is not None:
         connection.close()
