@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import socket
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,8 @@ Dsn = Mapping[str, str]
 def parse(url: str, *, application_name: str = "") -> dict[str, str]:
     """The URL's parameters, with defaults for those that it leaves out.
 
-    Raises SettingsError if it can't be read; the message holds no part of it.
+    Raises SettingsError if it can't be read; the message holds no part of it. If the URL asks for
+    the system's certificates, libpq is told where they are, by variables of this process.
     """
     # libpq would end the password at the first @, and print what follows it as the host
     has_unescaped_at = re.match(r"\w+://[^?]*@[^?]*@", url)
@@ -39,6 +41,8 @@ def parse(url: str, *, application_name: str = "") -> dict[str, str]:
         from_url = parse_dsn(url)
     except (psycopg2.ProgrammingError, ValueError):  # ValueError: NUL or a lone surrogate
         raise _refusal("it can't be read") from None
+    if from_url.get("sslrootcert", os.environ.get("PGSSLROOTCERT")) == "system":
+        _locate_system_certificates()
     # the later ones win
     return {
         "fallback_application_name": application_name,
@@ -47,6 +51,21 @@ def parse(url: str, *, application_name: str = "") -> dict[str, str]:
         **from_url,
         "client_encoding": "UTF8",
     }
+
+
+def _locate_system_certificates() -> None:
+    """Have OpenSSL find the system's certificates where Python finds them.
+
+    psycopg2's wheel brings an OpenSSL of its own, which looks for them where it was built. Its two
+    variables overrule that; they are left as they are if either is set.
+    """
+    if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"):
+        return
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile:
+        os.environ["SSL_CERT_FILE"] = paths.cafile
+    if paths.capath:
+        os.environ["SSL_CERT_DIR"] = paths.capath
 
 
 def _from_environment(from_url: Dsn) -> dict[str, str]:
