@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -1093,6 +1094,27 @@ def test_migrations_take_the_urls_that_the_service_takes(cluster: Cluster, datab
     }[form]
     assert run(cluster, lambda pool: read(pool, ONE), url=url) == [{"number": 1}]
     upgrade(url)
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_certificates_that_are_not_there_are_told(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """By the variable that says where; OpenSSL would pass them over, and then trust nobody."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv(variable, "/missing")
+    with pytest.raises(SettingsError, match=f"^{variable}: there is no such "):
+        parse("postgresql://localhost/db?sslrootcert=system")
+    monkeypatch.setenv("PGSSLROOTCERT", "system")
+    with pytest.raises(SettingsError, match=f"^{variable}: there is no such "):
+        parse("postgresql://localhost/db")
+    parse("postgresql://localhost/db?sslrootcert=/my/own")
+
+
+def test_one_of_several_folders_of_certificates_is_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """OpenSSL takes a list."""
+    monkeypatch.setenv("SSL_CERT_FILE", "")
+    monkeypatch.setenv("SSL_CERT_DIR", f"/missing:{tmp_path}")
+    assert parse("postgresql://localhost/db?sslrootcert=system")["sslrootcert"] == "system"
 
 
 @pytest.mark.parametrize("after", ["@@localhost", "@%2F{}@localhost", "@{}/x@localhost"])

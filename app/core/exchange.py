@@ -12,7 +12,7 @@ def _unknown() -> bool:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and its answer; each layer fills in what it knows, the Observability layer reads."""
+    """One request and its answer: each layer fills in what it knows, Observability reads it."""
 
     user_id: str | None = None
     """The signed-in user; None until, or unless, a token was verified."""
@@ -23,7 +23,7 @@ class Exchange:
     exception: BaseException | None = None
     """What made the service fail, where no reason says it."""
     is_disconnected: Callable[[], bool] = _unknown
-    """Whether the client has hung up, as far as the server knows; False under a server that can't tell."""
+    """Whether the client has hung up; False under a server that can't tell."""
 
 
 def exchange_of(scope: Scope) -> Exchange:

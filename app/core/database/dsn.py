@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -39,7 +40,9 @@ def parse(url: str, *, application_name: str = "") -> dict[str, str]:
         raise _refusal("it can't be read")
     try:
         from_url = parse_dsn(url)
-    except (psycopg2.ProgrammingError, ValueError):  # ValueError: NUL or a lone surrogate
+    except psycopg2.ProgrammingError as failure:
+        raise _refusal(_syntax_problem(url, str(failure))) from None
+    except ValueError:  # NUL or a lone surrogate
         raise _refusal("it can't be read") from None
     if from_url.get("sslrootcert", os.environ.get("PGSSLROOTCERT")) == "system":
         _locate_system_certificates()
@@ -53,13 +56,35 @@ def parse(url: str, *, application_name: str = "") -> dict[str, str]:
     }
 
 
+def _syntax_problem(url: str, message: str) -> str:
+    """What is wrong with a URL that libpq can't read, by its message.
+
+    An unknown parameter is named, unless it may be a part of the password: of one with an unescaped
+    `?`, if a user's name is not clearly ended by the only @ before that.
+    """
+    parameter = re.search(r'invalid URI query parameter: "([\w.-]+)"', message)
+    before_query, _, query = url.partition("?")
+    authority = before_query.partition("://")[2]
+    may_be_password = "@" in query or (":" in authority and "@" not in authority)
+    if parameter is None or may_be_password:
+        return "it can't be read"
+    return f'PostgreSQL has no parameter "{parameter[1]}"'
+
+
 def _locate_system_certificates() -> None:
     """Have OpenSSL find the system's certificates where Python finds them.
 
     psycopg2's wheel brings an OpenSSL of its own, which looks for them where it was built. Its two
     variables overrule that; they are left as they are if either is set.
+    Raises SettingsError if one that is set leads nowhere: OpenSSL would pass it over in silence.
     """
-    if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"):
+    file = os.environ.get("SSL_CERT_FILE")
+    folders = os.environ.get("SSL_CERT_DIR")
+    if file and not Path(file).is_file():
+        raise SettingsError("SSL_CERT_FILE: there is no such file, which sslrootcert=system needs")
+    if folders and not any(Path(folder).is_dir() for folder in folders.split(os.pathsep)):
+        raise SettingsError("SSL_CERT_DIR: there is no such folder, which sslrootcert=system needs")
+    if file or folders:
         return
     paths = ssl.get_default_verify_paths()
     if paths.cafile:
