@@ -7,16 +7,26 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from app.core.observability.logs import writer
 from app.core.settings import Settings
 from app.main import create_app
 from tests.support import pooler
 from tests.support.citus import running_citus
+from tests.support.clock import PATIENCE
 from tests.support.cluster import Cluster, DurableCluster, running_cluster
+from tests.support.environment import clear_environment
 from tests.support.people import Cast
 from tests.support.pooler import Pooler
 from tests.support.processes import Run, postgres_of, service_process
-from tests.support.service import RunService, Service, running_service, service_in_process, settings_for
+from tests.support.service import (
+    RunService,
+    Service,
+    running_service,
+    service_in_process,
+    settings_for,
+    wait_until_logged,
+)
+
+clear_environment()
 
 pytest_plugins = [
     "pytester",
@@ -99,8 +109,14 @@ def database(cluster: Cluster) -> Iterator[Engine]:
     with cluster.engine.begin() as connection:
         connection.execute(text("DELETE FROM task; DELETE FROM idempotency_key"))
     yield cluster.engine
-    writer.flush()  # into this test's output, not into that of the next one
     cluster.start()
+
+
+@pytest.fixture(autouse=True)
+def _log() -> Iterator[None]:
+    """What a test asks is logged before the next one begins."""
+    yield
+    wait_until_logged()
 
 
 @pytest.fixture
@@ -125,7 +141,7 @@ def serve() -> Iterator[Callable[..., Run]]:
             run.process.communicate()
         for orphan in postgres_of(run.folder):
             orphan.terminate()
-            orphan.wait(10)
+            orphan.wait(PATIENCE)
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.core.observability.logs import writer
-
-PATIENCE = 5
-"""Seconds."""
+from tests.support.clock import PATIENCE, pause
 
 
 class Log:
@@ -20,9 +18,9 @@ class Log:
         self._new()
         # a process writes its lines a moment after the answers: those of the scenario before may still come
         if file is not None:
-            time.sleep(0.2)
+            pause(0.2)
             while self._new():
-                time.sleep(0.2)
+                pause(0.2)
 
     def _new(self) -> str:
         if self._file is None:
@@ -39,7 +37,7 @@ class Log:
         text, end = "", time.monotonic() + PATIENCE
         while (text := text + self._new()).count("\n") < lines and time.monotonic() < end:
             time.sleep(0.01)
-        time.sleep(0.05)  # one line too many would come by now
+        pause(0.05)  # one line too many would come by now
         return text + self._new()
 
 

@@ -23,6 +23,8 @@ from app.core.limits import KEY_MAX
 
 BODY_MAX = 64 * 1024
 """Bytes."""
+DEPTH_MAX = 100
+"""Arrays and objects within each other in a body (RFC 8259, 9, lets a parser limit them); a task is one object."""
 JSON_TYPE = re.compile(r"application/([^/;\s]+\+)?json\s*(;.*)?", re.IGNORECASE)
 ETAGS_MAX = 100
 """Entity tags in one header; each is compared in the database."""
@@ -57,15 +59,17 @@ class StrictRequest(Request):
         return self._body
 
     async def json(self) -> Any:
-        """Return the parsed body; raise BadRequest if it is not JSON, Invalid if a key is repeated."""
+        """Return the parsed body.
+
+        Raises BadRequest if it is not JSON or nested deeper than DEPTH_MAX (R-08), Invalid if a key is repeated.
+        """
+        body = await self.body()
         try:
-            return json.loads(
-                (await self.body()).decode(),
-                object_pairs_hook=_object,
-                parse_constant=_refuse_constant,
-            )
-        except (ValueError, RecursionError):
-            # the digits of a number and the depth of nesting have Python's limits
+            text = body.decode()
+            _check_depth(text)
+            return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        except ValueError:
+            # also more digits in a number than Python converts
             raise BadRequest("The body is not valid JSON.") from None
 
     def read_query(self, model: type[Model]) -> Model:
@@ -104,6 +108,25 @@ class StrictRequest(Request):
         kept = {name: value for name, value in self.query_params.items() if name != "offset"}
         query = urlencode(kept | {"limit": limit, "after": after})
         return {"Link": f'<{quote(self.scope["path"])}?{query}>; rel="next"'}
+
+
+def _check_depth(text: str) -> None:
+    """Raise BadRequest if JSON is nested deeper than DEPTH_MAX; takes time in proportion to its length.
+
+    Counted before it is parsed: how deep Python's own parser comes depends on its version and on the free stack.
+    """
+    if text.count("[") + text.count("{") <= DEPTH_MAX:
+        return  # nearly every body
+    # a bracket in a string does not count; without the escaped characters, every other part is a string
+    unescaped = text.replace(r"\\", "").replace(r"\"", "")
+    depth = 0
+    for character in "".join(unescaped.split('"')[::2]):
+        if character in "[{":
+            depth += 1
+        elif character in "]}":
+            depth -= 1
+        if depth > DEPTH_MAX:
+            raise BadRequest(f"The body is nested more than {DEPTH_MAX} deep.")
 
 
 def _object(

@@ -48,14 +48,13 @@ def run(app: str, settings: Settings) -> None:
     """Serve an application, given as "module:attribute", until a signal."""
     end_in_order()
     with ExitStack() as stack:
-        if settings.web_concurrency > 1:  # the processes add their metrics up there
+        if False:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(
                 TemporaryDirectory(prefix="todo-api-metrics-")
             )
         uvicorn.run(
             app,
             http=Protocol,
-            workers=settings.web_concurrency,
             timeout_worker_healthcheck=60,  # longer than a start takes on a slow machine: such a process is killed
             host=settings.host,
             port=settings.port,
