@@ -23,7 +23,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from app.core.database.connection import Connection, _socket_ready
-from app.core.database.dsn import Dsn, addresses, connect, parse
+from app.core.database.dsn import NO_REASON, Dsn, addresses, connect, parse
 from app.core.database.pool import READ_ATTEMPTS, Pool
 from app.core.deadline import extend_deadline, set_deadline
 from app.core.errors import DatabaseError
@@ -1035,12 +1035,24 @@ def test_a_refusal_in_another_encoding_is_waited_out(cluster: Cluster, latin1: t
 
 
 def test_a_refusal_in_another_encoding_is_told(latin1: tuple[str, list[str]]) -> None:
-    """`serve` says that it waits, and `migrate` that it can't."""
+    """`serve` says that it waits, and `migrate` that it can't; what is lost has a sentence of ours."""
     url, _ = latin1
-    with pytest.raises(OperationalError, match="Das Datenbanksystem f\ufffdhrt hoch"):
+    sentence = f"Das Datenbanksystem f\ufffdhrt hoch|{NO_REASON}"
+    with pytest.raises(OperationalError, match=sentence):
         connect(url)
-    with pytest.raises(DBAPIError, match="Das Datenbanksystem"):
+    with pytest.raises(DBAPIError, match=sentence):
         upgrade(url)
+
+
+def test_a_refusal_without_a_word_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the driver raises on Debian 12's Python 3.11.2 for a message that is not in UTF-8."""
+
+    def refuse(**_: str) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr("psycopg2.connect", refuse)
+    with pytest.raises(OperationalError, match=NO_REASON):
+        connect("postgresql://127.0.0.1/db")
 
 
 def test_a_server_without_the_encryption_that_is_asked_for_is_not_waited_for() -> None:

@@ -24,6 +24,7 @@ CONNECT_DEFAULTS = {
 }
 """libpq's parameters that are used unless the URL says otherwise."""
 URL_FORM = "postgresql://USER:PASSWORD@HOST/DATABASE, with special characters %-escaped"
+NO_REASON = "the driver gives no reason; under Python 3.11.2 it loses one that is not in UTF-8"
 Dsn = Mapping[str, str]
 """libpq's parameters by name."""
 
@@ -127,7 +128,7 @@ def connect(url: str, *, application_name: str = "") -> Any:
         problem = _configuration_problem(message)
         if problem is not None:
             raise _refusal(problem) from None  # a traceback would show the message
-        raise psycopg2.OperationalError(" ".join(message.split())) from None
+        raise psycopg2.OperationalError(" ".join(message.split()) or NO_REASON) from None
     encoding = other_encoding(connection)
     if encoding is not None:
         connection.close()
