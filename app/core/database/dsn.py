@@ -24,6 +24,10 @@ CONNECT_DEFAULTS = {
 }
 """libpq's parameters that are used unless the URL says otherwise."""
 URL_FORM = "postgresql://USER:PASSWORD@HOST/DATABASE, with special characters %-escaped"
+DriverError = psycopg2.Error
+"""What a connection of `connect` raises if a statement fails."""
+Unreachable = psycopg2.OperationalError
+"""What `connect` raises if the database can't be reached now."""
 NO_REASON = "the driver gives no reason; under Python 3.11.2 it loses one that is not in UTF-8"
 Dsn = Mapping[str, str]
 """libpq's parameters by name."""
@@ -116,7 +120,7 @@ def _refusal(problem: str) -> SettingsError:
 def connect(url: str, *, application_name: str = "") -> Any:
     """A blocking connection, for commands.
 
-    Raises psycopg2.OperationalError if the database can't be reached now, and SettingsError if
+    Raises Unreachable, a DriverError, if the database can't be reached now, and SettingsError if
     waiting won't help.
     """
     dsn = parse(url, application_name=application_name)
@@ -128,7 +132,7 @@ def connect(url: str, *, application_name: str = "") -> Any:
         problem = _configuration_problem(message)
         if problem is not None:
             raise _refusal(problem) from None  # a traceback would show the message
-        raise psycopg2.OperationalError(" ".join(message.split()) or NO_REASON) from None
+        raise Unreachable(" ".join(message.split()) or NO_REASON) from None
     encoding = other_encoding(connection)
     if encoding is not None:
         connection.close()
