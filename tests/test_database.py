@@ -902,8 +902,14 @@ def test_a_database_that_refuses_is_asked_seldom(cluster: Cluster, database: Eng
     assert 5 < refused <= 16 + 8
 
 
-def test_the_pause_between_attempts_doubles_up_to_a_limit(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database that wakes up is noticed soon, and one that stays away is not asked all the time."""
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_the_pause_between_attempts_doubles_up_to_a_limit(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """A database that wakes up is noticed soon, and one that stays away is not asked all the time.
+
+    Attempts that were under way together are one: their number says nothing about how long it will be away.
+    """
     monkeypatch.setattr("app.core.database.pool.RETRY_FIRST", 0.001)
     monkeypatch.setattr("app.core.database.pool.RETRY_LAST", 0.004)
 
@@ -912,14 +918,17 @@ def test_the_pause_between_attempts_doubles_up_to_a_limit(cluster: Cluster, monk
 
         async def refuse(_: object) -> None:
             pauses.append(pool._backoff.pause)
+            await asyncio.sleep(0)
             raise OperationalError("the database system is starting up")
 
         monkeypatch.setattr(Connection, "open", refuse)
-        with pytest.raises(DatabaseError):
-            await read(pool, ONE)
+        answers = await asyncio.gather(*[read(pool, ONE) for _ in range(at_once)], return_exceptions=True)
+        assert [type(answer) for answer in answers] == [DatabaseError] * at_once
         return pauses
 
-    assert run(cluster, ask, seconds=0.8)[:5] == [0, 0.001, 0.002, 0.004, 0.004]
+    pauses = run(cluster, ask, size=at_once, seconds=0.8)
+    assert pauses[:at_once] == [0] * at_once
+    assert pauses[at_once - 1 :][:5] == [0, 0.001, 0.002, 0.004, 0.004]
 
 
 def test_each_attempt_looks_the_hosts_up_again(

@@ -78,13 +78,14 @@ class Backoff:
         self.next_attempt_at = 0.0
         """By the loop's clock."""
 
-    def attempt_begins(self) -> None:
-        """Have the other requests wait for this attempt, for as long as the pause."""
+    def begin_attempt(self) -> float:
+        """Have the other requests wait for this attempt; return the pause that came before it."""
         self.next_attempt_at = _now() + self.pause
+        return self.pause
 
-    def attempt_failed(self) -> None:
-        """Pause, twice as long as before."""
-        self.pause = min(max(2 * self.pause, RETRY_FIRST), RETRY_LAST)
+    def attempt_failed(self, pause_before: float) -> None:
+        """Pause twice as long as before the attempt: those that fail together count once."""
+        self.pause = min(max(2 * pause_before, RETRY_FIRST), RETRY_LAST)
         self.next_attempt_at = _now() + self.pause
 
     def attempt_succeeded(self) -> None:
@@ -198,13 +199,13 @@ class Pool:
             if _now() < self._backoff.next_attempt_at:
                 await self._pause()
                 continue
-            self._backoff.attempt_begins()
+            pause_before = self._backoff.begin_attempt()
             new_connection = await self._open()
             if new_connection is not None:
                 self._backoff.attempt_succeeded()
                 self._retry_now.set()
                 return new_connection
-            self._backoff.attempt_failed()
+            self._backoff.attempt_failed(pause_before)
 
     def _take_idle(self) -> Connection | None:
         """The idle connection that was used last; closes those that can't be used any more."""
