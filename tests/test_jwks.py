@@ -241,9 +241,9 @@ def test_keys_are_fetched_again_without_being_asked_for(monkeypatch: pytest.Monk
 def test_one_task_keeps_the_keys_up_to_date(known: Home) -> None:
     """However many tokens are verified."""
     assert known.verifier.keys
-    task = known.verifier.keys._fetching
+    task = known.verifier.keys._task
     assert [known.judge_new(FIRST, number=number) for number in range(3)] == ["alice"] * 3
-    assert known.verifier.keys._fetching is task
+    assert known.verifier.keys._task is task
 
 
 def test_keys_are_fetched_once_in_another_event_loop_too(known: Home) -> None:
@@ -264,12 +264,12 @@ def test_the_task_ends_with_its_loop_also_where_a_key_is_needed_just_then(known:
     """The loop's end waits for it: the process would never stop."""
     keys = known.verifier.keys
     assert keys
-    task = keys._fetching
+    task = keys._task
     assert task
     known.sleep(0.01)
 
     async def need_and_cancel() -> bool:
-        keys._needed.set()
+        keys._fetch_wanted.set()
         for _ in range(steps):
             await asyncio.sleep(0)
         task.cancel()
