@@ -377,6 +377,15 @@ def test_another_key_or_secret_is_refused(here: Home) -> None:
         assert here.judge(zeros) is AuthInvalid
 
 
+def test_nothing_is_quoted_from_a_forged_token(here: Home) -> None:
+    """Its signature is told, and not the claims that are wrong too: only the issuer's own claims are in the log."""
+    wrong: dict[str, Any] = {"iss": "hers", "aud": "hers", "exp": int(time.time()) - 3600}
+    for signer in (Mode("Mallory's", "EdDSA", MALLORYS.private, kid="EdDSA"), Mode("hers", "HS256", b"x" * 40)):
+        with pytest.raises(AuthInvalid) as refused:
+            here.run(here.verifier.user(signer.token(here, **wrong)))
+        assert refused.value.reason == f"{signer.header['alg']}: Signature verification failed"
+
+
 # Algorithms
 
 

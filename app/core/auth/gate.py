@@ -1,8 +1,8 @@
-"""Who asks: the layer that authenticates each request under `/api`, and the dependency that names its user."""
+"""The layer that authenticates requests under `/api`, and the dependency that names their user."""
 
 from typing import Annotated
 
-from fastapi import Request, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -11,21 +11,11 @@ from app.core.errors import AuthForbidden, AuthInvalid, AuthMissing, NotFound
 from app.core.exchange import exchange_of
 
 
-def _bearer_token(scope: Scope) -> str:
-    """The token of the one Authorization header; the scheme is case-insensitive (RFC 9110, 11.1)."""
-    found = [value for name, value in scope["headers"] if name == b"authorization"]
-    if len(found) > 1:
-        raise AuthInvalid(reason=f"{len(found)} Authorization headers")
-    scheme, _, token = found[0].decode("latin-1").partition(" ") if found else ("", "", "")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise AuthMissing
-    return token.strip(" ")
-
-
 class Authentication:
-    """Authenticates a request under `/api` before anything else of it is read.
+    """Authenticates a request under `/api` before anything else of it is read (R-11).
 
-    FastAPI reads and parses a body before it solves dependencies; a caller without a token must not cause that.
+    FastAPI reads and parses a body before it solves dependencies; a caller without a token must
+    not be able to cause that.
     """
 
     def __init__(self, app: ASGIApp, verifier: Verifier, *, https_only: bool) -> None:
@@ -34,39 +24,68 @@ class Authentication:
         self._https_only = https_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Reject a request under /api without a valid token, or whose path names another user."""
-        path = scope["path"].split("/") if scope["type"] == "http" else []
-        if path[1:2] == ["api"]:
+        """Pass a request on if its token is valid and its path is the token's user's.
+
+        Raises AuthMissing, AuthInvalid, AuthForbidden and KeysUnavailable.
+        """
+        if scope["type"] == "http":
+            await self._check(scope)
+        await self.app(scope, receive, send)
+
+    async def _check(self, scope: Scope) -> None:
+        path = scope["path"]
+        # ["", "api", user, …], whether there is such a route or not
+        parts = path.split("/")
+        if parts[:2] == ["", "api"]:
             if self._https_only and scope["scheme"] != "https":
                 raise AuthForbidden("Use HTTPS.")
             user = await self._verifier.user(_bearer_token(scope))
             exchange_of(scope).user_id = user
-            # /api/{user_id}/…, whether there is such a route or not
-            if len(path) > 3 and path[2] != user:  # noqa: PLR2004 - the parts of a path that goes beyond its user
+            goes_beyond_the_user = len(parts) > len(["", "api", user])
+            if goes_beyond_the_user and parts[2] != user:
                 raise AuthForbidden
-        if path and path[-1].endswith("\n"):
-            raise NotFound  # a route's pattern would let one newline follow
-        await self.app(scope, receive, send)
+        # The pattern that Starlette makes of a route ends in `$`, which one newline may follow.
+        if path.endswith("\n"):
+            raise NotFound
 
 
-class _Bearer(HTTPBearer):
-    """Declares the scheme to OpenAPI; Authentication has verified the token and the path's user before."""
+def _bearer_token(scope: Scope) -> str:
+    """The token of the one Authorization header.
 
-    async def __call__(self, request: Request) -> str:  # type: ignore[override]  # a dependency may return anything
-        user = exchange_of(request.scope).user_id
-        if user is None:  # Authentication is not among the layers, or the route is not under /api
-            raise AuthMissing
-        return user
+    The scheme has no case (RFC 9110, 11.1). Raises AuthMissing and AuthInvalid.
+    """
+    headers = [value for name, value in scope["headers"] if name == b"authorization"]
+    if not headers:
+        raise AuthMissing
+    if len(headers) > 1:
+        raise AuthInvalid(reason=f"{len(headers)} Authorization headers")
+    scheme, _, credentials = headers[0].decode("latin-1").partition(" ")
+    token: str = credentials.strip(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise AuthMissing
+    return token
 
 
-CurrentUser = Annotated[
-    str,
-    Security(
-        _Bearer(
-            scheme_name="Bearer",
-            bearerFormat="JWT",
-            description="The JWT that Better Auth has issued.",
-        )
-    ),
-]
-"""The id of the signed-in user, whose path this is."""
+_BEARER = HTTPBearer(
+    scheme_name="Bearer",
+    bearerFormat="JWT",
+    description="The JWT that Better Auth has issued.",
+    auto_error=False,
+)
+"""Declares the scheme to OpenAPI, and checks nothing."""
+
+
+async def current_user(request: Request, _: Annotated[object, Security(_BEARER)]) -> str:
+    """Return the id of the signed-in user, whose path this is.
+
+    The layer `Authentication` has checked the token, and that the path is this user's. Raises
+    AuthMissing if that layer did not run: a route that it does not guard is closed.
+    """
+    user = exchange_of(request.scope).user_id
+    if user is None:
+        raise AuthMissing
+    return user
+
+
+CurrentUser = Annotated[str, Depends(current_user)]
+"""The id of the signed-in user."""

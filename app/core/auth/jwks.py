@@ -177,7 +177,7 @@ class Keys:
             self._fail(f"{type(failure).__name__}: {failure}")
 
     def _fail(self, why: str) -> None:
-        self._failure = f"no keys from {self.url}: {_printable(why)}"
+        self._failure = f"no keys from {self.url}: {printable(why)}"
         _log.warning("%s", self._failure[:REASON_MAX])
 
     async def _read_set(self) -> None:
@@ -226,7 +226,7 @@ def _usable_keys(served_set: list[Mapping[str, Any]]) -> dict[str, PyJWK]:
     return keys
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text in printable ASCII, all else escaped: it may come from the auth server."""
     quoted = ascii(text)
     return quoted[1:-1]
