@@ -79,6 +79,8 @@ class KeyServer:
         self.habit = "serve"
         self.paths: list[str] = []
         """Of every request so far."""
+        self.times: list[float] = []
+        """When each of them came, by this machine's monotonic clock."""
         self.sent = 0
         """Bytes of the last body that were taken."""
         self.delay = 0.2
@@ -109,6 +111,7 @@ class KeyServer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                outer.times.append(time.monotonic())
                 outer.paths.append(self.path)
                 with suppress(OSError):
                     HABITS[outer.habit](outer, self)

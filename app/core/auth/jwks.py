@@ -29,22 +29,23 @@ SET_MAX = 1024 * 1024
 REFRESH = 25.0
 """Seconds between fetches that no request asks for: they find out that a key was withdrawn."""
 PAUSE_MIN = 0.25
-"""Seconds between two fetches at least."""
-PAUSE_MAX = 2.5
-"""Seconds between two fetches while requests ask for keys that are not there: a rotated key waits
-so long at most."""
-WAIT_MAX = 1.0
-"""Seconds that a request waits for a pause to end; for a longer pause it does not wait at all."""
-WAITERS_MAX = 100
-"""Requests that may wait for the same pause to end."""
-FIND_TIMEOUT = 3.0
-"""Seconds that a request waits in all: for the fetch under way, a pause, and the fetch after it."""
+"""Seconds from one fetch to the next at least."""
+PAUSE_MAX = 2.0
+"""Seconds from the start of a fetch to the next while requests ask for keys that are not there."""
+PAUSE_SHARE = 0.4
+"""The longest pause is this share of a request's time: half of it is left for the fetch."""
+WAITERS_MAX = 1000
+"""Requests that may wait for a fetch.
+
+Each holds a connection of its own. Whoever fills these places holds about as many connections as
+a process may open by default (1,024 files), which only a proxy can prevent (R-44).
+"""
 
 _log = logging.getLogger(__name__)
 
 
 class TooManyWaiters(Exception):
-    """A request can't wait for the next fetch: too many do, or it is too far away."""
+    """So many requests wait for the next fetch that another one may not; the message says so."""
 
 
 class BadKeySet(Exception):
@@ -54,10 +55,11 @@ class BadKeySet(Exception):
 class Keys:
     """The key set at `url`, fetched on first use and then kept up to date by an asyncio task.
 
-    `on_change` is called whenever another set than before was read.
+    `on_change` is called whenever another set than before was read. `request_seconds` is the time
+    that a request has until its answer is due.
     """
 
-    def __init__(self, url: str, on_change: Callable[[], None]) -> None:
+    def __init__(self, url: str, on_change: Callable[[], None], request_seconds: float) -> None:
         self.url = url
         self.hits = 0
         """How often a key was in the cache when it was needed."""
@@ -74,10 +76,10 @@ class Keys:
         # All times are the event loop's.
         self._fetch_began_at = -math.inf
         """When the last fetch that is done began."""
-        self._is_fetching = False
         self._pause_ends_at = 0.0
+        self._pause_max = min(PAUSE_MAX, PAUSE_SHARE * request_seconds)
         self._waiting = 0
-        """How many requests wait for the pause to end."""
+        """How many requests wait for a fetch."""
         self._task: asyncio.Task[None] | None = None
         self._fetch_wanted = asyncio.Event()
         self._fetch_done = asyncio.Condition()
@@ -86,7 +88,8 @@ class Keys:
         """Return the key of this id, or None if the auth server serves no such key.
 
         Waits for a fetch if the key is not in the cache, until this task's deadline. Raises
-        KeysUnavailable, with the reason for the log, if the set can't be had.
+        KeysUnavailable, with the reason for the log, if the set can't be had (R-32), and
+        TooManyWaiters if it can, but not for this request (R-30).
         """
         self._start_fetching()
         if key_id in self._keys:
@@ -94,9 +97,13 @@ class Keys:
             return self._keys[key_id]
         self.misses += 1
         asked_at = asyncio.get_running_loop().time()
-        with suppress(TimeoutError, TooManyWaiters):
-            async with asyncio.timeout_at(min(asked_at + FIND_TIMEOUT, deadline())):
-                await self._wait_for_newer_set(key_id, asked_at)
+        self._take_place()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline()):
+                    await self._wait_for_newer_set(key_id, asked_at)
+        finally:
+            self._waiting -= 1
         if key_id in self._keys:
             return self._keys[key_id]
         if self._failure:
@@ -107,6 +114,15 @@ class Keys:
             )
         return None
 
+    def _take_place(self) -> None:
+        """Count a request that waits; raises KeysUnavailable or TooManyWaiters if too many do."""
+        # Before the first set was read all may wait: each of their keys may be in it.
+        if self._waiting >= WAITERS_MAX and self._fetch_began_at > -math.inf:
+            if self._failure:
+                raise KeysUnavailable(reason=self._failure)
+            raise TooManyWaiters(f"{WAITERS_MAX} requests wait for newer keys already")
+        self._waiting += 1
+
     def _start_fetching(self) -> None:
         """Start the task that fetches, if it does not run."""
         if self._task and not self._task.done():
@@ -115,46 +131,32 @@ class Keys:
         # be waited for in another one.
         self._fetch_wanted = asyncio.Event()
         self._fetch_done = asyncio.Condition()
-        self._is_fetching = True
         self._task = asyncio.create_task(self._keep_fetching())
 
     async def _wait_for_newer_set(self, key_id: str, asked_at: float) -> None:
-        """Wait for the key, or for a fetch that began after `asked_at`; raises TooManyWaiters."""
+        """Wait for the key, or for the end of a fetch that began after `asked_at`."""
         async with self._fetch_done:
             while key_id not in self._keys and self._fetch_began_at < asked_at:
-                self._ask_for_fetch()
+                self._fetch_wanted.set()
                 await self._fetch_done.wait()
-
-    def _ask_for_fetch(self) -> None:
-        """Have a fetch begin when the pause is over; raises TooManyWaiters."""
-        if not self._is_fetching:
-            pause = self._pause_ends_at - asyncio.get_running_loop().time()
-            if pause > WAIT_MAX:
-                raise TooManyWaiters
-            if pause > 0 and self._waiting >= WAITERS_MAX:
-                raise TooManyWaiters
-        self._waiting += 1
-        self._fetch_wanted.set()
 
     async def _keep_fetching(self) -> None:
         """Fetch now, and again when a request asks for it or REFRESH is over."""
         now = asyncio.get_running_loop().time
         pause = PAUSE_MIN
         while True:
-            self._is_fetching = True
             ids_before = set(self._keys)
             began_at = now()
             quiet_for = began_at - self._pause_ends_at
             await self._fetch()
             brought_a_new_key = bool(set(self._keys) - ids_before)
-            if brought_a_new_key or quiet_for >= PAUSE_MAX:
+            if brought_a_new_key or quiet_for >= self._pause_max:
                 pause = PAUSE_MIN
             else:
-                pause = min(pause * 2, PAUSE_MAX)
-            self._is_fetching = False
+                pause = min(pause * 2, self._pause_max)
+            # From start to start: the time that a slow fetch takes does not make the wait longer.
+            self._pause_ends_at = max(began_at + pause, now() + PAUSE_MIN)
             self._fetch_began_at = began_at
-            self._pause_ends_at = now() + pause
-            self._waiting = 0
             self._fetch_wanted.clear()
             async with self._fetch_done:
                 self._fetch_done.notify_all()

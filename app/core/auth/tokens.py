@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 import jwt
 
-from app.core.auth.jwks import ALGORITHMS, Keys, printable
+from app.core.auth.jwks import ALGORITHMS, Keys, TooManyWaiters, printable
 from app.core.errors import AuthInvalid
 from app.core.limits import USER_ID_MAX
 from app.core.settings import Settings
@@ -56,7 +56,11 @@ class Verifier:
         self.keys: Keys | None = None
         """Better Auth's keys; None where that mode is not configured."""
         if settings.jwks_url:
-            self.keys = Keys(settings.jwks_url, on_change=self._verified.clear)
+            self.keys = Keys(
+                settings.jwks_url,
+                on_change=self._verified.clear,
+                request_seconds=settings.request_timeout,
+            )
 
     async def user(self, token: str) -> str:
         """Return the id of the user that the token was issued for.
@@ -108,7 +112,10 @@ class Verifier:
     ) -> dict[str, Any]:
         if not self.keys:
             raise AuthInvalid(reason=f"{algorithm}, but BETTER_AUTH_URL is not set")
-        key = await self.keys.find(key_id) if key_id else None
+        try:
+            key = await self.keys.find(key_id) if key_id else None
+        except TooManyWaiters as too_many:
+            raise AuthInvalid(reason=f"kid is {_quoted(key_id)}, and {too_many}") from None
         if not key:
             raise AuthInvalid(
                 reason=f"kid is {_quoted(key_id)}, which {self.keys.url} does not serve"
