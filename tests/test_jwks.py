@@ -25,7 +25,9 @@ from tests.support.service import service_in_process, settings_for
 from tests.support.tokens import token
 
 FIRST, SECOND, MALLORYS = Key("first"), Key("second"), Key("bogus")
-BAD_HABITS = sorted(HABITS.keys() - {"serve", "serve slowly"})
+WITHOUT_KEYS = ["an empty set", "no JSON Web Keys", "an oct key", "a key without an id"]
+"""What a server may serve that is a set, with no usable key in it."""
+BAD_HABITS = sorted(HABITS.keys() - {"serve", "serve slowly", *WITHOUT_KEYS})
 PRODUCTION_PAUSE_MIN = jwks.PAUSE_MIN
 PRODUCTION_PAUSE_MAX = jwks.PAUSE_MAX
 STALE_MAX = jwks.REFRESH + jwks.FETCH_WITHIN
@@ -112,13 +114,6 @@ def test_a_key_without_a_proper_id_is_not_used() -> None:
         here.server.keys += [FIRST.public | {"kid": key_id} for key_id in (None, 5, ["first"], "")]
         for key_id in ("first", None, "None", "5", ""):
             assert here.judge_new(FIRST, headers={"kid": key_id}) is AuthInvalid, key_id
-
-
-def test_a_set_without_a_proper_id_replaces_no_other() -> None:
-    """None of its keys could ever be found: it is a failure, and not a set without the token's key."""
-    with home(FIRST) as here:
-        here.server.keys[0]["kid"] = None
-        assert here.judge_new(FIRST) is KeysUnavailable
 
 
 # Which tokens
@@ -219,6 +214,20 @@ def test_a_withdrawn_key_is_refused(known: Home) -> None:
     assert known.judge(good) == "alice"
     assert known.judge_new(SECOND) == "alice"  # this fetches
     assert known.judge(good) is AuthInvalid
+
+
+@pytest.mark.parametrize("habit", WITHOUT_KEYS)
+def test_a_set_without_a_usable_key_withdraws_all(known: Home, habit: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A set that was read is the truth; the log says it once, because nobody can sign in."""
+    good = known.token(FIRST)
+    assert known.judge(good) == "alice"
+    known.server.habit = habit
+    assert known.judge_new(SECOND) is AuthInvalid  # this fetches
+    assert known.judge(good) is AuthInvalid
+    assert known.judge_new(FIRST, number=1) is AuthInvalid
+    assert caplog.messages == [f"no usable key at {known.server.url}/api/auth/jwks"]
+    known.server.habit = "serve"
+    assert known.judge_new(FIRST, number=2) == known.judge(good) == "alice"
 
 
 @pytest.mark.usefixtures("no_pauses")

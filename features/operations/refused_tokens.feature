@@ -42,7 +42,6 @@ Feature: Refused tokens
         | a JWT plugin without its table   | a 500              | status 500: is the JWT plugin there, and |
         | another address for the same app | a redirect         | status 302: redirected to                |
         | another site at that address     | HTML               | JSONDecodeError: Expecting value: line 1 |
-        | a JWT plugin that has no key yet | an empty set       | no usable key                            |
         | a broken network                 | a reset connection | ReadError                                |
 
   Rule: The log names the page whose preflight was refused

@@ -192,8 +192,15 @@ HABITS: dict[str, Callable[[KeyServer, BaseHTTPRequestHandler], object]] = {
     "deep JSON": lambda _, handler: _answer(handler, b"[" * 200_000),
     "a list": lambda _, handler: _answer(handler, b"[]"),
     "a number of keys": lambda _, handler: _answer(handler, b'{"keys": 5}'),
+    "an object of keys": lambda _, handler: _answer(handler, b'{"keys": {}}'),
+    "a text of keys": lambda _, handler: _answer(handler, b'{"keys": ""}'),
+    "null in place of keys": lambda _, handler: _answer(handler, b'{"keys": null}'),
+    "an object without keys": lambda _, handler: _answer(handler, b"{}"),
     "no JSON Web Keys": lambda _, handler: _answer(handler, b'{"keys": [null, 5, "x", [], {}]}'),
     "an empty set": lambda _, handler: _answer(handler, b'{"keys": []}'),
+    "a key without an id": lambda server, handler: _answer(
+        handler, json.dumps({"keys": [key | {"kid": None} for key in server.keys]}).encode()
+    ),
     "an oct key": lambda _, handler: _answer(handler, json.dumps({"keys": [OCT]}).encode()),
     "nothing": lambda _, handler: _answer(handler, b""),
     "a 500": lambda server, handler: _answer(handler, _set(server), 500),

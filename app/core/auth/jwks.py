@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -37,8 +37,8 @@ PAUSE_SHARE = 0.4
 WAITERS_MAX = 1000
 """Requests that may wait for a fetch.
 
-Each holds a connection of its own. Whoever fills these places holds about as many connections as
-a process may open by default (1,024 files), which only a proxy can prevent (R-44).
+Each takes about 13 kB, and holds a connection of its own. Whoever fills these places holds about as
+many connections as a process may open by default (1,024 files): that, a proxy must prevent (R-44).
 """
 
 _log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class TooManyWaiters(Exception):
 
 
 class BadKeySet(Exception):
-    """The auth server's answer is not a usable key set; the message says why, for the log."""
+    """The auth server's answer is not a key set; the message says why, for the log."""
 
 
 class Keys:
@@ -183,12 +183,18 @@ class Keys:
         _log.warning("%s", self._failure[:REASON_MAX])
 
     async def _read_set(self) -> None:
-        served_set = json.loads(await self._download())["keys"]
+        """Take over the set that is served now, whichever keys it has (R-31)."""
+        document = json.loads(await self._download())
+        if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
+            raise BadKeySet("not a key set (RFC 7517, 5)")
+        served_set = document["keys"]
         if served_set == self._served_set:
             return
         self._keys = _usable_keys(served_set)
         self._served_set = served_set
         self._on_change()
+        if not self._keys:
+            _log.warning("%s", f"no usable key at {self.url}"[:REASON_MAX])
 
     async def _download(self) -> bytes:
         """The body at the URL; raises BadKeySet, and httpx's errors."""
@@ -214,17 +220,15 @@ class Keys:
         return bytes(body)
 
 
-def _usable_keys(served_set: list[Mapping[str, Any]]) -> dict[str, PyJWK]:
-    """The keys that may verify tokens, by key id; raises BadKeySet if there is none."""
+def _usable_keys(served_set: list[Any]) -> dict[str, PyJWK]:
+    """The keys of a served set that may verify tokens, by key id."""
     keys: dict[str, PyJWK] = {}
     for jwk in served_set:
         # A JWK that is malformed must not cost the others. PyJWT raises errors of Python's own too.
         with suppress(Exception):
-            key = PyJWK(dict(jwk))
+            key = PyJWK(jwk)
             if key.algorithm_name in ALGORITHMS and key.key_id:
                 keys[key.key_id] = key
-    if not keys:
-        raise BadKeySet("no usable key")
     return keys
 
 
