@@ -116,6 +116,35 @@ def test_a_key_without_a_proper_id_is_not_used() -> None:
             assert here.judge_new(FIRST, headers={"kid": key_id}) is AuthInvalid, key_id
 
 
+USES: dict[str, dict[str, Any]] = {
+    "to verify": {"use": "sig", "key_ops": ["verify"]},
+    "to verify and more": {"key_ops": ["sign", "verify"]},
+}
+OTHER_USES: dict[str, dict[str, Any]] = {
+    "use enc": {"use": "enc"},
+    "use in capitals": {"use": "SIG"},
+    "use null": {"use": None},
+    "use a list": {"use": ["sig"]},
+    "key_ops without verify": {"key_ops": ["sign"]},
+    "key_ops of nothing": {"key_ops": []},
+    "key_ops null": {"key_ops": None},
+    "key_ops a text": {"key_ops": "verify"},
+    "use sig, and key_ops without verify": {"use": "sig", "key_ops": ["encrypt"]},
+    "use enc, and key_ops with verify": {"use": "enc", "key_ops": ["verify"]},
+}
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_key_for_another_use_verifies_nothing() -> None:
+    """RFC 7517, sections 4.2 and 4.3; Better Auth's say nothing of it."""
+    with home(SECOND) as here:
+        here.server.keys += [FIRST.public | use | {"kid": name} for name, use in (USES | OTHER_USES).items()]
+        for name in USES:
+            assert here.judge_new(FIRST, headers={"kid": name}) == "alice", name
+        for name in OTHER_USES:
+            assert here.judge_new(FIRST, headers={"kid": name}) is AuthInvalid, name
+
+
 # Which tokens
 
 

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -227,9 +227,16 @@ def _usable_keys(served_set: list[Any]) -> dict[str, PyJWK]:
         # A JWK that is malformed must not cost the others. PyJWT raises errors of Python's own too.
         with suppress(Exception):
             key = PyJWK(jwk)
-            if key.algorithm_name in ALGORITHMS and key.key_id:
+            if key.algorithm_name in ALGORITHMS and key.key_id and _is_to_verify(jwk):
                 keys[key.key_id] = key
     return keys
+
+
+def _is_to_verify(jwk: Mapping[str, Any]) -> bool:
+    """Whether a key is meant for this; most say nothing of their use (RFC 7517, 4.2 and 4.3)."""
+    use = jwk.get("use", "sig")
+    operations = jwk.get("key_ops", ["verify"])
+    return use == "sig" and isinstance(operations, list) and "verify" in operations
 
 
 def printable(text: str) -> str:
