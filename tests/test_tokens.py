@@ -232,6 +232,13 @@ HEADERS: dict[str, dict[str, Any]] = {
     "alg a list": {"alg": ["HS256", "EdDSA"]},
     "alg an object": {"alg": {"HS256": 1, "EdDSA": 1}},
     "alg a number": {"alg": 1},
+    **{
+        f"typ {typ!r}": {"typ": typ}
+        for typ in ("at+jwt", "application/at+jwt", "JWS", "text/jwt", "application/application/jwt", "JWT ", "")
+    },
+    "typ null": {"typ": None},
+    "typ a number": {"typ": 1},
+    "typ a list": {"typ": ["JWT"]},
     "a critical extension": {"crit": ["exp"]},
     "a critical extension of our own": {"crit": ["todo"], "todo": 1},
     "no critical extension in particular": {"crit": []},
@@ -278,10 +285,15 @@ def test_a_key_goes_by_its_id_alone(here: Home, key_id: Any) -> None:
     assert here.judge(BY_KEY.token(here, {"kid": key_id})) is AuthInvalid
 
 
-def test_a_type_and_a_strangers_key_id_are_nothing_to_go_by(here: Home) -> None:
-    """Better Auth's tokens have no type, and those of the secret no key id."""
+def test_the_type_jwt_may_be_written_in_any_way(here: Home) -> None:
+    """RFC 7515, section 4.1.9; Better Auth's tokens have none."""
     for mode in MODES:
-        assert here.judge(mode.token(here, {"typ": "JWT"})) == "alice"
+        for typ in ("JWT", "jwt", "Jwt", "application/jwt", "APPLICATION/JWT"):
+            assert here.judge(mode.token(here, {"typ": typ})) == "alice", typ
+
+
+def test_a_strangers_key_id_is_nothing_to_go_by(here: Home) -> None:
+    """Tokens of the secret have no key id."""
     assert here.judge(BY_SECRET.token(here, {"kid": "../../etc/passwd"})) == "alice"
 
 

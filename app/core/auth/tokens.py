@@ -94,6 +94,8 @@ class Verifier:
     async def _verified_claims(self, token: str) -> dict[str, Any]:
         """The claims of a token whose signature, times, issuer and audience are good."""
         header = _header(token)
+        if "typ" in header and not _is_jwt(header["typ"]):
+            raise AuthInvalid(reason=f"typ is {_quoted(header['typ'])}, and not JWT")
         algorithm = header.get("alg")
         match algorithm:
             case "HS256":
@@ -134,6 +136,14 @@ def _header(token: str) -> dict[str, Any]:
         if token == "undefined":  # noqa: S105 - what JavaScript sends before it has a token
             reason += ": undefined"
         raise AuthInvalid(reason=reason) from None
+
+
+def _is_jwt(typ: object) -> bool:
+    """Whether a header's `typ` says JWT, and not a token for something else (RFC 8725, 3.11).
+
+    It is a media type without case, mostly without its `application/` (RFC 7515, 4.1.9).
+    """
+    return isinstance(typ, str) and typ.lower().removeprefix("application/") == "jwt"
 
 
 def _decode(
