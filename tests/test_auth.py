@@ -14,10 +14,11 @@ from starlette.exceptions import HTTPException
 from app.core.auth.gate import CurrentUser
 from app.core.errors import AuthInvalid
 from app.core.http.answers import handle
+from app.core.settings import Settings
 from tests.support import contract
 from tests.support.factories import make_task
 from tests.support.key_server import Key
-from tests.support.service import SECRET, Service
+from tests.support.service import SECRET, Service, running_service
 from tests.support.tokens import claims, token
 
 # one for each way in which a token can be bad; tests/test_tokens.py has all of them
@@ -135,6 +136,21 @@ def test_a_stranger_learns_nothing_of_routes(service: Service, method: str) -> N
 def test_what_is_not_there_is_404_for_who_may_know(service: Service, path: str) -> None:
     """No redirect for a trailing slash either."""
     assert code(ask(service, f"Bearer {token('alice')}", path=path)) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("root_path", ["/todo", "/api", "/api/alice"])
+def test_under_a_prefix_all_is_as_without_it(settings: Settings, root_path: str) -> None:
+    """The server puts the prefix into the path, which is then no part of what is asked for (ASGI, root_path)."""
+    good = f"Bearer {token('alice')}"
+    with running_service(settings, root_path=root_path) as prefixed:
+        assert ask(prefixed, good).status_code == 200
+        assert code(ask(prefixed)) == (401, "AUTH_MISSING")
+        assert code(ask(prefixed, good, path="/api/bob/tasks")) == (403, "AUTH_FORBIDDEN")
+        assert code(ask(prefixed, good, path="/api/alice/nothing")) == (404, "NOT_FOUND")
+        assert prefixed.http.get("/health").status_code == 200
+        json_type = {"content-type": "application/json"}
+        stranger = prefixed.http.post("/api/alice/tasks", headers=json_type, content=b"{nonsense")
+        assert code(stranger) == (401, "AUTH_MISSING")
 
 
 def test_a_route_that_no_layer_guards_is_closed() -> None:

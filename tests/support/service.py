@@ -61,11 +61,12 @@ def service_in_process(settings: Settings) -> Iterator[Service]:
 
 
 @contextmanager
-def running_service(settings: Settings) -> Iterator[Service]:
-    """Serve on a free port of this machine, as `todo-api serve` does."""
+def running_service(settings: Settings, *, root_path: str = "") -> Iterator[Service]:
+    """Serve on a free port of this machine, as `todo-api serve` does; behind a proxy that cuts off the root path."""
     listener = socket.create_server(("127.0.0.1", 0))
     app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, http=Protocol, access_log=False, log_level="warning"))
+    config = uvicorn.Config(app, http=Protocol, access_log=False, log_level="warning", root_path=root_path)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     while not server.started:

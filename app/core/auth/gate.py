@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
+from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.auth.tokens import Verifier
@@ -33,7 +34,7 @@ class Authentication:
         await self.app(scope, receive, send)
 
     async def _check(self, scope: Scope) -> None:
-        path = scope["path"]
+        path = get_route_path(scope)  # what the router matches: without the server's root path
         # ["", "api", user, …], whether there is such a route or not
         parts = path.split("/")
         if parts[:2] == ["", "api"]:
