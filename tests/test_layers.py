@@ -15,6 +15,7 @@ LAYERS = (
     ("app.core.http.answers", "app.core.http.requests"),
     ("app.core.http.contract", "app.core.http.cors", "app.core.http.middleware"),
     ("app.core.http.docs", "app.core.http.health"),
+    ("app.core.server.forwarded",),
     ("app.core.server.process", "app.core.server.protocol"),
     ("app.core.server.run",),
     ("app.core.development",),

@@ -7,7 +7,7 @@ from fastapi.security import HTTPBearer
 from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.core.auth.tokens import Verifier
+from app.core.auth.tokens import Verifier, quoted
 from app.core.errors import AuthForbidden, AuthInvalid, AuthMissing, NotFound
 from app.core.exchange import exchange_of
 
@@ -39,7 +39,7 @@ class Authentication:
         parts = path.split("/")
         if parts[:2] == ["", "api"]:
             if self._https_only and scope["scheme"] != "https":
-                raise AuthForbidden("Use HTTPS.")
+                raise AuthForbidden("Use HTTPS.", reason=_why_not_https(scope))
             user = await self._verifier.user(_bearer_token(scope))
             exchange_of(scope).user_id = user
             goes_beyond_the_user = len(parts) > len(["", "api", user])
@@ -48,6 +48,19 @@ class Authentication:
         # The pattern that Starlette makes of a route ends in `$`, which one newline may follow.
         if path.endswith("\n"):
             raise NotFound
+
+
+def _why_not_https(scope: Scope) -> str:
+    """What the proxy has said of the request's scheme, for the log (R-34)."""
+    lines = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
+    if not lines:
+        return "no X-Forwarded-Proto was sent"
+    forwarded = b", ".join(lines).decode("latin-1")
+    if forwarded != "https":
+        return f"X-Forwarded-Proto is {quoted(forwarded)}"
+    # uvicorn would have set the request's scheme by it.
+    sender = scope["client"][0] if scope.get("client") else "a Unix socket"
+    return f"X-Forwarded-Proto is https, but FORWARDED_ALLOW_IPS does not name its sender, {sender}"
 
 
 def _bearer_token(scope: Scope) -> str:

@@ -95,14 +95,14 @@ class Verifier:
         """The claims of a token whose signature, times, issuer and audience are good."""
         header = _header(token)
         if "typ" in header and not _is_jwt(header["typ"]):
-            raise AuthInvalid(reason=f"typ is {_quoted(header['typ'])}, and not JWT")
+            raise AuthInvalid(reason=f"typ is {quoted(header['typ'])}, and not JWT")
         algorithm = header.get("alg")
         match algorithm:
             case "HS256":
                 return self._claims_by_secret(token)
             case str() if algorithm in ALGORITHMS:
                 return await self._claims_by_key(token, algorithm, header.get("kid"))
-        raise AuthInvalid(reason=f"alg is {_quoted(algorithm)}")
+        raise AuthInvalid(reason=f"alg is {quoted(algorithm)}")
 
     def _claims_by_secret(self, token: str) -> dict[str, Any]:
         if not self._secret:
@@ -117,10 +117,10 @@ class Verifier:
         try:
             key = await self.keys.find(key_id) if key_id else None
         except TooManyWaiters as too_many:
-            raise AuthInvalid(reason=f"kid is {_quoted(key_id)}, and {too_many}") from None
+            raise AuthInvalid(reason=f"kid is {quoted(key_id)}, and {too_many}") from None
         if not key:
             raise AuthInvalid(
-                reason=f"kid is {_quoted(key_id)}, which {self.keys.url} does not serve"
+                reason=f"kid is {quoted(key_id)}, which {self.keys.url} does not serve"
             )
         issuer = self._issuer or self._origin
         audience = self._audience or self._origin
@@ -182,9 +182,9 @@ def _why_refused(
             expired_at = max(int(_unverified_claims(token)["exp"]), 0)
             return f"expired {int(time.time()) - expired_at} s ago"
         case jwt.InvalidIssuerError():
-            return f"iss is {_quoted(_unverified_claims(token)['iss'])}, expected {issuer!r}"
+            return f"iss is {quoted(_unverified_claims(token)['iss'])}, expected {issuer!r}"
         case jwt.InvalidAudienceError():
-            return f"aud is {_quoted(_unverified_claims(token)['aud'])}, expected {audience!r}"
+            return f"aud is {quoted(_unverified_claims(token)['aud'])}, expected {audience!r}"
     return printable(str(error))
 
 
@@ -195,8 +195,8 @@ def _unverified_claims(token: str) -> dict[str, Any]:
     return claims
 
 
-def _quoted(value: object) -> str:
-    """A part of a token for the log: escaped, and cut in the middle if it is long."""
+def quoted(value: object) -> str:
+    """A part of what the caller sent, for the log: escaped, and cut in the middle if it is long."""
     return _short_repr.repr(value)
 
 
