@@ -7,6 +7,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("app.core.deadline", "app.core.exchange", "app.core.limits", "app.core.settings"),
     ("app.core.errors",),
+    ("app.core.auth.egress",),
     ("app.core.database.dsn", "app.core.auth.jwks"),
     ("app.core.database.connection", "app.core.auth.tokens"),
     ("app.core.database.pool", "app.core.auth.gate"),

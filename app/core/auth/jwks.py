@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 from jwt import PyJWK
 
+from app.core.auth.egress import egress_to
 from app.core.deadline import deadline
 from app.core.errors import REASON_MAX, KeysUnavailable
 
@@ -56,7 +57,8 @@ class Keys:
     """The key set at `url`, fetched on first use and then kept up to date by an asyncio task.
 
     `on_change` is called whenever another set than before was read. `request_seconds` is the time
-    that a request has until its answer is due.
+    that a request has until its answer is due. Raises SettingsError if a variable of the
+    environment can't be used to get there.
     """
 
     def __init__(self, url: str, on_change: Callable[[], None], request_seconds: float) -> None:
@@ -66,7 +68,7 @@ class Keys:
         self.misses = 0
         """How often it was not."""
         self._on_change = on_change
-        self._tls = httpx.create_ssl_context()
+        self._egress = egress_to(url)
         self._keys: dict[str, PyJWK] = {}
         """By key id."""
         self._served_set: object = None
@@ -204,7 +206,9 @@ class Keys:
         }  # a compressed body could be far larger than SET_MAX
         async with (
             asyncio.timeout(FETCH_WITHIN),
-            httpx.AsyncClient(verify=self._tls, headers=headers) as client,
+            httpx.AsyncClient(
+                headers=headers, verify=self._egress.tls, proxy=self._egress.proxy, trust_env=False
+            ) as client,
             client.stream("GET", self.url) as response,
         ):
             if response.status_code != httpx.codes.OK:
