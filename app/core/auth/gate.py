@@ -17,6 +17,9 @@ class Authentication:
 
     FastAPI reads and parses a body before it solves dependencies; a caller without a token must
     not be able to cause that.
+
+    A token is judged once, when the request's head has arrived. A body that comes slowly may end
+    after its token has expired: only the sender of the token can send it, and asked in time.
     """
 
     def __init__(self, app: ASGIApp, verifier: Verifier, *, https_only: bool) -> None:
