@@ -501,6 +501,32 @@ def test_after_a_new_key_the_pause_is_short_again(monkeypatch: pytest.MonkeyPatc
         eventually(here, short_after_a_new_key)
 
 
+def test_a_slow_fetch_does_not_make_the_wait_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause runs from the start of one fetch to the start of the next."""
+    for name, seconds in {"PAUSE_MIN": 0.1, "PAUSE_MAX": 0.8}.items():
+        monkeypatch.setattr(jwks, name, seconds)
+    with home(FIRST) as here:
+        here.server.delay = 0.6
+
+        def from_start_to_start() -> bool:
+            here.server.habit = "serve slowly"
+            assert [here.judge(one) for one in bogus(here, 3)] == [AuthInvalid] * 3
+            here.server.habit = "serve"
+            return last_pause(here) < here.server.delay + jwks.PAUSE_MAX
+
+        eventually(here, from_start_to_start)
+
+
+def test_a_fetch_that_fills_the_pause_is_not_followed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow auth server gets some rest too."""
+    for name, seconds in {"PAUSE_MIN": 0.1, "PAUSE_MAX": 0.1}.items():
+        monkeypatch.setattr(jwks, name, seconds)
+    with home(FIRST) as here:
+        here.server.habit = "serve slowly"
+        assert [here.judge(one) for one in bogus(here, 3)] == [AuthInvalid] * 3
+        assert last_pause(here) >= here.server.delay + jwks.PAUSE_MIN
+
+
 def test_a_fetch_that_nobody_asked_for_is_enough_during_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who needs its key waits for it, and not for the pause."""
     for name, seconds in {"PAUSE_MIN": 60, "PAUSE_MAX": 60, "REFRESH": 0.1}.items():
