@@ -201,9 +201,8 @@ class Keys:
     async def _download(self) -> bytes:
         """The body at the URL; raises BadKeySet, and httpx's errors."""
         body = bytearray()
-        headers = {
-            "Accept-Encoding": "identity"
-        }  # a compressed body could be far larger than SET_MAX
+        # A compressed body could be far larger than SET_MAX.
+        headers = {"Accept-Encoding": "identity"}
         async with (
             asyncio.timeout(FETCH_WITHIN),
             httpx.AsyncClient(
