@@ -1,6 +1,5 @@
 """The metrics, in Prometheus's text format, and where they are served."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +12,6 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.core.auth.tokens import Verifier
 from app.core.database.pool import Pool
@@ -29,16 +27,17 @@ class Metrics:
 
     def __init__(self, pool: Pool, verifier: Verifier) -> None:
         self.registry = CollectorRegistry()
-        own = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else self.registry
-        if own is None:  # each process writes to files there, and tells the sums of all
-            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
         labels = ["method", "endpoint", "status"]
         self._seconds = Histogram(
-            "http_request_duration_seconds", "Time to answer", labels, registry=own, buckets=BUCKETS
+            "http_request_duration_seconds",
+            "Time to answer",
+            labels,
+            registry=self.registry,
+            buckets=BUCKETS,
         )
-        self._requests = Counter("http_requests", "Requests", labels, registry=own)
+        self._requests = Counter("http_requests", "Requests", labels, registry=self.registry)
         self._errors = Counter(
-            "http_errors", "Errors, by code", [*labels, "error_code"], registry=own
+            "http_errors", "Errors, by code", [*labels, "error_code"], registry=self.registry
         )
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self._pool, self._verifier = pool, verifier

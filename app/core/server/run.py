@@ -1,12 +1,9 @@
-"""How `serve` runs uvicorn, in one process or several: streams, signals, and what it says at the start."""
+"""How `serve` runs uvicorn: streams, signals, and what it says at the start."""
 
-import gc
 import math
 import os
 import signal
 import sys
-from contextlib import ExitStack
-from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 import uvicorn
@@ -45,24 +42,18 @@ def open_standard_streams() -> None:
 
 
 def run(app: str, settings: Settings) -> None:
-    """Serve an application, given as "module:attribute", until a signal."""
+    """Serve an application, given as "module:attribute", in this process until a signal."""
     end_in_order()
-    with ExitStack() as stack:
-        if False:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(
-                TemporaryDirectory(prefix="todo-api-metrics-")
-            )
-        uvicorn.run(
-            app,
-            http=Protocol,
-            timeout_worker_healthcheck=60,  # longer than a start takes on a slow machine: such a process is killed
-            host=settings.host,
-            port=settings.port,
-            log_config=None,  # the lifespan sets the log up, without an access log of uvicorn's
-            log_level="warning",
-            timeout_graceful_shutdown=math.ceil(settings.request_timeout),
-        )
-    gc.freeze()  # or the interpreter's end goes through all objects, which is most of the time that a stop takes
+    uvicorn.run(
+        app,
+        http=Protocol,
+        workers=1,  # or uvicorn would read WEB_CONCURRENCY
+        host=settings.host,
+        port=settings.port,
+        log_config=None,  # the lifespan sets the log up, without an access log of uvicorn's
+        log_level="warning",
+        timeout_graceful_shutdown=math.ceil(settings.request_timeout),
+    )
 
 
 def greeting(settings: Settings) -> list[str]:
