@@ -1,4 +1,10 @@
-"""uvicorn's HTTP/1.1 protocol with limits on a head's size and headers, the pipeline and unread responses."""
+"""The door to uvicorn's HTTP/1.1 protocol: limits on a head, the pipeline and unread answers.
+
+This is the only module that builds on uvicorn's inner classes, whose sources a test compares with
+those that were read (tests/test_doors.py). It can be deleted once uvicorn has these limits itself.
+Its `zttp` protocol has most of them and calls itself experimental; `h11` has a limit of a head
+alone, and takes twice the time.
+"""
 
 from random import getrandbits
 from typing import Any
@@ -17,98 +23,130 @@ from app.core.exchange import exchange_of
 from app.core.http.answers import envelope
 from app.core.observability.logs import write_line
 
+# Bytes of a request's line and headers, and of trailers or a chunk's extension.
 HEAD_MAX = 64 * 1024
-"""Bytes of a request's line and headers, and of trailers or a chunk's extension."""
+
+# Headers of a request, or trailers: each takes far more memory than its bytes.
 HEADERS_MAX = 100
-"""Headers of a request, or trailers: each takes far more memory than its bytes."""
+
+# Requests that may wait behind the one that is being answered. Neither browsers nor proxies send
+# more.
 PIPELINE_MAX = 16
-"""Requests that may wait behind the one that is being answered; neither browsers nor proxies send more."""
+
+# Seconds that the client may take to read an answer that is larger than the buffers.
 DRAIN_SECONDS = 10
-"""How long the client may take to read an answer that is larger than the buffers."""
+
+NOT_HTTP = "The request is not valid HTTP."
 
 
 class Protocol(HttpToolsProtocol):
-    """httptools accepts a head of any size, and uvicorn any number of waiting requests; this limits both."""
+    """One connection. httptools calls the `on_…` methods while `data_received` feeds it.
 
-    _without_progress = 0
-    """Bytes since a request began or its body went on."""
-    _current: RequestResponseCycle | None = None
+    httptools accepts a head of any size, and uvicorn any number of waiting requests; this limits
+    both. A method of httptools' that raises stops the parser, which then raises HttpParserError.
+    """
+
+    _unparsed_bytes = 0
+    """Bytes received since a request began, or since a piece of its body was parsed."""
+    _answering: RequestResponseCycle | None = None
     """The request that is being answered; uvicorn's `cycle` is the last one that was read."""
 
     def data_received(self, data: bytes) -> None:
         """Parse what was received; refuse what is not HTTP, and a head that is too large."""
-        self._without_progress += len(data)
+        self._unparsed_bytes += len(data)
         try:
             self.parser.feed_data(data)
-        except HttpParserUpgrade as offer:
-            self._ignore_upgrade(data[offer.args[0] :])
+        except HttpParserUpgrade as upgrade:
+            (parsed_bytes,) = upgrade.args
+            self._parse_without_upgrade(data[parsed_bytes:])
         except HttpParserError:
-            self.send_400_response("The request is not valid HTTP.")
-        if self._without_progress > HEAD_MAX and not self.transport.is_closing():
-            self.send_400_response("The request's head is too large.")
+            self._refuse(BadRequest(NOT_HTTP))
+        if self._unparsed_bytes > HEAD_MAX and not self.transport.is_closing():
+            self._refuse(BadRequest("The request's head is too large."))
 
     def on_message_begin(self) -> None:
-        """Begin a request; what comes before that, such as an answered request's body, leaves the connection idle."""
+        """Begin a request.
+
+        uvicorn ends the keep-alive timer on any byte. Here only a request's beginning does, so that
+        neither empty lines nor the body of an answered request keep a connection open.
+        """
         self._unset_keepalive_if_required()
-        self._without_progress = 0
+        self._unparsed_bytes = 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; raise ValueError, as httptools expects, if it is one too many."""
+        """Take a header or a trailer; raise BadRequest if it is one too many."""
         super().on_header(name, value)
         if len(self.headers) > HEADERS_MAX:
-            raise ValueError
+            raise BadRequest(NOT_HTTP)
 
     def on_headers_complete(self) -> None:
-        """Start the request; raise ValueError, as httptools expects, to refuse it."""
-        head = len(self.url) + sum(
-            [len(name) + len(value) + len(b": \r\n") for name, value in self.headers]
-        )
-        hosts = [name for name, _ in self.headers].count(b"host")
-        # RFC 9112, 3.2: one Host, which only HTTP/1.0 may leave out
-        wrong_host = hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0")
-        is_tunnel = self.parser.get_method() == b"CONNECT"
-        if wrong_host or is_tunnel or head > HEAD_MAX or len(self.pipeline) >= PIPELINE_MAX:
-            raise ValueError
+        """Start the request, or have it wait for its turn; raise BadRequest to refuse it."""
+        self._check_head()
         super().on_headers_complete()
-        self.headers = []  # trailers are no headers (RFC 9110, 6.5.1); uvicorn would add them to these
+        # Trailers are no headers (RFC 9110, 6.5.1); uvicorn would append them to this list.
+        self.headers = []
+
+    def _check_head(self) -> None:
+        is_tunnel = self.parser.get_method() == b"CONNECT"
+        if is_tunnel or self._has_wrong_host() or self._head_size() > HEAD_MAX:
+            raise BadRequest(NOT_HTTP)
+        if len(self.pipeline) >= PIPELINE_MAX:
+            raise BadRequest(NOT_HTTP)
+
+    def _has_wrong_host(self) -> bool:
+        """Whether there is not one Host, which only HTTP/1.0 may leave out (RFC 9112, 3.2)."""
+        hosts = [name for name, _ in self.headers if name == b"host"]
+        if not hosts:
+            return self.parser.get_http_version() != "1.0"
+        return len(hosts) > 1
+
+    def _head_size(self) -> int:
+        """The bytes of the URL and the headers."""
+        separators = len(b": \r\n") * len(self.headers)
+        texts = [len(name) + len(value) for name, value in self.headers]
+        return len(self.url) + separators + sum(texts)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
-        self._without_progress = 0
+        self._unparsed_bytes = 0
         super().on_body(body)
 
     def _should_upgrade(self) -> bool:
-        """Make uvicorn leave a request with an Upgrade header alone; data_received then calls _ignore_upgrade."""
+        """Say yes, so that uvicorn does not start a request with an Upgrade header.
+
+        httptools takes the body of such a request, and all that follows, for another protocol's. It
+        then raises HttpParserUpgrade, and `data_received` has the request parsed again.
+        """
         return True
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
+    def _parse_without_upgrade(self, rest: bytes) -> None:
         """Parse the request again without its Upgrade header, which may be ignored (RFC 9110, 7.8).
 
-        httptools takes the body of such a request, and all that follows, for another protocol's.
+        `rest` is what has been received behind the request's head.
         """
-        line = b"%b %b HTTP/%b" % (
-            self.parser.get_method(),
-            self.url,
-            self.parser.get_http_version().encode(),
-        )
-        headers = [
-            b"%b: %b" % header for header in self.scope["headers"] if header[0] != b"upgrade"
-        ]
+        method = self.parser.get_method()
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (method, self.url, version)]
+        for name, value in self.scope["headers"]:
+            if name != b"upgrade":
+                lines.append(b"%b: %b" % (name, value))
         self.parser = HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-        self.data_received(b"\r\n".join([line, *headers, b"", rest]))
+        self.data_received(b"\r\n".join([*lines, b"", rest]))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._current = cycle
-        # weak: the cycle refers to the scope, and a circle would keep unread bodies until garbage is collected
+        """Start the application on a request; the log may ask whether its client has hung up."""
+        self._answering = cycle
+        # The cycle refers to the scope. A reference back would be a circle, which keeps unread
+        # bodies in memory until garbage is collected.
         weak_cycle = proxy(cycle)
         scope: Any = cycle.scope  # uvicorn has a type of its own for it
         exchange_of(scope).is_disconnected = lambda: weak_cycle.disconnected
         super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
-        """Start the timer that disconnects a client that does not read, because its answer fills memory."""
+        """Start the timer that disconnects a client that does not read: its answer fills memory."""
         super().pause_writing()
         self._drain_timer = self.loop.call_later(DRAIN_SECONDS, self.transport.abort)
 
@@ -118,32 +156,43 @@ class Protocol(HttpToolsProtocol):
         self._drain_timer.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the request that is being answered: uvicorn tells the last one that was read."""
-        if self._current:
-            self.cycle = self._current
+        """Tell the request that is being answered; uvicorn tells the last one that was read."""
+        if self._answering:
+            self.cycle = self._answering
         super().connection_lost(exc)
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse in the envelope, log it, and close; if another answer is due first, only close."""
-        cycle = self.cycle
-        if (
-            cycle
-            and not cycle.response_complete
-            and (self.pipeline or cycle.response_started or not cycle.more_body)
-        ):
+    def _refuse(self, error: BadRequest) -> None:
+        """Answer in the envelope, log it, and close; if another answer is due first, only close."""
+        if self._another_answer_is_due():
             self.transport.abort()
             return
         request_id = f"{getrandbits(128):032x}"
         write_line(
-            request_id=request_id, user_id=None, method=None, endpoint=None, status=400, reason=msg
+            request_id=request_id,
+            user_id=None,
+            method=None,
+            endpoint=None,
+            status=error.status,
+            reason=error.detail,
         )
-        refusal = envelope(BadRequest(msg))
-        refusal.headers.update({"Connection": "close", "X-Request-ID": request_id})
+        response = envelope(error)
+        response.headers.update({"Connection": "close", "X-Request-ID": request_id})
         headers = [
             *self.server_state.default_headers,
             *self.app_state.get("headers", []),
-            *refusal.raw_headers,
+            *response.raw_headers,
         ]
         lines = [b"%b: %b\r\n" % header for header in headers]
-        self.transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", bytes(refusal.body)]))
+        head = b"".join([STATUS_LINE[error.status], *lines, b"\r\n"])
+        self.transport.write(head + bytes(response.body))
         self.transport.close()
+
+    def _another_answer_is_due(self) -> bool:
+        """Whether the client would take a refusal for the answer to an earlier request."""
+        last_request = self.cycle
+        if last_request is None or last_request.response_complete:
+            return False
+        others_wait = bool(self.pipeline)
+        has_begun = last_request.response_started
+        was_read_wholly = not last_request.more_body
+        return others_wait or has_begun or was_read_wholly
