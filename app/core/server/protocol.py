@@ -10,7 +10,7 @@ from random import getrandbits
 from typing import Any
 from weakref import proxy
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from app.core.errors import BadRequest
+from app.core.errors import ApiError, BadRequest
 from app.core.exchange import exchange_of
 from app.core.http.answers import envelope
 from app.core.observability.logs import write_line
@@ -39,6 +39,13 @@ DRAIN_SECONDS = 10
 NOT_HTTP = "The request is not valid HTTP."
 
 
+class CodingNotSupported(BadRequest):
+    """The body is compressed, or more, before it is sent in chunks (RFC 9112, 6.1)."""
+
+    status = 501
+    default_detail = "The transfer coding is not supported."
+
+
 class Protocol(HttpToolsProtocol):
     """One connection. httptools calls the `on_…` methods while `data_received` feeds it.
 
@@ -50,18 +57,23 @@ class Protocol(HttpToolsProtocol):
     """Bytes received since a request began, or since a piece of its body was parsed."""
     _answering: RequestResponseCycle | None = None
     """The request that is being answered; uvicorn's `cycle` is the last one that was read."""
+    _refusal: ApiError | None = None
+    """Why the rest of what the client sends is not read; sent once no other answer is due."""
 
     def data_received(self, data: bytes) -> None:
         """Parse what was received; refuse what is not HTTP, and a head that is too large."""
+        if self._refusal:
+            return
         self._unparsed_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
             (parsed_bytes,) = upgrade.args
             self._parse_without_upgrade(data[parsed_bytes:])
-        except HttpParserError:
-            self._refuse(BadRequest(NOT_HTTP))
-        if self._unparsed_bytes > HEAD_MAX and not self.transport.is_closing():
+        except HttpParserError as error:
+            cause = error.__context__
+            self._refuse(cause if isinstance(cause, ApiError) else BadRequest(NOT_HTTP))
+        if self._unparsed_bytes > HEAD_MAX and not self._refusal:
             self._refuse(BadRequest("The request's head is too large."))
 
     def on_message_begin(self) -> None:
@@ -83,23 +95,39 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the request, or have it wait for its turn; raise BadRequest to refuse it."""
         self._check_head()
+        if not self.url.startswith(b"/"):
+            self.url = _with_path(self.url)
         super().on_headers_complete()
         # Trailers are no headers (RFC 9110, 6.5.1); uvicorn would append them to this list.
         self.headers = []
 
     def _check_head(self) -> None:
+        names = [name for name, _ in self.headers]
+        is_http_1_0 = self.parser.get_http_version() == "1.0"
+        # RFC 9112, 3.2: one Host, which only HTTP/1.0 may leave out
+        hosts = names.count(b"host")
+        has_wrong_host = hosts > 1 or (hosts == 0 and not is_http_1_0)
         is_tunnel = self.parser.get_method() == b"CONNECT"
-        if is_tunnel or self._has_wrong_host() or self._head_size() > HEAD_MAX:
+        if has_wrong_host or is_tunnel or self._head_size() > HEAD_MAX:
             raise BadRequest(NOT_HTTP)
         if len(self.pipeline) >= PIPELINE_MAX:
             raise BadRequest(NOT_HTTP)
+        if b"transfer-encoding" in names:
+            if is_http_1_0:  # RFC 9112, 6.1: it has no transfer codings
+                raise BadRequest(NOT_HTTP)
+            self._check_transfer_coding()
 
-    def _has_wrong_host(self) -> bool:
-        """Whether there is not one Host, which only HTTP/1.0 may leave out (RFC 9112, 3.2)."""
-        hosts = [name for name, _ in self.headers if name == b"host"]
-        if not hosts:
-            return self.parser.get_http_version() != "1.0"
-        return len(hosts) > 1
+    def _check_transfer_coding(self) -> None:
+        """Raise CodingNotSupported for any coding but chunks; httptools ignores all but the last.
+
+        What is not in chunks in the end, or twice, is no HTTP (RFC 9112, 6.1 and 6.3).
+        """
+        values = [value for name, value in self.headers if name == b"transfer-encoding"]
+        codings = [coding.strip().lower() for coding in b",".join(values).split(b",")]
+        if codings[-1] != b"chunked" or codings.count(b"chunked") > 1:
+            raise BadRequest(NOT_HTTP)
+        if len(codings) > 1:
+            raise CodingNotSupported
 
     def _head_size(self) -> int:
         """The bytes of the URL and the headers."""
@@ -161,11 +189,30 @@ class Protocol(HttpToolsProtocol):
             self.cycle = self._answering
         super().connection_lost(exc)
 
-    def _refuse(self, error: BadRequest) -> None:
-        """Answer in the envelope, log it, and close; if another answer is due first, only close."""
-        if self._another_answer_is_due():
-            self.transport.abort()
-            return
+    def on_response_complete(self) -> None:
+        """Begin with the next request, or send the refusal that waited for this answer."""
+        if self._refusal and not self.pipeline and not self.transport.is_closing():
+            self._send_refusal(self._refusal)
+        else:
+            super().on_response_complete()
+
+    def _refuse(self, error: ApiError) -> None:
+        """Read no more, answer with the error once no earlier answer is due, and close."""
+        self._refusal = error
+        last_request = self.cycle
+        answer_is_due = self._answering is not None and not self._answering.response_complete
+        body_is_broken = answer_is_due and last_request.more_body
+        if not answer_is_due:
+            self._send_refusal(error)
+        elif body_is_broken and self.pipeline:
+            self.pipeline.popleft()  # the request that was read last; the refusal is its answer
+        elif body_is_broken and last_request.response_started:
+            self.transport.abort()  # in the middle of its answer
+        elif body_is_broken:
+            self._send_refusal(error)
+
+    def _send_refusal(self, error: ApiError) -> None:
+        """Answer in the envelope, log it, and close."""
         request_id = f"{getrandbits(128):032x}"
         write_line(
             request_id=request_id,
@@ -187,12 +234,13 @@ class Protocol(HttpToolsProtocol):
         self.transport.write(head + bytes(response.body))
         self.transport.close()
 
-    def _another_answer_is_due(self) -> bool:
-        """Whether the client would take a refusal for the answer to an earlier request."""
-        last_request = self.cycle
-        if last_request is None or last_request.response_complete:
-            return False
-        others_wait = bool(self.pipeline)
-        has_begun = last_request.response_started
-        was_read_wholly = not last_request.more_body
-        return others_wait or has_begun or was_read_wholly
+
+def _with_path(url: bytes) -> bytes:
+    """The URL of a request line, with the path that an absolute one may omit (RFC 9110, 4.2.3).
+
+    A URL with a path stays as it is, and so does the `*` of OPTIONS.
+    """
+    parsed = parse_url(url)
+    if parsed.path is not None:
+        return url
+    return b"/" if parsed.query is None else b"/?" + parsed.query
