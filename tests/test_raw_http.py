@@ -480,10 +480,11 @@ def test_slow_readers_keep_nobody_waiting(service: Process, database: Engine) ->
 class Answers:
     """An application of many large answers on uvicorn, in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: float) -> None:
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = "http://{}:{}".format(*listener.getsockname())
-        self.server = uvicorn.Server(uvicorn.Config(self, http=Protocol, lifespan="off", log_level="error"))
+        config = uvicorn.Config(self, http=Protocol, lifespan="off", log_level="error", **options)  # type: ignore[arg-type]
+        self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, args=([listener],))
         self.thread.start()
 
@@ -539,6 +540,33 @@ def test_a_refusal_is_not_sent_in_the_middle_of_an_answer(service: Process) -> N
             said = raw.recv(1000)
             raw.sendall(b"xyz\r\n")
             assert statuses(said + read(raw)) == [200]
+    finally:
+        answers.end()
+
+
+PIECES = {
+    "half a head": (HEALTH, b"\r\n"),
+    "a method": (b"PAT", b"CH /api HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "a head but for its end": (CREATE + LENGTH + b"\r", b"\n" + BODY),
+}
+
+
+@pytest.mark.parametrize("what", PIECES)
+def test_a_request_that_has_begun_is_not_an_idle_connection(service: Process, what: str) -> None:  # noqa: ARG001
+    """It is done, and its answer arrives, though its beginning came before the answer to the request before it."""
+    answers = Stream(timeout_keep_alive=0.2)  # which takes longer to answer than a connection may be idle
+    first, rest = PIECES[what]
+    try:
+        host, port = answers.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), 10) as raw:
+            raw.sendall(HEALTH + b"\r\n" + first)
+            assert statuses(read(raw, 0.6)) == [200]
+            raw.settimeout(10)
+            raw.sendall(rest)
+            said = read(raw)
+            assert statuses(said) == [200]
+            assert said.endswith(b"0\r\n\r\n")
+            assert hung_up(raw)
     finally:
         answers.end()
 

@@ -55,6 +55,8 @@ class Protocol(HttpToolsProtocol):
 
     _unparsed_bytes = 0
     """Bytes received since a request began, or since a piece of its body was parsed."""
+    _is_reading_head = False
+    """Whether a request has begun whose head is not complete."""
     _answering: RequestResponseCycle | None = None
     """The request that is being answered; uvicorn's `cycle` is the last one that was read."""
     _refusal: ApiError | None = None
@@ -84,6 +86,7 @@ class Protocol(HttpToolsProtocol):
         """
         self._unset_keepalive_if_required()
         self._unparsed_bytes = 0
+        self._is_reading_head = True
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -95,6 +98,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the request, or have it wait for its turn; raise BadRequest to refuse it."""
         self._check_head()
+        self._is_reading_head = False
         if not self.url.startswith(b"/"):
             self.url = _with_path(self.url)
         super().on_headers_complete()
@@ -193,8 +197,10 @@ class Protocol(HttpToolsProtocol):
         """Begin with the next request, or send the refusal that waited for this answer."""
         if self._refusal and not self.pipeline and not self.transport.is_closing():
             self._send_refusal(self._refusal)
-        else:
-            super().on_response_complete()
+            return
+        super().on_response_complete()
+        if self._is_reading_head:  # uvicorn has started the timer of an idle connection
+            self._unset_keepalive_if_required()
 
     def _refuse(self, error: ApiError) -> None:
         """Read no more, answer with the error once no earlier answer is due, and close."""
