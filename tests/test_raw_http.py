@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import uvicorn
 from sqlalchemy import Engine, text
 from starlette.types import Receive, Scope, Send
 
-from app.core.server.protocol import HEAD_MAX, PIPELINE_MAX, Protocol
+from app.core.server.protocol import DRAIN_SECONDS, HEAD_MAX, PIPELINE_MAX, Protocol
 from tests.support import contract
 from tests.support.clock import PATIENCE, allowed, pause, wait_until
 from tests.support.cluster import Cluster
@@ -517,6 +518,52 @@ def test_who_does_not_read_an_answer_is_disconnected(service: Process, monkeypat
             assert len(read(raw)) < 16 * MEBIBYTE
     finally:
         answers.end()
+
+
+UNREAD = {"one answer": 1, "pipelined answers": 8}
+
+
+@pytest.mark.parametrize("what", UNREAD)
+def test_a_stop_does_not_wait_for_who_does_not_read(
+    cluster: Cluster, database: Engine, tmp_path: Path, what: str
+) -> None:
+    """It ends within REQUEST_TIMEOUT and a second (on a busy machine, some), and not in DRAIN_SECONDS."""
+    many = "SELECT 'alice', 'x', repeat('😀', 1000) FROM generate_series(1, 500)"
+    with database.begin() as connection:
+        connection.execute(text("INSERT INTO task (user_id, title, description) " + many))
+    with serving(tmp_path, cluster.url, REQUEST_TIMEOUT="2") as process, ExitStack() as stack:
+        linger(process, stack, 3, (LIST + b"\r\n") * UNREAD[what], SO_RCVBUF=4096)
+        time.sleep(1)  # until the answers fill all buffers
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait() == 0
+        assert time.monotonic() - began < DRAIN_SECONDS * 0.7
+
+
+def test_a_stop_does_not_wait_for_who_stops_to_read(service: Process) -> None:  # noqa: ARG001
+    """Neither where the answer that nobody reads began after the signal; who reads it gets all of it."""
+    answers = Late(timeout_graceful_shutdown=1)
+    host, port = answers.url.removeprefix("http://").split(":")
+    with ExitStack() as stack, ThreadPoolExecutor(1) as threads:
+        raw, reader = [stack.enter_context(socket.create_connection((host, int(port)), 10)) for _ in range(2)]
+        for client in (raw, reader):
+            client.sendall(HEALTH + b"\r\n")
+        time.sleep(0.2)
+        began = time.monotonic()
+        answer = threads.submit(read, reader)
+        answers.end()
+        assert not answers.thread.is_alive()
+        assert time.monotonic() - began < DRAIN_SECONDS * 0.7
+        assert len(answer.result()) > 16 * MEBIBYTE
+
+
+class Late(Answers):
+    """The same, of an answer that begins late."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with 16 MiB after a while."""
+        await asyncio.sleep(0.5)
+        await super().__call__(scope, receive, send)
 
 
 class Stream(Answers):

@@ -6,6 +6,7 @@ Its `zttp` protocol has most of them and calls itself experimental; `h11` has a 
 alone, and takes twice the time.
 """
 
+import math
 from random import getrandbits
 from typing import Any
 from weakref import proxy
@@ -59,6 +60,8 @@ class Protocol(HttpToolsProtocol):
     """Whether a request has begun whose head is not complete."""
     _answering: RequestResponseCycle | None = None
     """The request that is being answered; uvicorn's `cycle` is the last one that was read."""
+    _stop_ends_at = math.inf
+    """When the server stops to wait for answers, by the loop's clock; infinite unless it stops."""
     _refusal: ApiError | None = None
     """Why the rest of what the client sends is not read; sent once no other answer is due."""
 
@@ -180,12 +183,29 @@ class Protocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Start the timer that disconnects a client that does not read: its answer fills memory."""
         super().pause_writing()
-        self._drain_timer = self.loop.call_later(DRAIN_SECONDS, self.transport.abort)
+        self._start_drain_timer()
 
     def resume_writing(self) -> None:
         """Stop the timer: the client has read."""
         super().resume_writing()
         self._drain_timer.cancel()
+
+    def shutdown(self) -> None:
+        """Close once no answer is due; who has not read it by the end of the stop is disconnected.
+
+        uvicorn would wait for the client: the request goes on after it has been cancelled.
+        """
+        super().shutdown()
+        patience = self.config.timeout_graceful_shutdown
+        if patience is not None:
+            self._stop_ends_at = self.loop.time() + patience
+        if self.flow.write_paused:
+            self._drain_timer.cancel()
+            self._start_drain_timer()
+
+    def _start_drain_timer(self) -> None:
+        ends_at = min(self.loop.time() + DRAIN_SECONDS, self._stop_ends_at)
+        self._drain_timer = self.loop.call_at(ends_at, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being answered; uvicorn tells the last one that was read."""
