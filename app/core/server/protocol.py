@@ -23,6 +23,7 @@ from app.core.errors import ApiError, BadRequest
 from app.core.exchange import exchange_of
 from app.core.http.answers import envelope
 from app.core.observability.logs import write_line
+from app.core.observability.metrics import Metrics
 
 # Bytes of a request's line and headers, and of trailers or a chunk's extension.
 HEAD_MAX = 64 * 1024
@@ -238,7 +239,7 @@ class Protocol(HttpToolsProtocol):
             self._send_refusal(error)
 
     def _send_refusal(self, error: ApiError) -> None:
-        """Answer in the envelope, log it, and close."""
+        """Answer in the envelope, log it, count it, and close."""
         request_id = f"{getrandbits(128):032x}"
         write_line(
             request_id=request_id,
@@ -246,8 +247,12 @@ class Protocol(HttpToolsProtocol):
             method=None,
             endpoint=None,
             status=error.status,
+            error_code=error.code,
             reason=error.detail,
         )
+        metrics: Metrics | None = self.app_state.get("metrics")
+        if metrics:
+            metrics.count("other", "none", error.status, error.code, seconds=0)
         response = envelope(error)
         response.headers.update({"Connection": "close", "X-Request-ID": request_id})
         headers = [
