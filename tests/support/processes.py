@@ -45,7 +45,7 @@ def todo_api(folder: Path, *arguments: str, **variables: str) -> subprocess.Comp
     out, err = io.StringIO(), io.StringIO()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     with (
-        patch.dict(os.environ, environment(folder, **variables), clear=True),
+        patch.dict(os.environ, environment(folder, **{"PORT": str(free_port())} | variables), clear=True),
         patch.object(sys, "argv", ["todo-api", *arguments]),
         contextlib.chdir(folder),
         contextlib.redirect_stdout(out),

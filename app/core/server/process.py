@@ -1,4 +1,4 @@
-"""What a process sets up once, whichever server runs the application: log, DNS, garbage collection."""
+"""What a process sets up once, whichever server runs it: log, DNS, garbage collection."""
 
 import gc
 import os
