@@ -108,7 +108,7 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
 
 def start_lines(settings: Settings) -> list[str]:
     """What the start tells: where it serves, whose tokens it takes, and what may be a mistake."""
-    lines = server.greeting(settings)
+    lines = server.greeting(settings, "Todo API")
     if settings.secret and not settings.production:
         lines.append("A token for Alice: .venv/bin/todo-api token alice")
     from_env_file = variables_from_env_file()

@@ -152,7 +152,7 @@ def test_the_start_says_whose_tokens_and_whose_pages_are_accepted(variables: dic
     if not chosen:
         chosen = {"better_auth_secret": SECRET}
     settings = settings_for("postgresql://nowhere", **{"better_auth_secret": None} | chosen)
-    assert greeting(settings) == ["Todo API: http://127.0.0.1:8000/docs", *told]
+    assert greeting(settings, "Todo API") == ["Todo API: http://127.0.0.1:8000/docs", *told]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_lines_for_a_stuck_stdout_are_dropped_and_counted(monkeypatch: pytest.Mo
     report = "5 lines of this log were dropped: stdout could not be written to."
     assert json.loads(stdout.lines[-1])["message"] == report
     writer.write("last\n")
-    wait_until(lambda: writer._lines.unfinished_tasks == 0)
+    wait_until(writer.is_idle)
     assert stdout.lines[LINES_MAX + 2 :] == [b"last"]
 
 

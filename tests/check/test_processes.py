@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clock import PATIENCE
 from tests.support.cluster import Cluster
 from tests.support.processes import TODO_API, Run, postgres_of
 from tests.support.service import SECRET

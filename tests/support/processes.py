@@ -19,7 +19,7 @@ import psutil
 
 from app.cli import main
 from app.core.settings import Settings
-from tests.support.clock import PATIENCE, wait_until
+from tests.support.clock import PATIENCE
 from tests.support.service import SECRET, Service
 
 TODO_API = [str(Path(sys.executable).parent / "todo-api")]

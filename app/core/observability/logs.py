@@ -52,8 +52,12 @@ class Writer:
     def flush(self) -> None:
         """Wait until everything is written, for FLUSH_SECONDS at most."""
         end = time.monotonic() + FLUSH_SECONDS
-        while self._lines.unfinished_tasks and time.monotonic() < end:
+        while not self.is_idle() and time.monotonic() < end:
             time.sleep(PAUSE / 10)
+
+    def is_idle(self) -> bool:
+        """Whether all lines are written, or dropped."""
+        return self._lines.unfinished_tasks == 0
 
     def _write_lines(self) -> None:
         while True:

@@ -134,10 +134,10 @@ def run(app: str, settings: Settings, sockets: list[socket.socket]) -> None:
         uvicorn.Server(config).run(sockets)
 
 
-def greeting(settings: Settings) -> list[str]:
+def greeting(settings: Settings, title: str) -> list[str]:
     """Where the documentation is, and whose tokens and pages are accepted, a line for each."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host  # RFC 3986, 3.2.2
-    lines = [f"Todo API: http://{host}:{settings.port}/docs"]
+    lines = [f"{title}: http://{host}:{settings.port}/docs"]
     if settings.auth_origin:
         lines.append(_tokens(f"keys from {settings.jwks_url}", settings.auth_origin, settings))
     if settings.secret:
