@@ -5,7 +5,7 @@ import inspect
 from typing import Any
 
 import pytest
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, get_request_handler
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server
@@ -20,6 +20,7 @@ DOORS: list[tuple[Any, str, str, str, str]] = [
     (FlowControl, "126debcdaa894c83", PROTOCOL, "when reading and writing are paused", PROTOCOL_TESTS),
     (Server.shutdown, "9b33c50562992b1e", PROTOCOL, "in which order a stop closes, waits and cancels", PROTOCOL_TESTS),
     (APIRoute.get_route_handler, "b0412ff714c76e76", REQUESTS, "the hook for its own request class", REQUESTS_TESTS),
+    (get_request_handler, "d959336b716257f3", REQUESTS, "it reads request.body() and .json()", REQUESTS_TESTS),
 ]
 """What it is, the beginning of its source's SHA-256, the module that needs it, for what, and what to run."""
 
