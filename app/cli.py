@@ -94,7 +94,7 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
     While the database is away it serves errors; on a signal it ends within REQUEST_TIMEOUT and a
     second.
     """
-    with development.database_or_embedded(settings) as url:
+    with server.listen(settings) as sockets, development.database_or_embedded(settings) as url:
         if migrate_first or settings.database_url is None:
             upgrade(url)
         # uvicorn imports the application by its name, which reads the settings again
@@ -103,12 +103,12 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
         complete = load()
         for line in start_lines(complete):
             print(line, file=sys.stderr)
-        server.run("app.main:app", complete)
+        server.run("app.main:app", complete, sockets)
 
 
 def start_lines(settings: Settings) -> list[str]:
     """What the start tells: where it serves, whose tokens it takes, and what may be a mistake."""
-    lines = server.greeting(settings)
+    lines = server.greeting(settings, "Todo API")
     if settings.secret and not settings.production:
         lines.append("A token for Alice: .venv/bin/todo-api token alice")
     from_env_file = variables_from_env_file()

@@ -52,9 +52,8 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         with set_up_process(), closing(pool):
-            yield {
-                "headers": [HSTS] if settings.production else []
-            }  # for the protocol's own refusals
+            # for the protocol's own refusals
+            yield {"headers": [HSTS] if settings.production else [], "metrics": app_metrics}
 
     traced = any(
         name.startswith("OTEL_") for name in os.environ

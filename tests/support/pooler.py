@@ -81,9 +81,13 @@ def running_pooler(cluster: Cluster) -> Iterator[Pooler]:
     users.write_text('"postgres" ""\n')
     configuration.write_text(CONFIGURATION.format(host=cluster.socket.parent, port=port, users=users))
     # it refuses to run as root; the cluster's own user may use the cluster's socket
-    user = cluster.socket.owner() if getpass.getuser() == "root" else None
+    identity: dict[str, Any] = {}
+    if getpass.getuser() == "root":
+        # root's groups left off, too: the way to the socket is open to others, not to root's group
+        owner = cluster.socket.stat()
+        identity = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([PROGRAM, configuration], user=user, stdout=log, stderr=log)  # noqa: S603 - our own
+        process = subprocess.Popen([PROGRAM, configuration], stdout=log, stderr=log, **identity)  # noqa: S603 - our own
     pooler = Pooler(port)
     try:
         while True:

@@ -60,7 +60,7 @@ def wait_until_logged() -> None:
     Or else it would be in the output of the next test.
     """
     wait_until(lambda: not any(server.server_state.tasks for server in RUNNING))
-    wait_until(lambda: not writer._lines and not writer._writing)
+    wait_until(writer.is_idle)
 
 
 def settings_for(database_url: str, **others: object) -> Settings:
