@@ -170,3 +170,23 @@ def test_root_without_a_way_to_add_a_user_is_told(folder: Path, monkeypatch: pyt
     assert "nobody-of-this-name" in run.stderr
     assert "useradd" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_a_server_that_crashed_is_started_again(folder: Path) -> None:
+    """With a new process, on the same data; one that runs is left alone."""
+    server = EmbeddedPostgres(folder / "data")
+    server.start()
+    try:
+        first = server.pid
+        server.start()
+        assert server.pid == first
+        assert first is not None
+        psutil.Process(first).kill()
+        psutil.Process(first).wait(60)
+        server.start()
+        assert server.pid not in (None, first)
+        psycopg2.connect(server.url).close()
+    finally:
+        server.stop()
+    assert server.pid is None
+    server.stop()

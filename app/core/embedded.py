@@ -43,6 +43,10 @@ STOP_SECONDS = 30
 POLL_SECONDS = 0.02
 FAST_SHUTDOWN = signal.SIGINT
 IMMEDIATE_SHUTDOWN = signal.SIGQUIT
+Process = subprocess.Popen[bytes] | psutil.Process
+"""The postmaster: a child of this process, or one that an earlier run has left behind."""
+TIMED_OUT = (subprocess.TimeoutExpired, psutil.TimeoutExpired)
+"""What waiting for either of them raises."""
 
 
 class EmbeddedPostgres:
@@ -68,7 +72,7 @@ class EmbeddedPostgres:
         self.socket_folder = self.data
         """Where it listens, once it has started."""
         self._pid_file = self.data / "postmaster.pid"
-        self._process: psutil.Process | None = None
+        self._process: Process | None = None
 
     @property
     def url(self) -> str:
@@ -76,11 +80,9 @@ class EmbeddedPostgres:
         return f"postgresql://postgres:@/postgres?host={quote(str(self.socket_folder))}"
 
     @property
-    def pid(self) -> int:
-        """The postmaster's process id; it has been started."""
-        if self._process is None:
-            raise RuntimeError("not started")
-        return int(self._process.pid)
+    def pid(self) -> int | None:
+        """The postmaster's process id; None before the start and after the stop."""
+        return None if self._process is None else self._process.pid
 
     def initialize(self) -> None:
         """Make the data if there are none; raise SettingsError if that fails.
@@ -119,10 +121,16 @@ class EmbeddedPostgres:
     def start(self) -> None:
         """Start the server, and return when it accepts connections.
 
-        A server that an earlier, killed run has left behind is taken over. Raises SettingsError,
-        with PostgreSQL's own words, if it does not start.
+        A server that an earlier, killed run has left behind is taken over. One that has crashed
+        since is started again. Raises SettingsError, with PostgreSQL's own words, if it does not
+        start.
         """
         self.initialize()
+        if self._process is not None:
+            try:
+                self._process.wait(0)  # a crashed child is a zombie until it is waited for
+            except TIMED_OUT:
+                return
         orphan = self._orphan()
         if orphan is not None and self._becomes_ready(orphan):
             self._process = orphan
@@ -135,7 +143,7 @@ class EmbeddedPostgres:
         self.socket_folder = self._make_socket_folder()
         with self.log.open("ab") as log:
             end_of_log = log.tell()
-            server = psutil.Popen(
+            server = subprocess.Popen(  # noqa: S603 - a program of the wheel's
                 [self.programs / "postgres", "-D", self.data, "-h", "", "-k", self.socket_folder],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -159,7 +167,7 @@ class EmbeddedPostgres:
             return
         for number in (FAST_SHUTDOWN, IMMEDIATE_SHUTDOWN, signal.SIGKILL):
             # psutil signals no other process that has the same number by now
-            with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+            with suppress(psutil.NoSuchProcess, *TIMED_OUT):
                 self._process.send_signal(number)
                 self._process.wait(STOP_SECONDS)
         if self.socket_folder != self.data:
@@ -189,7 +197,7 @@ class EmbeddedPostgres:
             return None
         return process if is_ours else None
 
-    def _becomes_ready(self, process: psutil.Process) -> bool:
+    def _becomes_ready(self, process: Process) -> bool:
         """Wait until the server accepts connections; False if its process has ended."""
         began = time.monotonic()
         has_told = False
@@ -198,7 +206,7 @@ class EmbeddedPostgres:
             is_complete = len(lines) >= 8 and lines[0] == str(process.pid)  # noqa: PLR2004
             if is_complete and lines[7].strip() == "ready":
                 return True
-            with suppress(psutil.TimeoutExpired):
+            with suppress(*TIMED_OUT):
                 process.wait(POLL_SECONDS)
                 return False
             if not has_told and time.monotonic() - began > NOTICE_SECONDS:

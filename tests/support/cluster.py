@@ -59,7 +59,8 @@ class Cluster:
 
     @property
     def pid(self) -> int:
-        """The postmaster's process id."""
+        """The postmaster's process id; it is running."""
+        assert self._server.pid is not None
         return self._server.pid
 
     @property
@@ -97,8 +98,10 @@ class Cluster:
     def _signal(self, number: signal.Signals) -> list[psutil.Process]:
         """Send a signal to the postmaster, so that it starts nothing new, and then to its children."""
         self._disturbed = True
+        if self._server.pid is None:
+            return []
         with suppress(psutil.NoSuchProcess):
-            postmaster = psutil.Process(self.pid)
+            postmaster = psutil.Process(self._server.pid)
             postmaster.send_signal(number)
             processes = [postmaster, *postmaster.children(recursive=True)]
             for process in processes[1:]:
