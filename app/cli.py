@@ -8,7 +8,6 @@ from argparse import ArgumentParser, Namespace
 from contextlib import closing
 from importlib.metadata import version
 
-import psycopg2
 from alembic.util import CommandError
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
@@ -16,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from app import store
 from app.core import development
 from app.core.auth.tokens import is_user_id
-from app.core.database.dsn import connect
+from app.core.database.dsn import DriverError, connect
 from app.core.server import run as server
 from app.core.settings import (
     PROGRAM,
@@ -46,7 +45,7 @@ def main() -> None:
         sys.exit(f"{PROGRAM}: {with_origins(problem)}")
     except OSError as problem:
         sys.exit(f"{PROGRAM}: {problem}")
-    except (CommandError, DBAPIError, psycopg2.Error) as failure:
+    except (CommandError, DBAPIError, DriverError) as failure:
         cause = getattr(failure, "orig", failure)
         words = str(cause).strip() or type(cause).__name__
         sys.exit(f"{PROGRAM}: the database failed: {words}")
@@ -139,7 +138,7 @@ def delete_user(settings: Settings, user: str) -> None:
         raise SettingsError(development.USER_ID_RULE)
     with (
         development.database_or_embedded(settings) as url,
-        closing(connect(url)) as connection,
+        closing(connect(url, application_name="todo-api")) as connection,
         connection.cursor() as cursor,
     ):
         for table, query in store.delete_user(user).items():

@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises SettingsError if no database is configured.
     """
-    pool = Pool(settings.database_dsn, settings.database_pool_size)
+    pool = Pool(settings.database_dsn, settings.database_pool_size, application_name="todo-api")
     verifier = Verifier(settings)
     app_metrics = metrics.Metrics(pool, verifier)
 
@@ -66,8 +66,8 @@ def create_app(settings: Settings) -> FastAPI:
         # Flat, because the log and a 405's Allow look routes up by their path; include_router would nest them.
         routes=[
             *router.router.routes,
-            *health.router.routes,
-            *metrics.router.routes,
+            *health.create_router(health.Readiness(pool, store.READY.sql)).routes,
+            *metrics.create_router(app_metrics).routes,
             *docs.router.routes,
         ],
         openapi_url=None,  # app.core.http.docs serves it, and its pages
@@ -99,8 +99,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     if traced:
         app.add_middleware(Redaction)
-    app.state.database, app.state.metrics, app.state.settings = pool, app_metrics, settings
-    app.state.readiness, app.state.check = store.READY, None
+    app.state.storage = store.Storage(pool, settings.idempotency_hours)
     for route in app.routes:
         if isinstance(route, APIRoute):
             route.operation_id = route.name  # FastAPI's own ids have the path and the method too

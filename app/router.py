@@ -9,7 +9,6 @@ from fastapi import APIRouter, Path, Response
 
 from app import store
 from app.core.auth.gate import CurrentUser
-from app.core.database.pool import Pool, Query
 from app.core.errors import BODY_ERRORS, BadRequest, Invalid, NotFound
 from app.core.http.contract import (
     IDEMPOTENCY_KEY_HEADER,
@@ -97,7 +96,7 @@ async def create_task(request: StrictRequest, user: CurrentUser, body: TaskCreat
     if key is None:
         query = store.create_task(user, values)
     else:
-        hours = request.app.state.settings.idempotency_hours
+        hours = _storage(request).idempotency_hours
         query = store.create_task_once(user, values, key, fingerprint(body), hours)
     task_id, task, etag, is_same = await _row(request, query)
     if not is_same:
@@ -156,16 +155,22 @@ async def _change(
     return JsonText(task, headers={"ETag": etag})
 
 
-async def _row(request: StrictRequest, query: Query) -> tuple[Any, ...]:
+async def _row(request: StrictRequest, query: store.Query) -> tuple[Any, ...]:
     """The query's row.
 
     Raises TaskNotFound if the user has no such task, and TaskChanged if it has none of the query's entity tags.
     """
-    database: Pool = request.app.state.database
-    row = await database.fetch(query)
-    if row is None:
+    database = _storage(request).pool
+    rows = await database.fetch(query.sql, query.params, is_read=query.is_read)
+    if not rows:
         owner, task_id = query.params["owner"], query.params["task_id"]
-        if "moments" in query.params and await database.fetch(store.fetch_task(owner, task_id)):
+        by_id = store.fetch_task(owner, task_id)
+        if "moments" in query.params and await database.fetch(by_id.sql, by_id.params):
             raise TaskChanged
         raise TaskNotFound
-    return row
+    return tuple(rows[0].values())
+
+
+def _storage(request: StrictRequest) -> store.Storage:
+    storage: store.Storage = request.app.state.storage
+    return storage

@@ -6,15 +6,34 @@ the JSON is built outside of it, because Citus refuses to_char() in RETURNING.
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 from sqlalchemy import DateTime, DefaultClause
 
-from app.core.database.pool import Query
+from app.core.database.pool import Pool
 from app.models import Task
 from app.schemas import TaskResponse
+
+
+class Query(NamedTuple):
+    """A statement with its parameters; a read may be sent again if its connection died."""
+
+    sql: str
+    params: Mapping[str, Any]
+    is_read: bool = False
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What the endpoints need of the application; create_app sets it as `app.state.storage`."""
+
+    pool: Pool
+    idempotency_hours: int
+    """How long a retry with the same key is given the first answer."""
+
 
 ETags = list[str] | None
 """Entity tags, of which the task must have one; None, or `*` alone, for whatever it has."""
@@ -83,7 +102,7 @@ def list_tasks(owner: str, *, limit: int, offset: int = 0, **conditions: bool | 
     """Return the query for a page, newest first; its row is one text, a line of JSON for each task, or None."""
     # row_to_json() is faster than json_build_object() for many rows
     sql = rf"""
-        SELECT string_agg(row_to_json(page)::text, E'\n')
+        SELECT string_agg(row_to_json(page)::text, E'\n') AS lines
         FROM (
             SELECT {LIST_COLUMNS} FROM task WHERE {_matching(conditions)}
             ORDER BY task.id DESC LIMIT %(limit)s OFFSET %(offset)s
@@ -102,7 +121,7 @@ def count_tasks(owner: str, **conditions: bool) -> Query:
 
 def fetch_task(owner: str, task_id: int) -> Query:
     """Return the query for a task; its row, if there is one, is (json, etag)."""
-    sql = f"SELECT {TASK_JSON}, {ETAG} FROM task WHERE {BY_ID}"
+    sql = f"SELECT {TASK_JSON} AS task, {ETAG} AS etag FROM task WHERE {BY_ID}"
     return Query(sql, {"owner": owner, "task_id": task_id}, is_read=True)
 
 
@@ -111,7 +130,7 @@ def create_task(owner: str, values: Mapping[str, Any]) -> Query:
     places = ", ".join(f"%({name})s" for name in values)
     sql = f"""
         WITH made AS (INSERT INTO task (user_id, {", ".join(values)}) VALUES (%(owner)s, {places}) RETURNING *)
-        SELECT id, {TASK_JSON}, {ETAG}, true FROM made
+        SELECT id, {TASK_JSON} AS task, {ETAG} AS etag, true AS same FROM made
     """
     return Query(sql, {**values, "owner": owner})
 
@@ -125,7 +144,7 @@ def create_task_once(
     """
     # the id and the defaults are there before the task, because its key is inserted first, with the answer
     sql = f"""
-        SELECT kept.task_id, kept.answer, '"' || (kept.answer::json ->> 'updated_at') || '"', kept.same
+        SELECT kept.task_id, kept.answer, '"' || (kept.answer::json ->> 'updated_at') || '"' AS etag, kept.same
         FROM jsonb_populate_record(
                 NULL::task,
                 jsonb_build_object({DEFAULTS}) || %(given)s::jsonb
@@ -144,7 +163,7 @@ def update_task(owner: str, task_id: int, values: Mapping[str, Any], etags: ETag
     changes = ", ".join(f"{name} = %({name})s" for name in values)
     sql = f"""
         WITH changed AS (UPDATE task SET {changes}, updated_at = {NEXT_UPDATED_AT} WHERE {where} RETURNING *)
-        SELECT {TASK_JSON}, {ETAG} FROM changed
+        SELECT {TASK_JSON} AS task, {ETAG} AS etag FROM changed
     """
     return Query(sql, {**values, **params})
 

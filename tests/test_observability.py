@@ -1,5 +1,6 @@
 """What an operator sees: metrics, hang-ups, and what libraries log."""
 
+import asyncio
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text
 
 from app.core.observability.logs import write_line, writer
+from app.main import create_app
 from tests.support.clock import PATIENCE, pause, wait_until
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task
@@ -198,6 +200,38 @@ def test_a_client_that_hung_up_while_it_sent_is_499(service: Service, capsys: py
     line = wait_until(lambda: line_of("half", capsys))
     assert line["status"] == 499
     assert "exception" not in line
+
+
+def test_a_server_need_not_keep_state(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - running
+    """ASGI leaves `scope["state"]` to the server; httpx's transport, for one, sends none."""
+
+    async def ask() -> tuple[int, int]:
+        app = create_app(settings_for(cluster.url))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://x") as client,
+        ):
+            listed = await client.get("/api/alice/tasks", headers=ALICE)
+            refused = await client.get("/api/alice/tasks")
+        return listed.status_code, refused.status_code
+
+    assert asyncio.run(ask()) == (200, 401)
+
+
+def test_the_api_is_known_behind_a_prefix(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server with --root-path puts the prefix into the path, in front of what the routes know."""
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(create_app(settings_for(cluster.url)), root_path="/todo")
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return await client.get("/todo/api/alice/tasks")
+
+    with running_service(settings_for(cluster.url)):  # writes the log
+        answer = asyncio.run(ask())
+        (line,) = lines(capsys)
+    assert answer.headers["cache-control"] == "private, no-cache"
+    assert line["endpoint"] == TASKS
 
 
 def test_what_is_no_http_is_logged_as_a_request(service: Service, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,25 +12,26 @@ import pytest
 from sqlalchemy import Engine, text
 
 from app import store
-from app.core.database.pool import Pool, Query
+from app.core.database.pool import Pool
 from app.core.deadline import set_deadline
 from app.core.errors import DatabaseError
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
 
-Fetch = Callable[[Query], tuple[Any, ...] | None]
+Fetch = Callable[[store.Query], tuple[Any, ...] | None]
 
 
 @pytest.fixture
 def fetch(cluster: Cluster, database: Engine) -> Fetch:  # noqa: ARG001 - each test starts without tasks
     """Run one query, as the service does."""
 
-    def run(query: Query) -> tuple[Any, ...] | None:
+    def run(query: store.Query) -> tuple[Any, ...] | None:
         async def once() -> tuple[Any, ...] | None:
             set_deadline(5)
             pool = Pool(cluster.url, 1)
             try:
-                return await pool.fetch(query)
+                rows = await pool.fetch(query.sql, query.params, is_read=query.is_read)
+                return tuple(rows[0].values()) if rows else None
             finally:
                 pool.close()
 

@@ -66,7 +66,15 @@ WRONG: dict[str, tuple[Callable[[Cluster], str], str]] = {
     "an @ in the password": (lambda _: f"postgresql://u:x@{PASSWORD}..@localhost/db", "it can't be read"),
     "a / in the password": (lambda _: f"postgresql://u:{PASSWORD}/x@localhost/db", "it can't be read"),
     "another database's scheme": (lambda _: f"mysql://u:{PASSWORD}@localhost/db", "it can't be read"),
-    "an unknown option": (lambda _: f"postgresql://u:{PASSWORD}@localhost/db?tls=yes", "it can't be read"),
+    "an option of other drivers": (
+        lambda _: f"postgresql://u:{PASSWORD}@localhost/db?sslmode=disable&schema=public",
+        'PostgreSQL has no parameter "schema"',
+    ),
+    "an unknown option": (lambda _: "postgresql://localhost/db?tls=yes", 'PostgreSQL has no parameter "tls"'),
+    "a / and a ? in the password": (lambda _: f"postgresql://u:x/y?{PASSWORD}=z@localhost/db", "it can't be read"),
+    "a ? in the password, and no host": (lambda _: f"postgresql://u:x?{PASSWORD}=y", "it can't be read"),
+    "an @ and a ? in the password": (lambda _: f"postgresql://u:x@y?{PASSWORD}=z@localhost/db", "it can't be read"),
+    "a space in the password": (lambda _: f"host=localhost password=x {PASSWORD}=y", "it can't be read"),
     "an impossible sslmode": (lambda _: f"postgresql://u:{PASSWORD}@localhost/db?sslmode=on", "it can't be read"),
     "no URL": (lambda _: PASSWORD, "it can't be read"),
 }

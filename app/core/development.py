@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import jwt
-import psycopg2
 
 from app.core.auth.tokens import is_user_id
-from app.core.database.dsn import connect
+from app.core.database.dsn import Unreachable, connect
 from app.core.server.run import end_in_order
 from app.core.settings import PROGRAM, Settings, SettingsError
 
@@ -32,7 +31,7 @@ def database_or_embedded(settings: Settings) -> AbstractContextManager[str]:
         return postgres(settings.data_dir)
     try:
         connect(settings.database_dsn).close()
-    except psycopg2.OperationalError as reason:
+    except Unreachable as reason:
         print(f"{PROGRAM}: the database can't be reached yet: {reason}", file=sys.stderr)
     return nullcontext(settings.database_dsn)
 

@@ -57,7 +57,9 @@ def run() -> None:
     url = context.config.attributes.get("url") or load().database_dsn
     # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
     engine = create_engine(
-        "postgresql+psycopg2://", creator=lambda: connect(url), poolclass=pool.NullPool
+        "postgresql+psycopg2://",
+        creator=lambda: connect(url, application_name="todo-api"),
+        poolclass=pool.NullPool,
     )
     with engine.connect() as connection:
         context.configure(

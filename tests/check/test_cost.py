@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import Engine, text
 
 from app import store
-from app.core.database.pool import Query
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task
 from tests.support.people import Cast, Person
@@ -43,7 +42,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
-STATEMENTS: dict[str, Callable[[int], Query]] = {
+STATEMENTS: dict[str, Callable[[int], store.Query]] = {
     "list": lambda _: store.list_tasks("user500", limit=21),
     "page": lambda last: store.list_tasks("user500", limit=21, after=last),
     "completed": lambda _: store.list_tasks("user500", limit=21, complete=True),
@@ -59,7 +58,9 @@ STATEMENTS: dict[str, Callable[[int], Query]] = {
 
 
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS.keys())
-def test_every_statement_uses_the_key(cluster: Cluster, crowded: Engine, statement: Callable[[int], Query]) -> None:
+def test_every_statement_uses_the_key(
+    cluster: Cluster, crowded: Engine, statement: Callable[[int], store.Query]
+) -> None:
     """With the planner's default settings, and no walk through the table."""
     with crowded.connect() as connection:
         last = connection.execute(text("SELECT max(id) FROM task WHERE user_id = 'user500'")).scalar_one()

@@ -45,14 +45,9 @@ class Service:
 
 
 def default_settings(database_url: str, **others: object) -> Settings:
-    """The service's own defaults but for these, a database and the tests' secret, whatever the environment says."""
+    """The service's own defaults, whatever a `.env` says, but for a database and the tests' secret, and for these."""
     chosen = {"database_url": database_url, "better_auth_secret": SECRET} | others
     return Settings(_env_file=None, **chosen)  # type: ignore[arg-type]  # one dict for fields of many types
-
-
-def settings_for(database_url: str, **others: object) -> Settings:
-    """The same with less patience, for tests that are not about times."""
-    return default_settings(database_url, **{"request_timeout": 2} | others)
 
 
 RUNNING: set[uvicorn.Server] = set()
@@ -66,6 +61,11 @@ def wait_until_logged() -> None:
     """
     wait_until(lambda: not any(server.server_state.tasks for server in RUNNING))
     wait_until(lambda: not writer._lines and not writer._writing)
+
+
+def settings_for(database_url: str, **others: object) -> Settings:
+    """The same with less patience, for tests that are not about times."""
+    return default_settings(database_url, **{"request_timeout": 2} | others)
 
 
 RunService = Callable[[Settings], AbstractContextManager[Service]]

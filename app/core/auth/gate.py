@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.auth.tokens import Verifier
 from app.core.errors import AuthForbidden, AuthInvalid, AuthMissing, NotFound
+from app.core.exchange import exchange_of
 
 
 def _bearer_token(scope: Scope) -> str:
@@ -39,7 +40,7 @@ class Authentication:
             if self._https_only and scope["scheme"] != "https":
                 raise AuthForbidden("Use HTTPS.")
             user = await self._verifier.user(_bearer_token(scope))
-            scope["state"]["user_id"] = user
+            exchange_of(scope).user_id = user
             # /api/{user_id}/…, whether there is such a route or not
             if len(path) > 3 and path[2] != user:  # noqa: PLR2004 - the parts of a path that goes beyond its user
                 raise AuthForbidden
@@ -52,7 +53,9 @@ class _Bearer(HTTPBearer):
     """Declares the scheme to OpenAPI; Authentication has verified the token and the path's user before."""
 
     async def __call__(self, request: Request) -> str:  # type: ignore[override]  # a dependency may return anything
-        user: str = request.state.user_id
+        user = exchange_of(request.scope).user_id
+        if user is None:  # Authentication is not among the layers, or the route is not under /api
+            raise AuthMissing
         return user
 
 

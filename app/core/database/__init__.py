@@ -1,1 +1,4 @@
-"""The one way to PostgreSQL. Its door: `pool.Pool`; commands without an event loop use `dsn.connect`."""
+"""The one way to PostgreSQL.
+
+Its door is `pool.Pool`; commands, which have no event loop, use `dsn.connect`.
+"""

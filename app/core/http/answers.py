@@ -12,6 +12,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from app.core.errors import REASON_MAX, ApiError, BadRequest, Invalid, NotFound
+from app.core.exchange import exchange_of
 
 
 class MethodNotAllowed(BadRequest):
@@ -43,13 +44,14 @@ def _as_api_error(exception: BaseException, scope: Scope) -> ApiError:
 
 
 async def handle(request: Request, exception: BaseException) -> Response:
-    """Answer any exception with the envelope; leaves what the log needs in the request's state."""
+    """Answer any exception with the envelope; leaves what the log needs in the exchange."""
     error = _as_api_error(exception, request.scope)
-    request.state.error_code = error.code.value
+    exchange = exchange_of(request.scope)
+    exchange.error_code = error.code.value
     if error.reason:
-        request.state.reason = error.reason[:REASON_MAX]
+        exchange.reason = error.reason[:REASON_MAX]
     elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        request.state.exception = exception
+        exchange.exception = exception
     return envelope(error)
 
 

@@ -1,45 +1,36 @@
-"""CORS, with refusals of a preflight that a browser and the log can explain."""
+"""CORS: Starlette's layer, with a reason in the log for each preflight that it refuses."""
 
-from collections.abc import Coroutine
 from http import HTTPStatus
-from typing import Any
 
-from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.core.errors import REASON_MAX, BadRequest
-from app.core.http.answers import handle
-
-PREFLIGHT_HEADERS = {b"origin", b"access-control-request-method"}
+from app.core.errors import REASON_MAX
+from app.core.exchange import exchange_of
 
 
 class CORS(CORSMiddleware):
-    """Starlette's, with refusals of a preflight that the browser and the log can explain."""
+    """Starlette's, with refusals of a preflight that the browser and the log can explain (R-35)."""
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a preflight; add headers to the answer of any other request."""
-        is_preflight = scope.get("method") == "OPTIONS" and PREFLIGHT_HEADERS.issubset(
-            dict(scope["headers"])
-        )
-        answer = self._answer_preflight if is_preflight else super().__call__
-        return answer(
-            scope, receive, send
-        )  # not awaited here: a coroutine more takes time for each request
+        if _is_preflight(scope):
+            response = self._answer_preflight(scope)
+            await response(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
-    async def _answer_preflight(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _answer_preflight(self, scope: Scope) -> Response:
+        """Starlette's answer; the exchange gets the reason if it is a refusal."""
         headers = Headers(scope=scope)
-        origin, response = headers["origin"], self.preflight_response(headers)
-        refused = bytes(response.body).decode()
-        if not self.is_allowed_origin(origin):
-            vary, reason = (
-                response.headers["Vary"],
-                f"{refused}: CORS_ORIGINS does not name {origin!a}",
-            )
-            response = await handle(Request(scope), BadRequest(f"{refused}.", reason=reason))
-            response.headers["Vary"] = vary
-        elif response.status_code != HTTPStatus.OK:
+        response = self.preflight_response(headers)
+        if response.status_code == HTTPStatus.OK:
+            return response
+        refusal = bytes(response.body).decode()
+        origin = headers["origin"]
+        if self.is_allowed_origin(origin):
             # a browser names the header or the method only if the status is a success
             response.status_code = HTTPStatus.OK.value
             asked = {
@@ -47,5 +38,16 @@ class CORS(CORSMiddleware):
                 for name in headers
                 if name.startswith("access-control-request-")
             }
-            scope["state"]["reason"] = f"{refused}: {origin!a} asked for {asked!a}"[:REASON_MAX]
-        await response(scope, receive, send)
+            reason = f"{refusal}: {origin!a} asked for {asked!a}"
+        else:
+            reason = f"{refusal}: CORS_ORIGINS does not name {origin!a}"
+        exchange_of(scope).reason = reason[:REASON_MAX]
+        return response
+
+
+def _is_preflight(scope: Scope) -> bool:
+    """Whether a browser asks before it sends the request itself (Fetch standard, CORS protocol)."""
+    if scope.get("method") != "OPTIONS":
+        return False
+    headers = Headers(scope=scope)
+    return "origin" in headers and "access-control-request-method" in headers

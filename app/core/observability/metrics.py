@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -80,12 +80,13 @@ class Metrics:
             self._errors.labels(*key, error_code).inc()
 
 
-router = APIRouter()
+def create_router(metrics: Metrics) -> APIRouter:
+    """Return the route `/metrics`."""
+    router = APIRouter(include_in_schema=False)
 
+    @router.get("/metrics")
+    async def scrape() -> Response:
+        """Return the metrics in Prometheus's text format."""
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-@router.get("/metrics", include_in_schema=False)
-async def metrics(request: Request) -> Response:
-    """Return the metrics in Prometheus's text format."""
-    return Response(
-        generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST
-    )
+    return router

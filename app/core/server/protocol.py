@@ -1,6 +1,7 @@
 """uvicorn's HTTP/1.1 protocol with limits on a head's size and headers, the pipeline and unread responses."""
 
 from random import getrandbits
+from typing import Any
 from weakref import proxy
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -12,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from app.core.errors import BadRequest
+from app.core.exchange import exchange_of
 from app.core.http.answers import envelope
 from app.core.observability.logs import write_line
 
@@ -99,8 +101,10 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._current = cycle
-        # so that the log knows who has hung up; weak: a circle would keep unread bodies until garbage is collected
-        cycle.scope["state"]["cycle"] = proxy(cycle)
+        # weak: the cycle refers to the scope, and a circle would keep unread bodies until garbage is collected
+        weak_cycle = proxy(cycle)
+        scope: Any = cycle.scope  # uvicorn has a type of its own for it
+        exchange_of(scope).is_disconnected = lambda: weak_cycle.disconnected
         super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
