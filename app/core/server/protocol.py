@@ -16,6 +16,7 @@ from app.core.errors import BadRequest
 from app.core.exchange import exchange_of
 from app.core.http.answers import envelope
 from app.core.observability.logs import write_line
+from app.core.server.forwarded import take_first_scheme
 
 HEAD_MAX = 64 * 1024
 """Bytes of a request's line and headers, and of trailers or a chunk's extension."""
@@ -70,6 +71,7 @@ class Protocol(HttpToolsProtocol):
         is_tunnel = self.parser.get_method() == b"CONNECT"
         if wrong_host or is_tunnel or head > HEAD_MAX or len(self.pipeline) >= PIPELINE_MAX:
             raise ValueError
+        take_first_scheme(self.headers)
         super().on_headers_complete()
         self.headers = []  # trailers are no headers (RFC 9110, 6.5.1); uvicorn would add them to these
 
