@@ -569,7 +569,8 @@ def test_a_refusal_in_development_says_nothing_of_https(service: Service) -> Non
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/ready"])
-def test_health_is_open_to_load_balancers(production: Service, path: str, database: Engine) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_health_is_open_to_load_balancers(production: Service, path: str) -> None:
     """Over plain HTTP, without a token."""
     assert httpx.get(production.url + path).json() == {"status": "ok"}
 

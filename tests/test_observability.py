@@ -82,7 +82,8 @@ def statements_that_wait(database: Engine) -> int:
         return int(connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
 
 
-def test_each_request_is_counted_by_what_and_how_it_ended(service: Service, database: Engine) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_each_request_is_counted_by_what_and_how_it_ended(service: Service) -> None:
     """Requests, errors by code, and durations, under the same labels."""
     before = scrape(service)
     for _ in range(3):
@@ -202,7 +203,8 @@ def test_the_pool_can_be_watched(service: Service, database: Engine) -> None:
     assert idle[labelled("database_connections_idle")] >= 1
 
 
-def test_the_caches_can_be_watched(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - running
+@pytest.mark.usefixtures("database")
+def test_the_caches_can_be_watched(cluster: Cluster) -> None:
     """How often a token was known to be good, and how often its key was there."""
     key = Key("first")
     with key_server(key) as server, running_service(settings_for(cluster.url, better_auth_url=server.url)) as trusting:
@@ -224,7 +226,8 @@ def test_the_caches_can_be_watched(cluster: Cluster, database: Engine) -> None: 
     }
 
 
-def test_a_token_is_remembered_to_its_last_second(service: Service, database: Engine) -> None:  # noqa: ARG001 - running
+@pytest.mark.usefixtures("database")
+def test_a_token_is_remembered_to_its_last_second(service: Service) -> None:
     """Those of the leeway too, in which each request would else verify it anew."""
     bearer = {"authorization": f"Bearer {token('alice', exp=int(time.time()) - 5)}"}
     before = scrape(service)[labelled("verified_token_cache_hits_total")]
@@ -259,7 +262,8 @@ def test_a_client_that_hung_up_while_it_sent_is_499(service: Service, capsys: py
     assert "exception" not in line
 
 
-def test_a_server_need_not_keep_state(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - running
+@pytest.mark.usefixtures("database")
+def test_a_server_need_not_keep_state(cluster: Cluster) -> None:
     """ASGI leaves `scope["state"]` to the server; httpx's transport, for one, sends none."""
 
     async def ask() -> tuple[int, int]:

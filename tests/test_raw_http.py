@@ -501,7 +501,8 @@ class Answers:
         self.thread.join(PATIENCE)
 
 
-def test_who_does_not_read_an_answer_is_disconnected(service: Process, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("service")
+def test_who_does_not_read_an_answer_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     """After some seconds: a large answer fills memory until it is read. Who reads in time is not."""
     drain = allowed(1)
     monkeypatch.setattr("app.core.server.protocol.DRAIN_SECONDS", drain)
@@ -575,7 +576,8 @@ class Stream(Answers):
         await send({"type": "http.response.body", "body": b"y"})
 
 
-def test_a_refusal_is_not_sent_in_the_middle_of_an_answer(service: Process) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("service")
+def test_a_refusal_is_not_sent_in_the_middle_of_an_answer() -> None:
     """The client would take it for a part of what it asked for."""
     answers = Stream()
     try:
