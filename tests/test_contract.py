@@ -9,8 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from sqlalchemy import Engine
 
-from app.core import health
 from app.core.errors import ApiError, DatabaseError
+from app.core.http import health
 from app.models import ID_MAX
 from tests.support import contract
 from tests.support.cluster import Cluster

@@ -21,13 +21,15 @@ from psycopg2.errors import DivisionByZero
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from app import queries
-from app.core.connection import Connection, Dsn, _socket_ready, addresses, connect, parse
-from app.core.database import READ_ATTEMPTS, RETRY_FIRST, Pool, Query
+from app import store
+from app.core.database.connection import Connection, _socket_ready
+from app.core.database.dsn import Dsn, addresses, connect, parse
+from app.core.database.pool import READ_ATTEMPTS, Pool, Query
 from app.core.deadline import extend_deadline, set_deadline
 from app.core.errors import DatabaseError
 from app.core.settings import SettingsError
 from app.migrations import upgrade
+from tests.support.clock import PATIENCE, allowed, pause, wait_until
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.service import running_service, settings_for
 from tests.support.tokens import token
@@ -118,7 +120,7 @@ def test_a_cancelled_waiter_leaves_no_place_taken(cluster: Cluster, database: En
             for task in tasks[moment % 3 :: 2]:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             return await asyncio.gather(*[pool.fetch(ONE) for _ in range(10)])
 
     assert run(cluster, cancel_at_every_moment, size=2, seconds=30) == [(1,)] * 10
@@ -135,11 +137,8 @@ def test_a_statement_that_is_given_up_ends_in_the_server_too(
             await pool.fetch(sleep(60))
         return time.monotonic() - began
 
-    assert run(cluster, give_up, seconds=0.5) == pytest.approx(0.5, abs=0.3)
-    end = time.monotonic() + 4
-    while watcher() and time.monotonic() < end:
-        time.sleep(0.1)
-    assert watcher() == []
+    assert 0.5 <= run(cluster, give_up, seconds=0.5) < allowed(0.8)
+    wait_until(lambda: watcher() == [], allowed(4))
 
 
 def test_the_wait_for_a_place_counts(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - running
@@ -154,15 +153,20 @@ def test_the_wait_for_a_place_counts(cluster: Cluster, database: Engine) -> None
 
         return await asyncio.gather(*[one() for _ in range(5)])
 
-    assert max(run(cluster, queue, seconds=0.5)) < 0.9
+    assert max(run(cluster, queue, seconds=0.5)) < allowed(0.9)
 
 
-def test_a_turn_that_comes_too_late_costs_no_connection(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+def test_a_turn_that_comes_too_late_costs_no_connection(
+    cluster: Cluster,
+    database: Engine,  # noqa: ARG001 - running
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """In an overload each request would be sent just to be given up, and the connection with it."""
+    monkeypatch.setattr("app.core.database.pool.LEAST_SECONDS", 3.0)
 
     async def ask(pool: Pool) -> bool:
         before = await pool.fetch(BACKEND)
-        set_deadline(0.7)
+        set_deadline(3.4)
         both = await asyncio.gather(pool.fetch(sleep(0.5)), pool.fetch(sleep(0.5)), return_exceptions=True)
         assert both[0] == ("",)
         assert isinstance(both[1], DatabaseError)
@@ -174,13 +178,14 @@ def test_a_turn_that_comes_too_late_costs_no_connection(cluster: Cluster, databa
 
 def test_time_spent_on_the_caller_does_not_count(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
     """A slow upload is not the database's fault."""
+    limit = allowed(0.6)
 
     async def slow_caller(pool: Pool) -> Any:
-        await asyncio.sleep(0.7)
-        extend_deadline(0.7)
+        await asyncio.sleep(limit + 0.1)
+        extend_deadline(limit + 0.1)
         return await pool.fetch(sleep(0.1))
 
-    assert run(cluster, slow_caller, seconds=0.6) == ("",)
+    assert run(cluster, slow_caller, seconds=limit) == ("",)
 
 
 def test_killed_idle_connections_cost_nobody_an_error(cluster: Cluster, database: Engine) -> None:
@@ -211,13 +216,7 @@ def test_a_read_is_sent_again_and_a_write_is_not(
 
     async def kill_while_asking(pool: Pool) -> bool:
         asked = asyncio.create_task(pool.fetch(sleep(1, is_read=is_read)))
-        await asyncio.sleep(0.3)
-        with database.begin() as connection:
-            killed = text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(1)%'"
-                " AND pid <> pg_backend_pid() AND state = 'active'"
-            )
-            assert connection.execute(killed).all() == [(True,)]
+        await terminate(database, "SELECT pg_sleep(1)", state="active")
         try:
             return await asked == ("",)
         except DatabaseError:
@@ -262,7 +261,7 @@ def test_a_dead_connection_lets_go_of_no_other_socket(cluster: Cluster, database
         connection.close()
         theirs.send(b"!")
         try:
-            return await asyncio.wait_for(waiting, 2)
+            return await asyncio.wait_for(waiting, PATIENCE)
         finally:
             for pair in pairs:
                 pair[0].close()
@@ -272,11 +271,7 @@ def test_a_dead_connection_lets_go_of_no_other_socket(cluster: Cluster, database
         connection = await Connection.open(parse(cluster.url))
         descriptor = connection._raw.fileno()
         asking = asyncio.create_task(connection.fetch(*sleep(30)[:2]))
-        await asyncio.sleep(0.2)
-        with database.connect() as other:
-            other.execute(
-                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'")
-            )
+        await terminate(database, "SELECT pg_sleep(30)", state="active")
         with pytest.raises(OperationalError):
             await asking
         return await outlive(descriptor, connection)
@@ -304,23 +299,24 @@ def test_a_frozen_server_does_not_freeze_the_loop(cluster: Cluster, database: En
             os.kill(postmaster, signal.SIGCONT)
 
     longest_gap, whole = run(cluster, ask_a_frozen_server, size=5, seconds=1)
-    assert longest_gap < 0.5
-    assert whole < 1.5
+    assert longest_gap < allowed(0.5)
+    assert whole < allowed(1.5)
 
 
 def test_an_answer_that_comes_in_parts_does_not_freeze_the_loop(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
     """The first row fills the server's buffer, and the second one takes its time."""
+    second = allowed(1)
 
     async def ask(pool: Pool) -> float:
-        rows = "SELECT repeat('x', 100000), pg_sleep(0.6) FROM generate_series(1, 2)"
-        asked = asyncio.create_task(pool.fetch(Query(rows, {})))
+        rows = "SELECT repeat('x', 100000), pg_sleep(%(seconds)s) FROM generate_series(1, 2)"
+        asked = asyncio.create_task(pool.fetch(Query(rows, {"seconds": 0.6 * second})))
         longest, last = 0.0, time.monotonic()
         while not asked.done():
             await asyncio.sleep(0.01)
             longest, last = max(longest, time.monotonic() - last), time.monotonic()
         return longest
 
-    assert run(cluster, ask) < 0.4
+    assert run(cluster, ask, seconds=PATIENCE) < 0.4 * second
 
 
 def test_a_server_that_is_still_starting_is_waited_for(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
@@ -334,7 +330,7 @@ def test_a_server_that_is_still_starting_is_waited_for(cluster: Cluster, databas
         await asyncio.to_thread(cluster.start)
         return await asked
 
-    assert run(cluster, ask_early) == (1,)
+    assert run(cluster, ask_early, seconds=PATIENCE) == (1,)
 
 
 def resolved(url: str) -> list[dict[str, str]]:
@@ -410,16 +406,18 @@ def test_what_is_no_host_name_is_left_alone(host: str) -> None:
 def test_a_silent_resolver_is_asked_once_at_a_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look-up can't be interrupted: a request that gives it up leaves it to the next one."""
     asked = []
+    done = threading.Event()
 
     def look_up(*name: Any, **_: Any) -> list[Any]:
         asked.append(name)
-        time.sleep(1)
+        done.wait(PATIENCE)
         raise socket.gaierror
 
     async def ask(pool: Pool) -> None:
         for _ in range(2):
             set_deadline(0.4)
             await asyncio.gather(*[pool.fetch(ONE) for _ in range(4)], return_exceptions=True)
+        done.set()
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     run(cluster, ask, size=4, url="postgresql://u@slow.invalid/db")
@@ -439,20 +437,21 @@ def test_a_host_that_does_not_exist_is_a_database_error(cluster: Cluster) -> Non
 def test_closing_the_pool_closes_its_connections(cluster: Cluster, watcher: Callable[[], list[Any]]) -> None:
     """Nothing is left behind in the server."""
     run(cluster, lambda pool: pool.fetch(ONE))
-    end = time.monotonic() + 2
-    while watcher() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert watcher() == []
+    wait_until(lambda: watcher() == [])
 
 
 # What ends a connection, and what does not
 
 
-def terminate(database: Engine, which: str) -> None:
-    """End the service's backends whose last statement was this."""
-    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE :which AND pid <> pg_backend_pid()"
-    with database.begin() as connection:
-        assert connection.execute(text(ended), {"which": which}).all()
+async def terminate(database: Engine, statement: str, state: str = "%") -> None:
+    """End the service's backends whose last statement was this, as soon as there is one in this state."""
+    ended = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE query = :statement AND state LIKE :state AND pid <> pg_backend_pid()"
+    )
+    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while not connection.execute(text(ended), {"statement": statement, "state": state}).all():  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("run_loop", [asyncio.run, uvloop.run])
@@ -481,15 +480,15 @@ def test_a_hang_up_is_noticed_at_once(
         began = time.monotonic()
         try:
             with pytest.raises(OperationalError):
-                await asyncio.wait_for(asking, 3)
+                await asyncio.wait_for(asking, PATIENCE)
         finally:
             connection.close()
         return time.monotonic() - began
 
-    assert run_loop(ask()) < 1.5
+    assert run_loop(ask()) < allowed(1.5)
 
 
-def test_a_reads_second_attempt_uses_a_new_connection(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+def test_a_reads_unitattempt_uses_a_new_connection(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
     """Whatever ended the first one may be about to end the idle ones: it shows only after they were asked."""
 
     async def ask_the_dying(pool: Pool) -> Any:
@@ -516,10 +515,10 @@ def test_a_timeout_ends_the_idle_connections_that_have_not_answered_since(cluste
 
     async def ask(pool: Pool) -> int:
         await asyncio.gather(*[pool.fetch(sleep(0.1)) for _ in range(3)])
-        set_deadline(0.9)
+        set_deadline(allowed(0.9))
         silent = asyncio.create_task(pool.fetch(sleep(60)))
         await asyncio.sleep(0.1)
-        set_deadline(5)
+        set_deadline(PATIENCE)
         await pool.fetch(ONE)
         with pytest.raises(DatabaseError):
             await silent
@@ -536,7 +535,7 @@ def test_a_failure_ends_the_connections_that_were_idle_all_the_while(cluster: Cl
         failing = asyncio.create_task(pool.fetch(sleep(60, is_read=False)))
         await asyncio.sleep(0.1)
         await pool.fetch(ONE)
-        terminate(database, "SELECT pg_sleep(60)")
+        await terminate(database, "SELECT pg_sleep(60)", state="active")
         with pytest.raises(DatabaseError):
             await failing
         return pool.idle
@@ -609,7 +608,7 @@ def test_the_primary_is_found_again_among_several_hosts(cluster: Cluster, databa
         written = []
         for _ in range(2):
             try:
-                await pool.fetch(queries.create_task("alice", {"title": "x", "description": None}))
+                await pool.fetch(store.create_task("alice", {"title": "x", "description": None}))
             except DatabaseError:
                 written.append(False)
             else:
@@ -629,16 +628,17 @@ def test_a_connection_is_replaced_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Or reads would stay on a server that is no longer the primary."""
-    monkeypatch.setattr("app.core.connection.MAX_AGE", 1.0)
+    age = allowed(1.0)
+    monkeypatch.setattr("app.core.database.connection.MAX_AGE", age)
 
     async def grow_old(pool: Pool) -> list[Any]:
         seen = []
-        for pause in (0.0, 0.1, 1.1):
-            await asyncio.sleep(pause)
+        for part in (0.0, 0.1, 1.1):
+            await asyncio.sleep(part * age)
             seen.append(await pool.fetch(BACKEND))
         return seen
 
-    first, second, third = run(cluster, grow_old)
+    first, second, third = run(cluster, grow_old, seconds=PATIENCE)
     assert first == second != third
 
 
@@ -648,8 +648,10 @@ def test_a_dead_connection_is_not_counted_as_idle(cluster: Cluster, database: En
     async def die(pool: Pool) -> tuple[int, int]:
         await pool.fetch(BACKEND)
         before = pool.idle
-        terminate(database, "SELECT pg_backend_pid()")
-        await asyncio.sleep(0.2)
+        await terminate(database, "SELECT pg_backend_pid()")
+        async with asyncio.timeout(PATIENCE):
+            while pool.idle == before:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
         return before, pool.idle
 
     assert run(cluster, die) == (1, 0)
@@ -681,7 +683,7 @@ def test_fewer_connections_than_places_serve_everybody(cluster: Cluster, limited
     async def work(pool: Pool) -> tuple[float, int]:
         async def client() -> None:
             for _ in range(20):
-                set_deadline(2)
+                set_deadline(PATIENCE)
                 await pool.fetch(sleep(0.002))
 
         began = time.monotonic()
@@ -689,7 +691,7 @@ def test_fewer_connections_than_places_serve_everybody(cluster: Cluster, limited
         return time.monotonic() - began, pool.idle
 
     took, idle = run(cluster, work, size=16, url=limited)
-    assert took < 10
+    assert took < allowed(10)
     assert idle == 2
 
 
@@ -699,6 +701,8 @@ def test_a_connection_that_is_given_back_during_a_refusal_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """At once: who was refused does not pause beside an idle connection."""
+    for name in ("RETRY_FIRST", "RETRY_LAST"):
+        monkeypatch.setattr(f"app.core.database.pool.{name}", PATIENCE)
 
     async def work(pool: Pool) -> None:
         used = await pool._acquire()
@@ -709,7 +713,7 @@ def test_a_connection_that_is_given_back_during_a_refusal_is_taken(
             raise OperationalError("too many connections")
 
         monkeypatch.setattr(Connection, "open", refuse)
-        assert await asyncio.wait_for(pool._acquire(), RETRY_FIRST / 2) is used
+        assert await asyncio.wait_for(pool._acquire(), PATIENCE / 2) is used
         used.close()
 
     run(cluster, work, size=2)
@@ -723,50 +727,57 @@ def test_it_is_ready_where_the_pool_has_all_connections(limited: str) -> None:
         ready = service.http.get("/health/ready")
     assert {answer.status_code for answer in listed} == {200}
     assert ready.status_code == 200
-    assert ready.elapsed.total_seconds() < 1
+    assert ready.elapsed.total_seconds() < allowed(1)
 
 
 def test_it_is_ready_while_the_table_is_locked(cluster: Cluster, database: Engine) -> None:
     """By a migration, say: it works for whoever does not need the table, and the lock will end."""
-    with running_service(settings_for(cluster.url, database_pool_size=5)) as service, ThreadPoolExecutor(5) as clients:
+    settings = settings_for(cluster.url, database_pool_size=5, request_timeout=60)
+    with running_service(settings) as service, ThreadPoolExecutor(5) as clients:
         with database.connect() as lock:
             lock.execute(text("LOCK TABLE task"))
             asked = [clients.submit(service.http.get, "/api/alice/tasks", headers=ALICE) for _ in range(5)]
-            time.sleep(0.5)  # until all connections are busy
+            pause(0.5)  # until all connections are busy
             ready = service.http.get("/health/ready")
             lock.rollback()
         assert {answer.result().status_code for answer in asked} == {200}
     assert ready.status_code == 200
-    assert ready.elapsed.total_seconds() < 1
+    assert ready.elapsed.total_seconds() < allowed(1)
 
 
 def test_a_spare_query_waits_for_no_other(cluster: Cluster, watcher: Callable[[], list[Any]]) -> None:
     """Readiness is told while all connections are busy; and there is one such connection more, and no second one."""
+    second = allowed(1)
 
     async def ask(pool: Pool) -> tuple[float, list[Any], int]:
-        busy = [asyncio.create_task(pool.fetch(sleep(1))) for _ in range(6)]
-        await asyncio.sleep(0.2)
+        busy = [asyncio.create_task(pool.fetch(sleep(second))) for _ in range(6)]
+        await asyncio.sleep(0.2 * second)
         began = time.monotonic()
         answers = await asyncio.gather(*[pool.fetch(ONE, spare=True) for _ in range(4)])
         took, open_now = time.monotonic() - began, len(watcher())
         await asyncio.gather(*busy)
         return took, answers, open_now
 
-    took, answers, open_now = run(cluster, ask, size=3)
-    assert took < 0.5
+    took, answers, open_now = run(cluster, ask, size=3, seconds=PATIENCE)
+    assert took < 0.5 * second
     assert answers == [(1,)] * 4
     assert open_now == 4
 
 
-def test_readiness_is_asked_once_for_all_who_wait(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - thawed
+def test_readiness_is_asked_once_for_all_who_wait(
+    cluster: Cluster,
+    database: Engine,  # noqa: ARG001 - thawed
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Else strangers could queue before a balancer until it takes the service away."""
     logged = cluster.url + ("&" if "?" in cluster.url else "?") + "options=-c%20log_statement%3Dall"
+    monkeypatch.setattr("app.core.http.health.READY_WITHIN", PATIENCE)
     with running_service(settings_for(logged)) as service, ThreadPoolExecutor(40) as clients:
         assert service.http.get("/health/ready").status_code == 200
         before = cluster.log.read_text().count("regclass")
         cluster.freeze()
         asked = [clients.submit(service.http.get, "/health/ready") for _ in range(40)]
-        time.sleep(0.7)  # until most of them have come in
+        pause(0.7)  # until most of them have come in
         cluster.thaw()
         assert {answer.result().status_code for answer in asked} == {200}
         assert cluster.log.read_text().count("regclass") - before < 10
@@ -794,8 +805,8 @@ def test_a_database_that_refuses_is_asked_seldom(cluster: Cluster, database: Eng
 
 def test_the_pause_between_attempts_doubles_up_to_a_limit(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that wakes up is noticed soon, and one that stays away is not asked all the time."""
-    monkeypatch.setattr("app.core.database.RETRY_FIRST", 0.001)
-    monkeypatch.setattr("app.core.database.RETRY_LAST", 0.004)
+    monkeypatch.setattr("app.core.database.pool.RETRY_FIRST", 0.001)
+    monkeypatch.setattr("app.core.database.pool.RETRY_LAST", 0.004)
 
     async def ask(pool: Pool) -> list[float]:
         pauses: list[float] = []
@@ -824,7 +835,7 @@ def test_each_attempt_looks_the_hosts_up_again(
         looked_up.append(dsn)
         return await addresses(dsn)
 
-    monkeypatch.setattr("app.core.database.addresses", counted)
+    monkeypatch.setattr("app.core.database.pool.addresses", counted)
 
     async def ask(pool: Pool) -> None:
         for _ in range(2):
@@ -853,10 +864,12 @@ def test_a_dead_address_leaves_time_for_the_next_one(cluster: Cluster, database:
     """And the address that has worked is tried first from then on."""
     url = f"host=127.0.0.1,{cluster.socket.parent} port={dead_port},5432 user=postgres dbname=postgres"
 
+    unit = allowed(1)
+
     async def ask(pool: Pool) -> list[float]:
         took = []
         for _ in range(2):
-            set_deadline(1.8)
+            set_deadline(1.8 * unit)
             began = time.monotonic()
             assert await pool.fetch(Query("SELECT 1", {})) == (1,)
             took.append(time.monotonic() - began)
@@ -864,8 +877,8 @@ def test_a_dead_address_leaves_time_for_the_next_one(cluster: Cluster, database:
         return took
 
     first, second = run(cluster, ask, url=url)
-    assert 0.5 < first < 1.5
-    assert second < 0.3
+    assert 0.5 * unit < first < 1.5 * unit
+    assert second < 0.3 * unit
 
 
 def test_who_waits_for_a_silent_server_takes_no_time(
@@ -878,7 +891,7 @@ def test_who_waits_for_a_silent_server_takes_no_time(
         waits.append(for_reading)
         await _socket_ready(descriptor, for_reading=for_reading)
 
-    monkeypatch.setattr("app.core.connection._socket_ready", counted)
+    monkeypatch.setattr("app.core.database.connection._socket_ready", counted)
 
     async def ask(pool: Pool) -> None:
         with pytest.raises(DatabaseError):
@@ -960,7 +973,7 @@ def test_a_database_that_is_not_utf8_is_refused(cluster: Cluster, database: Engi
         began = time.monotonic()
         with pytest.raises(DatabaseError) as failure:
             await pool.fetch(ONE)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < allowed(1)
         return failure.value
 
     try:

@@ -11,7 +11,8 @@ import jwt
 import pytest
 from fastapi import Request
 
-from app.core.errors import REASON_MAX, ApiError, AuthInvalid, DatabaseError, NotFound, handle
+from app.core.errors import REASON_MAX, ApiError, AuthInvalid, DatabaseError, NotFound
+from app.core.http.answers import handle
 from tests.support import contract
 from tests.support.home import Home, home
 from tests.support.key_server import base64url

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from app.core.connection import connect
+from app.core.database.dsn import connect
 from app.core.settings import SettingsError
 from app.migrations import upgrade
 from tests.support.processes import free_port, serving

@@ -1,23 +1,18 @@
-"""The layers around the routes: request id, deadline, log line and metrics; CORS; the handler of all exceptions."""
+"""The layers around the routes: request id, deadline, log line and metrics; the handler of all exceptions."""
 
 import re
 import time
 from asyncio import CancelledError
-from collections.abc import Coroutine
-from http import HTTPStatus
 from random import getrandbits
-from typing import Any
 
 from fastapi import Request
-from starlette.datastructures import Headers
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.deadline import set_deadline
-from app.core.errors import REASON_MAX, BadRequest, handle
-from app.core.logs import trace, write_line
-from app.core.metrics import Metrics
+from app.core.http.answers import handle
+from app.core.observability.logs import trace, write_line
+from app.core.observability.metrics import Metrics
 from app.core.settings import Settings
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -26,7 +21,6 @@ ANSWER_SHARE = 0.1
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that did not wait for its answer; only logged (RFC 9110 has none)."""
 API_HEADERS = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]
-PREFLIGHT_HEADERS = {b"origin", b"access-control-request-method"}
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
@@ -65,7 +59,11 @@ class Observability:
         finally:
             seconds, state, endpoint = time.perf_counter() - began, scope["state"], _endpoint(scope)
             error_code, exception = state.get("error_code"), state.get("exception")
-            more = {"error_code": error_code, "reason": state.get("reason"), "exception": trace(exception)}
+            more = {
+                "error_code": error_code,
+                "reason": state.get("reason"),
+                "exception": trace(exception),
+            }
             self._metrics.count(scope["method"], endpoint or "none", status, error_code, seconds)
             write_line(
                 request_id=request_id.decode(),
@@ -90,7 +88,10 @@ def _endpoint(scope: Scope) -> str | None:
     """The route's template; a request that was refused before routing is matched here."""
     if "route" in scope:
         return str(scope["route"].path)
-    return next((route.path for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE), None)
+    return next(
+        (route.path for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE),
+        None,
+    )
 
 
 class ErrorBoundary:
@@ -107,31 +108,9 @@ class ErrorBoundary:
         """Run the application; if the answer has already begun, the server refuses a second one and closes."""
         try:
             await self.app(scope, receive, send)
-        except (Exception, CancelledError) as exception:  # uvicorn cancels what a stop does not wait for
+        except (
+            Exception,
+            CancelledError,
+        ) as exception:  # uvicorn cancels what a stop does not wait for
             response = await handle(Request(scope), exception)
             await response(scope, receive, send)
-
-
-class CORS(CORSMiddleware):
-    """Starlette's, with refusals of a preflight that the browser and the log can explain."""
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
-        """Answer a preflight; add headers to the answer of any other request."""
-        is_preflight = scope.get("method") == "OPTIONS" and PREFLIGHT_HEADERS.issubset(dict(scope["headers"]))
-        answer = self._answer_preflight if is_preflight else super().__call__
-        return answer(scope, receive, send)  # not awaited here: a coroutine more takes time for each request
-
-    async def _answer_preflight(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        origin, response = headers["origin"], self.preflight_response(headers)
-        refused = bytes(response.body).decode()
-        if not self.is_allowed_origin(origin):
-            vary, reason = response.headers["Vary"], f"{refused}: CORS_ORIGINS does not name {origin!a}"
-            response = await handle(Request(scope), BadRequest(f"{refused}.", reason=reason))
-            response.headers["Vary"] = vary
-        elif response.status_code != HTTPStatus.OK:
-            # a browser names the header or the method only if the status is a success
-            response.status_code = HTTPStatus.OK.value
-            asked = {name: headers[name] for name in headers if name.startswith("access-control-request-")}
-            scope["state"]["reason"] = f"{refused}: {origin!a} asked for {asked!a}"[:REASON_MAX]
-        await response(scope, receive, send)

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from app.core.deadline import set_deadline
 from app.core.errors import DatabaseError, DatabaseUnavailable
-from app.core.openapi import headers, responses
+from app.core.http.contract import headers, responses
 
 READY_WITHIN = 1.8
 """Seconds; a load balancer gets its answer within two."""
@@ -31,7 +31,11 @@ async def health() -> Health:
     return OK
 
 
-@router.get("/health/ready", responses=responses(DatabaseUnavailable()) | {200: headers()}, openapi_extra=PUBLIC)
+@router.get(
+    "/health/ready",
+    responses=responses(DatabaseUnavailable()) | {200: headers()},
+    openapi_extra=PUBLIC,
+)
 async def ready(request: Request) -> Health:
     """Report that the database can be reached and has the service's tables.
 

@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 import psycopg2
 from psycopg2.errors import ReadOnlySqlTransaction
 
-from app.core.connection import Connection, Dsn, addresses, parse
+from app.core.database.connection import Connection
+from app.core.database.dsn import Dsn, addresses, parse
 from app.core.deadline import deadline
 from app.core.errors import DatabaseError
 
@@ -147,7 +148,9 @@ class Pool:
         if self._look_up is None or self._look_up.done():
             self._look_up = asyncio.create_task(addresses(self._dsn))
         # shielded: a silent resolver can't be interrupted, so that each look-up given up would be one more under way
-        found = sorted(await asyncio.shield(self._look_up), key=lambda address: address != self._last_good)
+        found = sorted(
+            await asyncio.shield(self._look_up), key=lambda address: address != self._last_good
+        )
         clock = asyncio.get_running_loop().time
         for tried, address in enumerate(found):
             with suppress(*REFUSALS):

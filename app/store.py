@@ -12,7 +12,7 @@ from typing import Any
 from pydantic_core import to_json
 from sqlalchemy import DateTime, DefaultClause
 
-from app.core.database import Query
+from app.core.database.pool import Query
 from app.models import Task
 from app.schemas import TaskResponse
 
@@ -21,15 +21,22 @@ ETags = list[str] | None
 COLUMNS = Task.metadata.tables["task"].columns
 UTC = """to_char(timezone('UTC', {}), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 JSON_VALUES = {
-    name: UTC.format(name) if isinstance(COLUMNS[name].type, DateTime) else name for name in TaskResponse.model_fields
+    name: UTC.format(name) if isinstance(COLUMNS[name].type, DateTime) else name
+    for name in TaskResponse.model_fields
 }
 """Each column as JSON shows it: a timestamp in UTC, ISO 8601 with `Z` and microseconds."""
 LIST_COLUMNS = ", ".join(f"{value} AS {name}" for name, value in JSON_VALUES.items())
-TASK_JSON = "json_build_object(" + ", ".join(f"'{name}', {value}" for name, value in JSON_VALUES.items()) + ")::text"
+TASK_JSON = (
+    "json_build_object("
+    + ", ".join(f"'{name}', {value}" for name, value in JSON_VALUES.items())
+    + ")::text"
+)
 ETAG = f"""'"' || {JSON_VALUES["updated_at"]} || '"'"""
 """The strong entity tag: no two states of a task have the same `updated_at`."""
 DEFAULTS = ", ".join(
-    f"'{one.name}', {one.server_default.arg}" for one in COLUMNS if isinstance(one.server_default, DefaultClause)
+    f"'{one.name}', {one.server_default.arg}"
+    for one in COLUMNS
+    if isinstance(one.server_default, DefaultClause)
 )
 """The columns that have a default, in pairs of name and SQL."""
 OWNED = "user_id = %(owner)s"
@@ -37,7 +44,9 @@ BY_ID = f"{OWNED} AND id = %(task_id)s"
 CONDITIONS = {"complete": "complete = %(complete)s", "after": "id < %(after)s"}
 # Strictly later than before, even if the clock has been set back. Citus refuses `timestamptz + interval`, which
 # depends on the session's time zone; `timestamp + interval` does not.
-NEXT_UPDATED_AT = "greatest(now(), timezone('UTC', timezone('UTC', updated_at) + interval '1 microsecond'))"
+NEXT_UPDATED_AT = (
+    "greatest(now(), timezone('UTC', timezone('UTC', updated_at) + interval '1 microsecond'))"
+)
 
 # fails if there is no such column; unlike `(NULL::task).name` it waits for no lock of the table
 NEEDED = ", ".join(f"has_column_privilege('task', '{name}', 'SELECT')" for name in JSON_VALUES)
@@ -65,7 +74,9 @@ def _by_id(owner: str, task_id: int, etags: ETags) -> tuple[str, dict[str, Any]]
             # another form of the same moment is not a tag that this service has sent
             if etag == f'"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"':
                 moments.append(moment)
-    return f"{BY_ID} AND updated_at = ANY (%(moments)s::timestamptz[])", params | {"moments": moments}
+    return f"{BY_ID} AND updated_at = ANY (%(moments)s::timestamptz[])", params | {
+        "moments": moments
+    }
 
 
 def list_tasks(owner: str, *, limit: int, offset: int = 0, **conditions: bool | int) -> Query:
@@ -78,7 +89,9 @@ def list_tasks(owner: str, *, limit: int, offset: int = 0, **conditions: bool | 
             ORDER BY task.id DESC LIMIT %(limit)s OFFSET %(offset)s
         ) AS page
     """
-    return Query(sql, {"owner": owner, "limit": limit, "offset": offset, **conditions}, is_read=True)
+    return Query(
+        sql, {"owner": owner, "limit": limit, "offset": offset, **conditions}, is_read=True
+    )
 
 
 def count_tasks(owner: str, **conditions: bool) -> Query:
@@ -103,7 +116,9 @@ def create_task(owner: str, values: Mapping[str, Any]) -> Query:
     return Query(sql, {**values, "owner": owner})
 
 
-def create_task_once(owner: str, values: Mapping[str, Any], key: str, fingerprint: bytes, hours: int) -> Query:
+def create_task_once(
+    owner: str, values: Mapping[str, Any], key: str, fingerprint: bytes, hours: int
+) -> Query:
     """Like create_task; for a key repeated within these hours, the row of the first request.
 
     The last column says whether its fingerprint is the same.
@@ -142,5 +157,7 @@ def delete_task(owner: str, task_id: int, etags: ETags = None) -> Query:
 
 def delete_user(owner: str) -> dict[str, Query]:
     """Return, for each table with rows of a user, the query that deletes them; its row is (number,)."""
-    sql = f"WITH deleted AS (DELETE FROM {{}} WHERE {OWNED} RETURNING 1) SELECT count(*) FROM deleted"
+    sql = (
+        f"WITH deleted AS (DELETE FROM {{}} WHERE {OWNED} RETURNING 1) SELECT count(*) FROM deleted"
+    )
     return {table: Query(sql.format(table), {"owner": owner}) for table in Task.metadata.tables}
