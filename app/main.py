@@ -63,13 +63,6 @@ def create_app(settings: Settings) -> FastAPI:
         tracing=traced, metrics=False, logs=False, operation_spans=False, auto_configure=True
     )
     app = FastAPI(
-        # Flat, because the log and a 405's Allow look routes up by their path; include_router would nest them.
-        routes=[
-            *router.router.routes,
-            *health.create_router(health.Readiness(pool, store.READY.sql)).routes,
-            *metrics.create_router(app_metrics).routes,
-            *docs.router.routes,
-        ],
         openapi_url=None,  # app.core.http.docs serves it, and its pages
         title="Todo API",
         version=version("todo-api"),
@@ -81,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
         ],
         lifespan=lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
         telemetry=telemetry,
         exception_handlers={HTTPException: handle, RequestValidationError: handle},
         middleware=[
@@ -99,11 +93,17 @@ def create_app(settings: Settings) -> FastAPI:
     )
     if traced:
         app.add_middleware(Redaction)
+    app.include_router(router.router)
+    app.include_router(health.create_router(health.Readiness(pool, store.READY)))
+    app.include_router(metrics.create_router(app_metrics))
+    app.include_router(docs.router)
     app.state.storage = store.Storage(pool, settings.idempotency_hours)
-    for route in app.routes:
-        if isinstance(route, APIRoute):
-            route.operation_id = route.name  # FastAPI's own ids have the path and the method too
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    # FastAPI's own ids have the path and the method too
+    return route.name
 
 
 def __getattr__(name: str) -> Any:
