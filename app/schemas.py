@@ -33,6 +33,13 @@ def format_timestamp(moment: datetime) -> str:
     return in_utc.isoformat(timespec="microseconds") + "Z"
 
 
+def _json_timestamp(moment: datetime) -> datetime | str:
+    # pydantic is faster, and writes six digits too, but none where all of them are zeros
+    if moment.microsecond:
+        return moment.astimezone(UTC)
+    return format_timestamp(moment)
+
+
 Title = Annotated[
     str,
     Field(
@@ -51,7 +58,7 @@ Offset = Annotated[int, Field(ge=0, le=ID_MAX), Digits]
 TaskId = Annotated[int, Field(ge=1, le=ID_MAX, json_schema_extra={"format": "int64"}), Digits]
 Timestamp = Annotated[
     datetime,
-    PlainSerializer(format_timestamp, when_used="json"),
+    PlainSerializer(_json_timestamp, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import psycopg2
@@ -189,7 +189,7 @@ def test_timestamps_and_tags_do_not_depend_on_the_servers_zone(ask: Ask, databas
 def test_a_timestamp_always_has_six_digits(microsecond: int) -> None:
     """Also where they are zeros."""
     task = {"id": 1, "user_id": "alice", "title": "x", "description": None, "complete": False}
-    moment = datetime(2025, 12, 20, 11, 30, tzinfo=UTC).replace(microsecond=microsecond)
+    moment = datetime(2025, 12, 20, 12, 30, 0, microsecond, timezone(timedelta(hours=1)))
     shown = TaskResponse(**task, created_at=moment, updated_at=moment).model_dump(mode="json")
     assert shown["created_at"] == shown["updated_at"] == f"2025-12-20T11:30:00.{microsecond:06}Z"
 
