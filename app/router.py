@@ -52,11 +52,17 @@ class TaskAnswer(JsonAnswer):
         super().__init__(TaskResponse(**task), status_code, headers)
 
 
-@router.get("", response_model=TaskListResponse, responses=success(200, "Link") | errors(BAD_LIMIT))
+@router.get(
+    "",
+    description="List the user's tasks, newest first; while more remain, the `Link` header has the"
+    " URL of the next page.",
+    response_model=TaskListResponse,
+    responses=success(200, "Link") | errors(BAD_LIMIT),
+)
 async def list_tasks(
     request: Request, tasks: MyTasks, listing: Annotated[Listing, Query(include_in_schema=False)]
 ) -> Response:
-    """List the user's tasks, newest first; while more remain, the `Link` header has the URL of the next page."""  # noqa: E501 - as OpenAPI shows it
+    """List the user's tasks."""
     if listing.offset is not None and listing.after is not None:
         raise Invalid.at("query", "offset", "must not be combined with after", "conflict")
     offset = listing.offset or 0
