@@ -141,10 +141,9 @@ def delete_user(settings: Settings, user: str) -> None:
         closing(connect(url, application_name="todo-api")) as connection,
         connection.cursor() as cursor,
     ):
-        for table, query in store.delete_user(user).items():
-            cursor.execute(query.sql, query.params)
-            (deleted,) = cursor.fetchone()
-            print(f"{table} rows deleted: {deleted}")
+        for table, statement in store.DELETE_USER.items():
+            cursor.execute(statement, {"owner": user})
+            print(f"{table} rows deleted: {cursor.rowcount}")
         connection.commit()
 
 
