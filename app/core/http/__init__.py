@@ -1,1 +1,1 @@
-"""What FastAPI alone does not promise: one envelope, strict requests, layers, a contract, health."""
+"""What FastAPI alone does not promise: one envelope, strict requests, layers, contract, health."""
