@@ -20,6 +20,9 @@ LOCKS = (
     "SELECT pg_advisory_xact_lock(hashtext('todo-api migrate'))",
     # Requests queue behind a migration that waits for a table's lock: it waits 1 s at most.
     "SET LOCAL lock_timeout = '1s'",
+    # Citus refuses to replace a function after a distributed table was altered in parallel. Without
+    # Citus this setting means nothing.
+    "SET LOCAL citus.multi_shard_modify_mode = 'sequential'",
 )
 
 # Alembic's default, alembic_version, may belong to another application in the same database.
