@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app import store
 from app.core import development
+from app.core.auth.egress import egress_to
 from app.core.auth.tokens import is_user_id
 from app.core.database.dsn import DriverError, connect
 from app.core.server import run as server
@@ -94,6 +95,10 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
     While the database is away it serves errors; on a signal it ends within REQUEST_TIMEOUT and a
     second.
     """
+    if settings.jwks_url:
+        egress_to(
+            settings.jwks_url
+        )  # what can't be used of the environment is told before all else
     with server.listen(settings) as sockets, development.database_or_embedded(settings) as url:
         if migrate_first or settings.database_url is None:
             upgrade(url)
