@@ -28,7 +28,8 @@ from tests.support.tokens import token
 FIRST, SECOND, MALLORYS = Key("first"), Key("second"), Key("bogus")
 WITHOUT_KEYS = ["an empty set", "no JSON Web Keys", "an oct key", "a key without an id"]
 """What a server may serve that is a set, with no usable key in it."""
-BAD_HABITS = sorted(HABITS.keys() - {"serve", "serve slowly", *WITHOUT_KEYS})
+GOOD_HABITS = ["serve", "serve slowly", "serve when released"]
+BAD_HABITS = sorted(HABITS.keys() - {*GOOD_HABITS, *WITHOUT_KEYS})
 PRODUCTION_PAUSE_MIN = jwks.PAUSE_MIN
 PRODUCTION_PAUSE_MAX = jwks.PAUSE_MAX
 STALE_MAX = jwks.REFRESH + jwks.FETCH_WITHIN
@@ -506,7 +507,7 @@ def test_after_a_new_key_the_pause_is_short_again(monkeypatch: pytest.MonkeyPatc
 
 def test_a_slow_fetch_does_not_make_the_wait_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pause runs from the start of one fetch to the start of the next."""
-    for name, seconds in {"PAUSE_MIN": 0.1, "PAUSE_MAX": 0.8}.items():
+    for name, seconds in {"PAUSE_MIN": 0.1, "PAUSE_MAX": 0.8, "FETCH_WITHIN": PATIENCE}.items():
         monkeypatch.setattr(jwks, name, seconds)
     with home(FIRST) as here:
         here.server.delay = 0.6
@@ -522,7 +523,7 @@ def test_a_slow_fetch_does_not_make_the_wait_longer(monkeypatch: pytest.MonkeyPa
 
 def test_a_fetch_that_fills_the_pause_is_not_followed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow auth server gets some rest too."""
-    for name, seconds in {"PAUSE_MIN": 0.1, "PAUSE_MAX": 0.1}.items():
+    for name, seconds in {"PAUSE_MIN": 0.1, "PAUSE_MAX": 0.1, "FETCH_WITHIN": PATIENCE}.items():
         monkeypatch.setattr(jwks, name, seconds)
     with home(FIRST) as here:
         here.server.habit = "serve slowly"
@@ -532,7 +533,7 @@ def test_a_fetch_that_fills_the_pause_is_not_followed_at_once(monkeypatch: pytes
 
 def test_a_fetch_that_nobody_asked_for_is_enough_during_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who needs its key waits for it, and not for the pause."""
-    for name, seconds in {"PAUSE_MIN": 60, "PAUSE_MAX": 60, "REFRESH": 0.1}.items():
+    for name, seconds in {"PAUSE_MIN": 60, "PAUSE_MAX": 60, "REFRESH": 0.1, "FETCH_WITHIN": PATIENCE}.items():
         monkeypatch.setattr(jwks, name, seconds)
     with home(FIRST) as here:
         assert here.judge_new(FIRST) == "alice"
@@ -548,17 +549,26 @@ def test_a_fetch_that_nobody_asked_for_is_enough_during_a_pause(monkeypatch: pyt
 @pytest.mark.parametrize("habit", BAD_HABITS)
 def test_while_keys_cant_be_had_known_ones_go_on(at_home: Home, habit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unknown ones can't be judged, one fetch is enough to say so, and after it all is well without a restart."""
-    monkeypatch.setattr(jwks, "FETCH_WITHIN", 0.3)
-    at_home.server.habit = habit
+
+    def misbehave() -> None:
+        monkeypatch.setattr(jwks, "FETCH_WITHIN", 0.3)
+        at_home.server.habit = habit
+
+    def behave() -> None:
+        monkeypatch.setattr(jwks, "FETCH_WITHIN", PATIENCE)
+        at_home.server.habit = "serve"
+
+    misbehave()
     assert at_home.judge_new(FIRST) is KeysUnavailable
     assert at_home.server.fetches == 1
-    at_home.server.habit = "serve"
+    behave()
     assert at_home.judge_new(FIRST) == "alice"
     at_home.server.serve(SECOND)
-    at_home.server.habit = habit
+    misbehave()
     assert at_home.judge_new(SECOND) is KeysUnavailable
     assert at_home.server.fetches == 3
     assert at_home.judge_new(FIRST, number=1) == "alice"
+    behave()
     at_home.server.serve(FIRST, SECOND)
     assert at_home.judge_new(SECOND) == "alice"
     # a redirect is not followed, and a huge body is not read to its end: the machine's buffers have taken some of it
@@ -623,7 +633,7 @@ def test_while_nothing_listens_known_keys_go_on(known: Home) -> None:
 
 def test_a_hanging_server_delays_nobody_whose_key_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """While others wait for it and it is asked again and again; verified before or not."""
-    for name, seconds in {"REFRESH": 0.05, "FETCH_WITHIN": PATIENCE, "FIND_TIMEOUT": PATIENCE}.items():
+    for name, seconds in {"REFRESH": 0.05, "FETCH_WITHIN": PATIENCE}.items():
         monkeypatch.setattr(jwks, name, seconds)
     with home(FIRST) as here:
         assert here.judge_new(FIRST) == "alice"
@@ -649,13 +659,15 @@ def test_the_wait_for_keys_ends_with_the_requests_time(at_home: Home) -> None:
     assert 0.15 < time.monotonic() - began < allowed(jwks.FETCH_WITHIN)
 
 
-def test_one_who_gives_up_does_not_end_the_fetch_of_the_others(at_home: Home) -> None:
+def test_one_who_gives_up_does_not_end_the_fetch_of_the_others(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """It goes on, and brings the key; whether a caller's time is over, or the caller is gone."""
-    at_home.server.habit, at_home.server.delay = "serve slowly", allowed(0.4)
-    (gone,), (hasty,), (patient,) = (at_home.start([at_home.token(FIRST)], seconds) for seconds in (10, 0.1, 10))
-    at_home.sleep(0.05)
+    monkeypatch.setattr(jwks, "FETCH_WITHIN", PATIENCE)
+    at_home.server.habit = "serve when released"
+    (gone,), (hasty,), (patient,) = (at_home.start([at_home.token(FIRST)], seconds) for seconds in (60, 0.1, 60))
+    wait_for(at_home, lambda: at_home.server.fetches == 1)
     gone.cancel()
     assert at_home.run(hasty) is KeysUnavailable
+    at_home.server.released.set()
     assert at_home.run(patient) == "alice"
     assert at_home.server.fetches == 1
 
