@@ -29,6 +29,7 @@ FIRST, SECOND, MALLORYS = Key("first"), Key("second"), Key("bogus")
 WITHOUT_KEYS = ["an empty set", "no JSON Web Keys", "an oct key", "a key without an id"]
 """What a server may serve that is a set, with no usable key in it."""
 GOOD_HABITS = ["serve", "serve slowly", "serve when released"]
+ENDLESS_HABITS = ["hang", "a dripping body"]
 BAD_HABITS = sorted(HABITS.keys() - {*GOOD_HABITS, *WITHOUT_KEYS})
 PRODUCTION_PAUSE_MIN = jwks.PAUSE_MIN
 PRODUCTION_PAUSE_MAX = jwks.PAUSE_MAX
@@ -479,7 +480,8 @@ def test_after_a_quiet_time_the_pause_is_short_again(monkeypatch: pytest.MonkeyP
     with home(FIRST) as here:
 
         def short_after_quiet() -> bool:
-            assert last_pause(here) >= jwks.PAUSE_MAX
+            if last_pause(here) < jwks.PAUSE_MAX:
+                return False  # the fetch before the last one was late at the server
             here.sleep(2 * jwks.PAUSE_MAX)
             assert [here.judge(one) for one in bogus(here, 2)] == [AuthInvalid, AuthInvalid]
             return last_pause(here) < jwks.PAUSE_MAX
@@ -495,7 +497,8 @@ def test_after_a_new_key_the_pause_is_short_again(monkeypatch: pytest.MonkeyPatc
     with home(FIRST) as here:
 
         def short_after_a_new_key() -> bool:
-            assert last_pause(here) >= jwks.PAUSE_MAX
+            if last_pause(here) < jwks.PAUSE_MAX:
+                return False  # the fetch before the last one was late at the server
             rotated = Key(f"rotated-{here.server.fetches}")
             here.server.serve(FIRST, rotated)
             assert here.judge_new(rotated) == "alice"
@@ -551,7 +554,7 @@ def test_while_keys_cant_be_had_known_ones_go_on(at_home: Home, habit: str, monk
     """Unknown ones can't be judged, one fetch is enough to say so, and after it all is well without a restart."""
 
     def misbehave() -> None:
-        monkeypatch.setattr(jwks, "FETCH_WITHIN", 0.3)
+        monkeypatch.setattr(jwks, "FETCH_WITHIN", allowed(0.3) if habit in ENDLESS_HABITS else PATIENCE)
         at_home.server.habit = habit
 
     def behave() -> None:
