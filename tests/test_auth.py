@@ -212,7 +212,7 @@ def test_the_log_says_why_a_request_was_not_over_https(
     production: Service, capsys: pytest.CaptureFixture[str], forwarded: list[str], reason: str
 ) -> None:
     """Whoever sets up the proxy reads there what it has sent."""
-    logged(capsys)
+    capsys.readouterr()
     answer = ask_forwarded(production, *forwarded)
     assert (code(answer), answer.json()["detail"]) == ((403, "AUTH_FORBIDDEN"), "Use HTTPS.")
     (line,) = logged(capsys).splitlines()
@@ -225,7 +225,7 @@ def test_the_log_says_that_a_forwarding_sender_is_not_trusted(
     """With its address, which FORWARDED_ALLOW_IPS may have to name."""
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1")
     with running_service(settings.model_copy(update={"environment": "production"})) as distant:
-        logged(capsys)
+        capsys.readouterr()
         for forwarded in ("https", "HTTPS, http"):
             assert code(ask_forwarded(distant, forwarded)) == (403, "AUTH_FORBIDDEN")
             (line,) = logged(capsys).splitlines()

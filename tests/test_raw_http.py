@@ -501,23 +501,38 @@ class Answers:
         self.thread.join(PATIENCE)
 
 
-@pytest.mark.usefixtures("service")
-def test_who_does_not_read_an_answer_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some seconds: a large answer fills memory until it is read. Who reads in time is not."""
-    drain = allowed(1)
-    monkeypatch.setattr("app.core.server.protocol.DRAIN_SECONDS", drain)
+def test_who_does_not_read_an_answer_is_disconnected(service: Process, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """After some seconds: a large answer fills memory until it is read."""
+    monkeypatch.setattr("app.core.server.protocol.DRAIN_SECONDS", 0.5)
     answers = Answers()
     try:
         host, port = answers.url.removeprefix("http://").split(":")
-        with ExitStack() as stack:
-            raw, reader = [stack.enter_context(socket.create_connection((host, int(port)), 10)) for _ in range(2)]
+        with socket.create_connection((host, int(port)), PATIENCE) as raw:
             raw.sendall(HEALTH + b"\r\n")
-            for _ in range(2):
-                reader.sendall(HEALTH + b"\r\n")
-                assert len(read(reader, until=b"x" * 16 * MEBIBYTE)) > 16 * MEBIBYTE
-                time.sleep(0.8 * drain)
-            assert len(answers.server.server_state.connections) == 1
+            raw.recv(1, socket.MSG_PEEK)  # the answer has begun
+            wait_until(lambda: not answers.server.server_state.connections)
             assert len(read(raw)) < 16 * MEBIBYTE
+    finally:
+        answers.end()
+
+
+def test_who_reads_an_answer_in_time_is_not(service: Process, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """In one of three trials: on a busy machine it takes a while to read that much."""
+    answers = Answers()
+    host, port = answers.url.removeprefix("http://").split(":")
+
+    def is_served_twice(drain: float) -> bool:
+        monkeypatch.setattr("app.core.server.protocol.DRAIN_SECONDS", drain)
+        with socket.create_connection((host, int(port)), PATIENCE) as raw:
+            for _ in range(2):
+                raw.sendall(HEALTH + b"\r\n")
+                if len(read(raw, until=b"x" * 16 * MEBIBYTE)) < 16 * MEBIBYTE:
+                    return False
+                time.sleep(0.8 * drain)
+            return len(answers.server.server_state.connections) == 1
+
+    try:
+        assert any(is_served_twice(drain) for drain in (1, 4, 16))
     finally:
         answers.end()
 

@@ -9,12 +9,13 @@ from typing import Any
 from app.core.auth.tokens import Verifier
 from app.core.deadline import set_deadline
 from app.core.errors import REASON_MAX, AuthInvalid, KeysUnavailable
+from tests.support.clock import PATIENCE
 from tests.support.key_server import Key, KeyServer, key_server
 from tests.support.service import settings_for
 
 Verdict = str | type[AuthInvalid] | type[KeysUnavailable]
 """A good token's user, or why there is none."""
-REQUEST_TIMEOUT = 10.0
+REQUEST_TIMEOUT = PATIENCE
 """Seconds; more than any wait for a key."""
 
 
