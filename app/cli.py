@@ -146,10 +146,14 @@ def delete_user(settings: Settings, user: str) -> None:
         closing(connect(url, application_name="todo-api")) as connection,
         connection.cursor() as cursor,
     ):
+        rows_deleted = {}
         for table, statement in store.DELETE_USER.items():
             cursor.execute(statement, {"owner": user})
-            print(f"{table} rows deleted: {cursor.rowcount}")
+            rows_deleted[table] = cursor.rowcount
         connection.commit()
+    # only now it is certain
+    for table, count in rows_deleted.items():
+        print(f"{table} rows deleted: {count}")
 
 
 def print_openapi(settings: Settings) -> None:
