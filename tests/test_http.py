@@ -232,6 +232,18 @@ def test_what_is_wrong_is_told_in_words_that_follow_the_fields_name(
     assert answer.json()["detail"] == detail
 
 
+def test_a_validators_sentence_is_told_as_it_is() -> None:
+    """Without pydantic's "Value error, "."""
+    error = {"loc": ("body", "due"), "msg": "Value error, must be a day to come", "type": "value_error"}
+    assert Invalid([error]).detail == "due: must be a day to come"
+
+
+def test_a_pattern_is_told_by_itself() -> None:
+    """The core does not know what a field's pattern is for."""
+    error = {"loc": ("body", "x"), "msg": "String should match pattern '^a$'", "type": "string_pattern_mismatch"}
+    assert Invalid([error]).detail == "x: must match pattern '^a$'"
+
+
 def test_no_number_is_told_where_all_errors_are_listed() -> None:
     """Twenty are listed; a location may hold the place in a list."""
     error = {"loc": ("body", "x", 0), "msg": "is bad", "type": "bad"}

@@ -6,13 +6,11 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 from sqlmodel import SQLModel
 
-from app import models
+from app import models  # noqa: F401 - adds the tables to SQLModel.metadata
 from app.core.database.dsn import connect
-from app.core.settings import SettingsError, load
+from app.core.settings import PROGRAM, SettingsError, load
 
-METADATA = models.Task.metadata
-# Autogenerate compares against what the models fill.
-assert METADATA is SQLModel.metadata  # noqa: S101 - see above
+METADATA = SQLModel.metadata
 
 LOCKS = (
     # Concurrent migrations run one after the other, and wait for each other for a minute.
@@ -27,15 +25,16 @@ LOCKS = (
 
 # Alembic's default, alembic_version, may belong to another application in the same database.
 VERSION_TABLE = "todo_api_version"
-# The tables and other relations of the schema, and the constraints of a table called task.
-NAMES = """
+# The names of the schema's tables (and of its other relations).
+TABLE_NAMES = """
     SELECT relname FROM pg_class
     WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
-    UNION
-    SELECT conname FROM pg_constraint WHERE conrelid = to_regclass('task')
 """
 # Every version of this service has given its table this constraint.
-OUR_CONSTRAINT = "task_title_length"
+TASK_IS_OURS = """
+    SELECT true FROM pg_constraint
+    WHERE conrelid = to_regclass('task') AND conname = 'task_title_length'
+"""
 
 # as the first migration does; Citus passes it on to the workers that there are by now
 CHECK_INTERVAL = (
@@ -45,14 +44,17 @@ CHECK_INTERVAL = (
 
 
 def take_over(connection: Connection) -> None:
-    """Rename alembic_version if it is this service's; raises SettingsError if a table is not."""
-    names = set(connection.scalars(text(NAMES)))
+    """Rename alembic_version to VERSION_TABLE if it is this service's.
+
+    Raises SettingsError if another application has a table of the same name as one of ours.
+    """
+    names = set(connection.scalars(text(TABLE_NAMES)))
     if VERSION_TABLE in names:
         return
     tables = sorted(METADATA.tables.keys() & names)
     if not tables:
         return
-    if OUR_CONSTRAINT not in names:
+    if not connection.scalar(text(TASK_IS_OURS)):
         raise SettingsError(
             f"DATABASE_URL: another application has a table called {tables[0]} there. Give this"
             " service a schema of its own: CREATE SCHEMA todo, and options=-csearch_path%3Dtodo"
@@ -60,7 +62,8 @@ def take_over(connection: Connection) -> None:
         )
     if "alembic_version" not in names:
         return
-    # what versions of this service have written there
+    # What this service has written there: since 0003 its version is in VERSION_TABLE, so there will
+    # be no others.
     ours = "SELECT FROM alembic_version WHERE version_num IN ('0001', '0002')"
     if connection.execute(text(ours)).rowcount:
         connection.execute(text(f"ALTER TABLE alembic_version RENAME TO {VERSION_TABLE}"))
@@ -74,7 +77,7 @@ def run() -> None:
     # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
     engine = create_engine(
         "postgresql+psycopg2://",
-        creator=lambda: connect(url, application_name="todo-api"),
+        creator=lambda: connect(url, application_name=PROGRAM),
         poolclass=pool.NullPool,
     )
     with engine.connect() as connection:
@@ -109,7 +112,7 @@ def distribute(connection: Connection) -> None:
             continue
         connection.execute(distribute_table, params)
         connection.execute(truncate, params)
-        print(f"todo-api: {table} is distributed by user_id (Citus)", file=sys.stderr)
+        print(f"{PROGRAM}: {table} is distributed by user_id (Citus)", file=sys.stderr)
 
 
 run()

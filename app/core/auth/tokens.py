@@ -15,6 +15,10 @@ from app.core.settings import Settings
 
 USER_ID = re.compile(rf"[^/\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{USER_ID_MAX}}}")
 """A user's id has no `/`, no control character and no surrogate (R-05)."""
+USER_ID_RULE = (
+    f"a user's id has 1 to {USER_ID_MAX} characters, none of them a control character or /"
+)
+"""The same for a person."""
 TOKEN_MAX = 8 * 1024
 """Bytes; the time to verify a bad token grows with its length."""
 LIFETIME_MAX = 31 * 24 * 3600
