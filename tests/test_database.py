@@ -771,6 +771,7 @@ def limited(cluster: Cluster, database: Engine) -> Iterator[str]:
     with database.begin() as connection:
         connection.execute(text("CREATE ROLE limited LOGIN CONNECTION LIMIT 2"))
         connection.execute(text("GRANT ALL ON ALL TABLES IN SCHEMA public TO limited"))
+        connection.execute(text("GRANT USAGE ON SEQUENCE task_id_seq TO limited"))
     yield as_role(cluster, "limited")
     with database.begin() as connection:
         connection.execute(text("DROP OWNED BY limited"))

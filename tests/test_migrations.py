@@ -18,6 +18,7 @@ from app.core.settings import SettingsError
 from app.migrations import upgrade
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
+from tests.support.log import logged
 from tests.support.people import Cast
 from tests.support.service import running_service, service_in_process, settings_for
 from tests.support.tokens import token
@@ -390,3 +391,77 @@ def test_nobody_else_gives_ids(database: Engine) -> None:
         connection.execute(
             text("INSERT INTO task (user_id, id, title) OVERRIDING SYSTEM VALUE VALUES ('alice', 0, 'x')")
         )
+
+
+# A role without rights
+
+
+READY_WITHOUT = [
+    ("REVOKE SELECT ON task", "SELECT on task ("),
+    ("REVOKE INSERT ON task", "INSERT on task ("),
+    ("REVOKE UPDATE ON task", "UPDATE on task ("),
+    ("REVOKE DELETE ON task", "DELETE on task"),
+    ("REVOKE SELECT ON idempotency_key", "SELECT on idempotency_key ("),
+    ("REVOKE INSERT ON idempotency_key", "INSERT on idempotency_key ("),
+    ("REVOKE UPDATE ON idempotency_key", "UPDATE on idempotency_key ("),
+    ("REVOKE DELETE ON idempotency_key", "DELETE on idempotency_key"),
+    ("REVOKE USAGE ON SEQUENCE task_id_seq", "USAGE on task_id_seq"),
+    ("REVOKE EXECUTE ON FUNCTION create_task_with_key", "EXECUTE on create_task_with_key"),
+    ("REVOKE USAGE ON SCHEMA todo", "task (run todo-api migrate, or grant USAGE on its schema)"),
+]
+"""What is taken from a role that has all rights, and what readiness says is missing first."""
+
+
+@pytest.fixture
+def rightful(empty: Any) -> Iterator[tuple[str, str]]:
+    """The URLs of a database with our tables in a schema of their own: of its owner, and of a role with all rights."""
+    url = empty()
+    run_sql(url, "CREATE SCHEMA todo", "CREATE ROLE rightful LOGIN")
+    ours = f"{url}{'&' if '?' in url else '?'}{SCHEMA_OF_ITS_OWN}"
+    upgrade(ours)
+    run_sql(
+        ours,
+        "REVOKE EXECUTE ON FUNCTION create_task_with_key FROM PUBLIC",
+        "GRANT EXECUTE ON FUNCTION create_task_with_key TO rightful",
+        "GRANT USAGE ON SCHEMA todo TO rightful",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON task, idempotency_key TO rightful",
+        "GRANT USAGE ON SEQUENCE task_id_seq TO rightful",
+    )
+    yield ours, make_url(ours).set(username="rightful").render_as_string(hide_password=False)
+    run_sql(url, "DROP OWNED BY rightful", "DROP ROLE rightful")
+
+
+@pytest.mark.parametrize(("revoke", "missing"), READY_WITHOUT)
+def test_it_is_not_ready_without_a_right_that_requests_need(
+    rightful: tuple[str, str], capsys: pytest.CaptureFixture[str], revoke: str, missing: str
+) -> None:
+    """A rolling deployment would replace a service that works; the log names what is missing."""
+    owner, url = rightful
+    with service_in_process(settings_for(url)) as service:
+        assert service.http.get("/health/ready").status_code == 200
+        run_sql(owner, f"{revoke} FROM rightful")
+        assert service.http.get("/health/ready").status_code == 503
+        line = json.loads(logged(capsys, 2).splitlines()[-1])
+    assert line["reason"].startswith(f"the database lacks: {missing}")
+
+
+def test_rights_that_are_granted_by_column_are_enough(rightful: tuple[str, str]) -> None:
+    """Those of the columns that requests write."""
+    owner, url = rightful
+    run_sql(
+        owner,
+        "REVOKE UPDATE ON task, idempotency_key FROM rightful",
+        "GRANT UPDATE (title, description, complete, updated_at) ON task TO rightful",
+        "GRANT UPDATE (fingerprint, answer, created_at) ON idempotency_key TO rightful",
+        "REVOKE USAGE ON SEQUENCE task_id_seq FROM rightful",
+        "GRANT UPDATE ON SEQUENCE task_id_seq TO rightful",
+    )
+    with running_service(settings_for(url)) as service:
+        alice = Cast(service)("Alice")
+        for _ in range(2):
+            made = alice.ask("POST", alice.tasks_path(), json={"title": "x"}, headers={"Idempotency-Key": "one"})
+            assert made.status_code == 201
+        task = f"{alice.tasks_path()}/{made.json()['id']}"
+        assert alice.ask("PATCH", task, json={"complete": True}).status_code == 200
+        assert alice.ask("DELETE", task).status_code == 204
+        assert service.http.get("/health/ready").status_code == 200
