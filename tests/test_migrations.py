@@ -465,3 +465,61 @@ def test_rights_that_are_granted_by_column_are_enough(rightful: tuple[str, str])
         assert alice.ask("PATCH", task, json={"complete": True}).status_code == 200
         assert alice.ask("DELETE", task).status_code == 204
         assert service.http.get("/health/ready").status_code == 200
+
+
+# A role that does not own the database
+
+
+CHECK = "SET client_connection_check_interval"
+LEFT_OUT = (
+    "todo-api: client_connection_check_interval is left out, because this role does not own the database. Its owner"
+    " runs: ALTER DATABASE name SET client_connection_check_interval = '1s'\n"
+)
+
+
+@pytest.fixture
+def guest(empty: Any) -> Iterator[tuple[str, str]]:
+    """The URLs of an empty database: of its owner, and of a role that may connect to it."""
+    url = empty()
+    run_sql(url, "CREATE ROLE guest LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    yield url, make_url(url).set(username="guest").render_as_string(hide_password=False)
+    run_sql(url, "DROP OWNED BY guest", "DROP ROLE guest")
+
+
+def test_a_schema_of_its_own_is_enough(guest: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """One line says what was left out, each time until the owner has done it; going down works too."""
+    owner, url = guest
+    run_sql(owner, "CREATE SCHEMA guest AUTHORIZATION guest")
+    for _ in range(2):
+        upgrade(url)
+        assert capsys.readouterr().err == LEFT_OUT
+    with service_in_process(settings_for(url)) as service:
+        assert service.http.get("/health/ready").status_code == 200
+    command.downgrade(alembic(url), "base")
+    upgrade(url)
+    capsys.readouterr()
+    database = make_url(owner).database
+    run_sql(owner, f"ALTER DATABASE {database} SET client_connection_check_interval = '2s'")
+    upgrade(url)
+    assert capsys.readouterr().err == ""
+    assert column(url, "SHOW client_connection_check_interval") == ["2s"]
+
+
+@pytest.mark.parametrize("search_path", ["public", "missing"])
+def test_a_role_that_may_create_nothing_is_told_so(guest: tuple[str, str], search_path: str) -> None:
+    """In one sentence, and nothing is changed."""
+    _, url = guest
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL: its role may not create tables there"):
+        upgrade(f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{search_path}")
+
+
+def test_the_owner_sets_what_a_restored_dump_lacks(empty: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A dump has no settings of the database; a value of the operator's own is left alone."""
+    url = empty()
+    upgrade(url)
+    database = make_url(url).database
+    for before, after in (("RESET client_connection_check_interval", "1s"), (f"{CHECK} = '5s'", "5s")):
+        run_sql(url, f"ALTER DATABASE {database} {before}")
+        upgrade(url)
+        assert column(url, "SHOW client_connection_check_interval") == [after]
+    assert capsys.readouterr().err == ""

@@ -34,18 +34,42 @@ NAMES = """
 # Every version of this service has given its table this constraint.
 OUR_CONSTRAINT = "task_title_length"
 
-# as the first migration does; Citus passes it on to the workers that there are by now
-CHECK_INTERVAL = (
-    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET client_connection_check_interval = ''1s'''"
-    ", current_database()); END $$"
-)
+# As the first migration does. Citus passes it on to the workers that there are by now.
+CHECK_INTERVAL = """
+    DO $$ BEGIN
+        EXECUTE format(
+            'ALTER DATABASE %I SET client_connection_check_interval = ''1s''', current_database()
+        );
+    END $$
+"""
+# Whether this role may do that, the interval of a new session, and whether Citus is there.
+CHECK_INTERVAL_STATE = """
+    SELECT
+        pg_has_role(datdba, 'USAGE'),
+        current_setting('client_connection_check_interval'),
+        EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')
+    FROM pg_database
+    WHERE datname = current_database()
+"""
+# Whether this role may make tables; NULL if no schema of the search path exists.
+MAY_CREATE = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
+HAS_TASKS = "SELECT to_regclass('task') IS NOT NULL"
 
 
 def take_over(connection: Connection) -> None:
-    """Rename alembic_version if it is this service's; raises SettingsError if a table is not."""
+    """Rename alembic_version if it is this service's.
+
+    Raises SettingsError if a table is not this service's, or if this role may create none.
+    """
     names = set(connection.scalars(text(NAMES)))
     if VERSION_TABLE in names:
         return
+    if not connection.scalar(text(MAY_CREATE)):
+        raise SettingsError(
+            "DATABASE_URL: its role may not create tables there. Let an owner of the database give"
+            " it a schema of its own: CREATE SCHEMA todo AUTHORIZATION todo, which PostgreSQL"
+            " searches first for a role called todo."
+        )
     tables = sorted(METADATA.tables.keys() & names)
     if not tables:
         return
@@ -83,14 +107,35 @@ def run() -> None:
                 connection.execute(text(lock))
             take_over(connection)
             context.run_migrations()
+            set_check_interval(connection)
             distribute(connection)
+
+
+def set_check_interval(connection: Connection) -> None:
+    """Set what the first migration sets on the database, where a session does not have it.
+
+    A dump that was restored into another database lacks it. A role that does not own the database
+    is told what its owner does.
+    """
+    if not connection.scalar(text(HAS_TASKS)):
+        return
+    is_owner, interval, is_citus = connection.execute(text(CHECK_INTERVAL_STATE)).one()
+    is_set = interval != "0"
+    if is_owner and (is_citus or not is_set):
+        connection.execute(text(CHECK_INTERVAL))
+    if not is_owner and not is_set:
+        print(
+            "todo-api: client_connection_check_interval is left out, because this role does not own"
+            " the database. Its owner runs: ALTER DATABASE name SET"
+            " client_connection_check_interval = '1s'",
+            file=sys.stderr,
+        )
 
 
 def distribute(connection: Connection) -> None:
     """Distribute the tables by their users if the database has the extension Citus."""
     if not connection.scalar(text("SELECT true FROM pg_extension WHERE extname = 'citus'")):
         return
-    connection.execute(text(CHECK_INTERVAL))
     exists = text("SELECT to_regclass(:table) IS NOT NULL")
     is_distributed = text(
         "SELECT true FROM pg_dist_partition"
