@@ -1,9 +1,11 @@
 """The table as the models say it, as the migrations make it, and what it refuses by itself."""
 
+import io
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -465,6 +467,33 @@ def test_rights_that_are_granted_by_column_are_enough(rightful: tuple[str, str])
         assert alice.ask("PATCH", task, json={"complete": True}).status_code == 200
         assert alice.ask("DELETE", task).status_code == 204
         assert service.http.get("/health/ready").status_code == 200
+
+
+def test_the_migrations_can_be_written_down(
+    cluster: Cluster, empty: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As SQL that PostgreSQL takes, and without a database; up, and down again."""
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+
+    def written(run: Callable[..., None], revisions: str) -> str:
+        output = io.StringIO()
+        run(Config(toml_file="pyproject.toml", output_buffer=output), revisions, sql=True)
+        return output.getvalue()
+
+    def psql(url: str, statements: str) -> None:
+        script = tmp_path / "migrations.sql"
+        script.write_text(statements)
+        arguments = [str(cluster.bin / "psql"), "--quiet", "--set=ON_ERROR_STOP=1", f"--file={script}", url]
+        subprocess.run(arguments, check=True, capture_output=True)  # noqa: S603 - our own
+
+    url, migrated = empty(), empty()
+    upgrade(migrated)
+    psql(url, written(command.upgrade, "head"))
+    assert dump(cluster, url) == dump(cluster, migrated)
+    for query in ("SELECT version_num FROM todo_api_version", "SHOW client_connection_check_interval"):
+        assert column(url, query) == column(migrated, query)
+    psql(url, written(command.downgrade, "head:base"))
+    assert "CREATE" not in dump(cluster, url)
 
 
 # A role that does not own the database

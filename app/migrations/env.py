@@ -90,6 +90,33 @@ def take_over(connection: Connection) -> None:
 
 
 def run() -> None:
+    """Run the migrations, or write them down (`alembic upgrade head --sql`)."""
+    if context.is_offline_mode():
+        run_offline()
+    else:
+        run_online()
+
+
+def run_offline() -> None:
+    """Write the migrations down as SQL, which needs no database.
+
+    What depends on a database is left out: an old alembic_version, Citus, ids that came from
+    elsewhere.
+    """
+    context.configure(
+        dialect_name="postgresql",
+        dialect_opts={"paramstyle": "named"},  # psycopg2's own doubles each %
+        target_metadata=METADATA,
+        version_table=VERSION_TABLE,
+        literal_binds=True,
+    )
+    with context.begin_transaction():
+        for lock in LOCKS:
+            context.execute(lock)
+        context.run_migrations()
+
+
+def run_online() -> None:
     """Run the migrations in one transaction, on the caller's URL or else the configured one."""
     url = context.config.attributes.get("url") or load().database_dsn
     # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
