@@ -3,6 +3,7 @@
 import io
 import json
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -552,3 +553,35 @@ def test_the_owner_sets_what_a_restored_dump_lacks(empty: Any, capsys: pytest.Ca
         upgrade(url)
         assert column(url, "SHOW client_connection_check_interval") == [after]
     assert capsys.readouterr().err == ""
+
+
+# Tasks that came with their ids
+
+
+def test_new_ids_begin_beyond_those_that_came(empty: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """By logical replication, or from a dump without the sequence; the sequence is never set back."""
+    url = empty()
+    upgrade(url)
+    copied = "INSERT INTO task (user_id, id, title) OVERRIDING SYSTEM VALUE VALUES"
+    run_sql(url, f"{copied} ('alice', 1, 'x'), ('bob', 2, 'x'), ('bob', 700, 'x')")
+
+    def ids() -> list[int]:
+        with running_service(settings_for(url)) as service:
+            alice = Cast(service)("Alice")
+            return [
+                alice.ask("POST", alice.tasks_path(), json={"title": "x"}, headers=headers).json()["id"]
+                for headers in ({}, {"Idempotency-Key": str(time.time())})
+            ]
+
+    capsys.readouterr()
+    upgrade(url)
+    assert capsys.readouterr().err == "todo-api: tasks came with their ids; new ones begin after 1700\n"
+    assert ids() == [1701, 1702]
+    capsys.readouterr()
+    run_sql(url, "DELETE FROM task")
+    upgrade(url)
+    assert capsys.readouterr().err == ""
+    assert ids() == [1703, 1704]
+    run_sql(url, f"{copied} ('alice', 1705, 'x')")
+    upgrade(url)
+    assert ids() == [2706, 2707]

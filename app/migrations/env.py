@@ -55,6 +55,13 @@ CHECK_INTERVAL_STATE = """
 MAY_CREATE = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
 HAS_TASKS = "SELECT to_regclass('task') IS NOT NULL"
 
+# New ids begin so far beyond the largest one. The sequence must not be set back behind an id that a
+# request has drawn meanwhile: so many are not drawn between two steps of one statement.
+ID_MARGIN = 1000
+# The last id that was drawn, if any; this needs no right to select from the sequence.
+LAST_ID = "coalesce(pg_sequence_last_value('task_id_seq'::regclass), 0)"
+ADVANCE = f"SELECT setval('task_id_seq', :start) WHERE {LAST_ID} < :largest"
+
 
 def take_over(connection: Connection) -> None:
     """Rename alembic_version if it is this service's.
@@ -136,6 +143,11 @@ def run_online() -> None:
             context.run_migrations()
             set_check_interval(connection)
             distribute(connection)
+        # in a transaction of its own: it reads all of the table, and requests wait for a migration
+        with connection.begin():
+            for lock in LOCKS:
+                connection.execute(text(lock))
+            advance_ids(connection)
 
 
 def set_check_interval(connection: Connection) -> None:
@@ -157,6 +169,21 @@ def set_check_interval(connection: Connection) -> None:
             " client_connection_check_interval = '1s'",
             file=sys.stderr,
         )
+
+
+def advance_ids(connection: Connection) -> None:
+    """Have new ids begin beyond those of tasks that came with theirs, and say so on stderr.
+
+    They come so by logical replication, or from a dump without the sequence. The sequence is never
+    set back. Citus gives all ids on the coordinator, so it is this database's sequence there too.
+    """
+    if not connection.scalar(text(HAS_TASKS)):
+        return
+    largest = connection.scalar(text("SELECT max(id) FROM task")) or 0
+    start = min(largest + ID_MARGIN, models.ID_MAX)
+    was_behind = connection.scalar(text(ADVANCE), {"start": start, "largest": largest})
+    if was_behind:
+        print(f"todo-api: tasks came with their ids; new ones begin after {start}", file=sys.stderr)
 
 
 def distribute(connection: Connection) -> None:
