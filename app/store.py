@@ -24,18 +24,40 @@ from app.schemas import format_timestamp
 # A task's columns by name; its timestamps are in the session's time zone.
 Row = dict[str, Any]
 
-# Fails unless all migrations have run. has_column_privilege() fails where there is no such column;
-# to select the columns would wait for a migration that has locked the table.
+# One row for each thing that requests need and the database does not have, or does not grant to the
+# role. The statement waits for no lock. To select from the tables would: a migration may have
+# locked them. Rights are asked for by column, because they may be granted by column. Each has a
+# condition of its own, since PostgreSQL's functions take a list of rights as "any of these":
+# nextval() needs either right on the sequence. Of what is missing no rights are told (NULL).
 READY = """
-    SELECT
-        'create_task_with_key'::regproc,
-        has_column_privilege('task', 'id', 'SELECT'),
-        has_column_privilege('task', 'user_id', 'SELECT'),
-        has_column_privilege('task', 'title', 'SELECT'),
-        has_column_privilege('task', 'description', 'SELECT'),
-        has_column_privilege('task', 'complete', 'SELECT'),
-        has_column_privilege('task', 'created_at', 'SELECT'),
-        has_column_privilege('task', 'updated_at', 'SELECT')
+    SELECT name || ' (run todo-api migrate, or grant USAGE on its schema)' AS missing
+    FROM (VALUES ('task'), ('idempotency_key'), ('task_id_seq')) AS relations (name)
+    WHERE to_regclass(name) IS NULL
+    UNION ALL
+    SELECT 'create_task_with_key (run todo-api migrate, or grant USAGE on its schema)'
+    WHERE to_regproc('create_task_with_key') IS NULL
+    UNION ALL
+    SELECT privilege || ' on ' || name || ' (' || string_agg(column_name, ', ') || ')'
+    FROM (VALUES
+        ('SELECT', 'task', '{id,user_id,title,description,complete,created_at,updated_at}'),
+        ('INSERT', 'task', '{id,user_id,title,description,complete,created_at,updated_at}'),
+        ('UPDATE', 'task', '{title,description,complete,updated_at}'),
+        ('SELECT', 'idempotency_key', '{user_id,key,fingerprint,answer,created_at}'),
+        ('INSERT', 'idempotency_key', '{user_id,key,fingerprint,answer}'),
+        ('UPDATE', 'idempotency_key', '{fingerprint,answer,created_at}')
+    ) AS needed (privilege, name, columns), unnest(columns::text[]) AS column_name
+    WHERE NOT has_column_privilege(to_regclass(name), column_name, privilege)
+    GROUP BY name, privilege
+    UNION ALL
+    SELECT 'DELETE on ' || name
+    FROM (VALUES ('task'), ('idempotency_key')) AS relations (name)
+    WHERE NOT has_table_privilege(to_regclass(name), 'DELETE')
+    UNION ALL
+    SELECT 'USAGE on task_id_seq'
+    WHERE NOT has_sequence_privilege(to_regclass('task_id_seq'), 'USAGE, UPDATE')
+    UNION ALL
+    SELECT 'EXECUTE on create_task_with_key'
+    WHERE NOT has_function_privilege(to_regproc('create_task_with_key'), 'EXECUTE')
     """
 
 # By table, what deletes everything that is stored of a user.

@@ -663,6 +663,7 @@ def test_a_failing_database_is_told_in_the_log_by_its_code(
             connection.execute(text("ALTER TABLE elsewhere RENAME TO task"))
     assert api.get("/health/ready").status_code == 200
     log = logged(capsys, 3)
-    for failure in log.splitlines()[:2]:
-        assert "SQLSTATE 42P01" in json.loads(failure)["exception"]
+    request, readiness, _ = [json.loads(line) for line in log.splitlines()]
+    assert "SQLSTATE 42P01" in request["exception"]
+    assert readiness["reason"].startswith("the database lacks: task ")
     assert "sesame4711" not in log

@@ -115,6 +115,12 @@ class Pool:
         self._look_up: asyncio.Task[list[Dsn]] | None = None
         self._last_good: Dsn | None = None
         """The address that accepted last."""
+        self._connected = 0
+        """How many statements have a connection."""
+        self._last_connected_at = 0.0
+        """When a statement last gave its connection back, by the loop's clock."""
+        self._last_answered_at = 0.0
+        """When the database last answered a statement, if only with an ERROR."""
 
     @property
     def idle(self) -> int:
@@ -128,21 +134,42 @@ class Pool:
 
         A statement that returns no rows gives []. It waits for one of `size` slots, or for the
         `spare` one, which other statements do not take.
-        Raises DatabaseError if the database fails or does not answer before the deadline. Whether a
-        write has happened is then unknown, so it is not sent again (R-20); a read may be.
+        Raises DatabaseError if the database fails or does not answer before the deadline, with a
+        `reason` in the latter case. Whether a write has happened is then unknown, so it is not sent
+        again (R-20); a read may be.
         """
         slots = self._spare_slot if spare else self._slots
+        began_at = _now()
+        has_slot = False
         try:
             async with asyncio.timeout_at(deadline()), slots:
                 if deadline() - _now() < LEAST_SECONDS:
-                    raise DatabaseError
+                    raise TimeoutError
+                has_slot = True
                 self.in_use += 1
                 try:
                     return await self._run(sql, params, is_read=is_read)
                 finally:
                     self.in_use -= 1
+        except TimeoutError as failure:
+            reason = self._why_late(began_at, has_slot=has_slot)
+            raise DatabaseError(reason=reason) from failure
         except (*CONNECT_FAILURES, psycopg2.Error) as failure:
             raise DatabaseError from failure
+
+    def _why_late(self, began_at: float, *, has_slot: bool) -> str:
+        """For the log: why a statement that began then was not answered before its deadline.
+
+        Most of those that fail waited for a slot. The cause is what held up those that had one.
+        """
+        is_refused = self._backoff.pause > 0
+        if self._connected == 0 and (is_refused or self._last_connected_at < began_at):
+            return "the database can't be reached"
+        if self._last_answered_at < began_at:
+            return "the database does not answer"
+        if has_slot:
+            return "no answer in time, while others had theirs"
+        return f"all {self.size} connections were busy"
 
     async def _run(
         self, sql: str, params: Mapping[str, Any], *, is_read: bool
@@ -155,6 +182,7 @@ class Pool:
         lost_connections_left = READ_ATTEMPTS - 1 if is_read else 0
         while True:
             connection = await self._acquire()
+            self._connected += 1
             try:
                 return await connection.fetch(sql, params)
             except CONFLICTS:
@@ -167,6 +195,8 @@ class Pool:
                     raise
                 lost_connections_left -= 1
             finally:
+                self._connected -= 1
+                self._last_connected_at = _now()
                 self._give_back(connection)
 
     def _leave_standby(self, connection: Connection) -> None:
@@ -183,6 +213,7 @@ class Pool:
         if connection.closed:
             self.evict(connection.statement_began_at)
         else:
+            self._last_answered_at = connection.statement_ended_at
             self._idle.append(connection)
             self._retry_now.set()
 
