@@ -39,7 +39,7 @@ BAD_TITLE = Invalid.at(
 BAD_ID = Invalid.at("path", "task_id", "must be a whole number, in digits", "int_parsing")
 
 router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictRoute)
-TaskIdInPath = Annotated[TaskId, Path(description="The task's id.")]
+TaskIdInPath = Annotated[TaskId, Path(description="The task's id.", include_in_schema=False)]
 
 
 class TaskAnswer(JsonAnswer):
