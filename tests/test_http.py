@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
 
 from app.core.errors import ERRORS_MAX, Invalid
-from app.core.http.requests import BODY_MAX, DEPTH_MAX, ETAGS_MAX, PARAMETERS_MAX
+from app.core.http.requests import BODY_MAX, BODY_SECONDS, DEPTH_MAX, ETAGS_MAX, PARAMETERS_MAX
 from app.core.settings import Settings
 from app.main import create_app
 from app.store import Tasks
@@ -20,6 +20,7 @@ from tests.support import contract
 from tests.support.clock import PATIENCE
 from tests.support.factories import make_task, rows
 from tests.support.log import logged
+from tests.support.movable_loop import MovableLoop
 from tests.support.service import ORIGIN, Service, running_service, settings_for
 from tests.support.tokens import token
 
@@ -461,6 +462,41 @@ def test_a_slow_body_leaves_the_database_its_time(api: httpx.Client, service: Se
             time.sleep(service.settings.request_timeout / 2.5)
 
     assert api.post("/api/alice/tasks", headers=ALICE | JSON, content=slowly()).status_code == 201
+
+
+@pytest.fixture(scope="module")
+def loop_and_service(settings: Settings) -> Iterator[tuple[MovableLoop, Service]]:
+    """A service whose clock can be moved."""
+    loop = MovableLoop()
+    with running_service(settings, lambda: loop) as service:
+        yield loop, service
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(BODY_SECONDS - 1, 201), (BODY_SECONDS, 400)])
+@pytest.mark.parametrize("piece", ["", '{"title": '])
+def test_a_body_has_a_time_of_its_own(
+    loop_and_service: tuple[MovableLoop, Service], database: Engine, piece: str, seconds: int, status: int
+) -> None:
+    """However much of it has come: its sender's token would else be good for as long as the sender likes."""
+    loop, service = loop_and_service
+    body = '{"title": "x"}'
+    head = (
+        f"POST /api/alice/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['authorization']}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", httpx.URL(service.url).port or 0), timeout=PATIENCE) as raw:
+        raw.sendall(head.encode())
+        assert raw.recv(65536).startswith(b"HTTP/1.1 100 ")  # the body is being read
+        raw.sendall(piece.encode())
+        loop.move(seconds)
+        if status == 201:
+            raw.sendall(body.removeprefix(piece).encode())
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += raw.recv(65536)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert status == 201 or b'"The body did not arrive within 30 seconds."' in answer
+    assert len(rows(database, "alice")) == (status == 201)
 
 
 def test_the_limit_of_a_body_is_exact(api: httpx.Client) -> None:

@@ -26,6 +26,8 @@ from app.core.limits import KEY_MAX
 
 # Bytes.
 BODY_MAX = 64 * 1024
+# Seconds from the beginning of its reading to its last byte: a token is judged before.
+BODY_SECONDS = 30
 # Arrays and objects within each other in a body (RFC 8259, 9, lets a parser limit them); a task is
 # one object.
 DEPTH_MAX = 100
@@ -65,7 +67,8 @@ class StrictRequest(Request):
         """Return the whole body.
 
         Its bytes are counted as they come, because a chunked body has no Content-Length. Raises
-        BadRequest if it is empty or not JSON by its content type, PayloadTooLarge beyond BODY_MAX.
+        BadRequest if it is empty, not JSON by its content type or still on its way after
+        BODY_SECONDS, and PayloadTooLarge beyond BODY_MAX.
         """
         if hasattr(self, "_body"):
             return self._body
@@ -73,16 +76,25 @@ class StrictRequest(Request):
             raise BadRequest("The content type must be application/json.")
         clock = asyncio.get_running_loop().time
         began = clock()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await self._received()
+        except TimeoutError:
+            message = f"The body did not arrive within {BODY_SECONDS} seconds."
+            raise BadRequest(message) from None
+        extend_deadline(clock() - began)
+        if not body:
+            raise BadRequest("The body is empty.")
+        self._body = body
+        return self._body
+
+    async def _received(self) -> bytes:
         body = bytearray()
         async for chunk in self.stream():
             body += chunk
             if len(body) > BODY_MAX:
                 raise PayloadTooLarge
-        extend_deadline(clock() - began)
-        if not body:
-            raise BadRequest("The body is empty.")
-        self._body = bytes(body)
-        return self._body
+        return bytes(body)
 
     async def json(self) -> Any:
         """Return the parsed body.
