@@ -21,6 +21,7 @@ from app.core.http import docs, health
 from app.core.http.answers import handle
 from app.core.http.cors import CORS
 from app.core.http.middleware import HSTS, ErrorBoundary, Observability
+from app.core.http.requests import QueryLimit
 from app.core.observability import metrics
 from app.core.observability.tracing import Redaction
 from app.core.server.process import set_up_process
@@ -88,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
             ),
             Middleware(ErrorBoundary),
             Middleware(Authentication, verifier=verifier, https_only=settings.production),
+            Middleware(QueryLimit),
         ],
     )
     if tracing:

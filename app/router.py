@@ -41,7 +41,7 @@ BAD_ID = Invalid.at("path", "task_id", "must be a whole number, in digits", "int
 # No endpoint takes `user_id`: the layer Authentication has compared it with the token's user, whose
 # tasks MyTasks are. contract.parameters describes it to OpenAPI.
 router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictRoute)
-TaskIdInPath = Annotated[TaskId, Path(description="The task's id.")]
+TaskIdInPath = Annotated[TaskId, Path(description="The task's id.", include_in_schema=False)]
 
 
 class TaskAnswer(JsonAnswer):

@@ -12,9 +12,11 @@ from pydantic import (
     Field,
     PlainSerializer,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from app.core.errors import ERRORS_MAX, Invalid
 from app.core.http.requests import Digits, TrueOrFalse
 from app.models import DESCRIPTION_MAX, ID_MAX, TITLE_MAX
 
@@ -85,6 +87,17 @@ class Input(BaseModel):
     """A body: its types are strict, and an unknown field is refused, because it may be a typo."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_many_unknown_fields(cls, values: object) -> object:
+        # pydantic would make an error for each
+        if isinstance(values, dict) and len(values) > ERRORS_MAX:
+            fields = cls.model_fields  # a property, too slow to be read for each name
+            unknown = [name for name in values if name not in fields]
+            if len(unknown) > ERRORS_MAX:
+                raise Invalid.unknown("body", unknown)
+        return values
 
 
 class TaskCreate(Input):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 from pytest_bdd import given, parsers, then, when
 
+from steps.signing_in import typed
 from tests.support.key_server import Key, KeyServer, key_server
 from tests.support.log import Log
 from tests.support.people import Cast
@@ -47,6 +48,7 @@ TOKENS: dict[str, Callable[[Trusted], str]] = {
     "one issued by http://localhost:3000": lambda at: at.key.token(at.url("http://localhost:3000")),
     "one issued by http://127.0.0.1:3000": lambda at: at.key.token(at.keys.url),
     "one that expired 12 s ago": lambda _: token("alice", exp=int(time.time()) - 12),
+    "one of the type at+jwt": lambda _: typed("at+jwt"),
     "the token that sign-in answers with": lambda _: "KCo9zNwzXnF8cTwWdVbmGs2Zy5eQ4rLh",
     "the word undefined": lambda _: "undefined",
     "one of todo-api token": lambda _: token("alice"),

@@ -4,16 +4,20 @@ import os
 import shlex
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 from pytest_bdd import given, parsers, then, when
 
+from app.core.settings import load
 from steps.answers import shown
+from tests.support.cluster import Cluster
 from tests.support.people import Cast, Person
 from tests.support.processes import TODO_API, Run, todo_api
-from tests.support.service import SECRET, Service
+from tests.support.service import SECRET, Service, service_in_process
+from tests.support.tokens import token
 
 GOOD = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://127.0.0.1/todo", "BETTER_AUTH_SECRET": SECRET}
 
@@ -24,6 +28,8 @@ UNSAFE: dict[str, dict[str, str]] = {
     "a secret of 31 characters": {"BETTER_AUTH_SECRET": SECRET[:31]},
     "Better Auth's well-known secret": {"BETTER_AUTH_SECRET": "better-auth-secret-12345678901234567890"},
     "every site allowed to call": {"CORS_ORIGINS": "*"},
+    "a database of white space alone": {"DATABASE_URL": " \n"},
+    "quotes around the database": {"DATABASE_URL": '"postgresql://127.0.0.1/todo"'},
     "a Better Auth without encryption": {"BETTER_AUTH_URL": "http://auth.example.com"},
 }
 
@@ -38,6 +44,25 @@ def starts_in_production(folder: Path, what: str) -> subprocess.CompletedProcess
 @then(parsers.re('it does not start, and says only "(?P<message>[^"]+)"'))
 def does_not_start(start: subprocess.CompletedProcess[str], message: str) -> None:
     assert (start.returncode, start.stdout, start.stderr) == (1, "", message + "\n")
+
+
+ISSUER = "https://auth.example.com"
+
+
+@given("a service whose JWT_ISSUER ends with a line break")
+def issuer_ends_with_line_break(cast: Cast, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    variables = {"DATABASE_URL": cluster.url, "BETTER_AUTH_SECRET": SECRET, "JWT_ISSUER": f"{ISSUER}\n"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with service_in_process(load()) as cast.service:
+        yield
+
+
+@when("Alice lists her tasks with a token of that issuer")
+def lists_with_token_of_issuer(cast: Cast) -> None:
+    alice = cast("Alice")
+    alice.token = token("alice", iss=ISSUER)
+    alice.ask("GET", alice.tasks_path())
 
 
 @given("an empty folder, and nothing configured")

@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 from sqlmodel import SQLModel
 
-from app import models  # noqa: F401 - adds the tables to SQLModel.metadata
+from app import models
 from app.core.database.dsn import connect
 from app.core.settings import PROGRAM, SettingsError, load
 

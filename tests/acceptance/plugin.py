@@ -186,6 +186,10 @@ class Gate:
         before = self.runs.get(key)
         if before is not None and report.when == "teardown":
             run = {**before, "state": FAILED, "reason": run["reason"], "before_steps": False, "ended": run["ended"]}
+        elif before is not None and (before["state"], run["state"]) == (FAILED, PASSED):
+            # whoever runs it again has not mended it
+            first = before["reason"].strip().splitlines()[-1]
+            run = {**run, "state": FAILED, "reason": f"it passed when it was run again, after: {first}"}
         self.runs[key] = run
 
     # When all have run

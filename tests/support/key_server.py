@@ -135,6 +135,10 @@ def _set(server: KeyServer) -> bytes:
     return json.dumps({"keys": server.keys}).encode()
 
 
+def _changed_set(server: KeyServer, **changes: object) -> bytes:
+    return json.dumps({"keys": [key | changes for key in server.keys]}).encode()
+
+
 def _compressed_if_accepted(server: KeyServer, handler: BaseHTTPRequestHandler) -> None:
     if "gzip" in handler.headers["accept-encoding"]:
         _answer(handler, gzip.compress(_set(server)), content_encoding="gzip")
@@ -206,9 +210,9 @@ HABITS: dict[str, Callable[[KeyServer, BaseHTTPRequestHandler], object]] = {
     "an object without keys": lambda _, handler: _answer(handler, b"{}"),
     "no JSON Web Keys": lambda _, handler: _answer(handler, b'{"keys": [null, 5, "x", [], {}]}'),
     "an empty set": lambda _, handler: _answer(handler, b'{"keys": []}'),
-    "a key without an id": lambda server, handler: _answer(
-        handler, json.dumps({"keys": [key | {"kid": None} for key in server.keys]}).encode()
-    ),
+    "a key without an id": lambda server, handler: _answer(handler, _changed_set(server, kid=None)),
+    "a key for encryption": lambda server, handler: _answer(handler, _changed_set(server, use="enc")),
+    "a key for signing": lambda server, handler: _answer(handler, _changed_set(server, key_ops=["sign"])),
     "an oct key": lambda _, handler: _answer(handler, json.dumps({"keys": [OCT]}).encode()),
     "nothing": lambda _, handler: _answer(handler, b""),
     "a 500": lambda server, handler: _answer(handler, _set(server), 500),

@@ -19,7 +19,8 @@ class Authentication:
     not be able to cause that.
 
     A token is judged once, when the request's head has arrived. A body that comes slowly may end
-    after its token has expired: only the sender of the token can send it, and asked in time.
+    after its token has expired, by at most the time that a body has (`requests.BODY_SECONDS`): only
+    the sender of the token can send it, and asked in time.
     """
 
     def __init__(self, app: ASGIApp, verifier: Verifier, *, https_only: bool) -> None:
