@@ -122,20 +122,21 @@ class Document:
 class Specification:
     """All feature files under a folder."""
 
-    documents: list[Document]
-    problems: list[Problem]
+    documents: list[Document] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     """What can't be parsed."""
-    ids: IdGenerator
+    ids: IdGenerator = field(default_factory=IdGenerator)
 
     @classmethod
     def read(cls, features: Path, root: Path) -> "Specification":
         """Parse and compile every feature file; its URI is its path from the root."""
-        specification = cls([], [], IdGenerator())
+        specification = cls()
         for path in sorted(features.rglob("*.feature")):
-            specification._add(path.relative_to(root).as_posix(), path.read_text("utf-8"))
+            specification.add(path.relative_to(root).as_posix(), path.read_text("utf-8"))
         return specification
 
-    def _add(self, uri: str, text: str) -> None:
+    def add(self, uri: str, text: str) -> None:
+        """Parse and compile the text of one feature file."""
         try:
             parsed = Parser(AstBuilder(self.ids)).parse(text)
         except (CompositeParserException, ParserException) as wrong:
