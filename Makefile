@@ -1,7 +1,19 @@
 # make run and make test do everything on a fresh machine; they need Python 3.11 or newer and make.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# uv where it is on the PATH, else pip with the same options; neither compiles what may never be imported
+ifneq ($(shell command -v uv 2>/dev/null),)
+VENV = $(PYTHON) -m venv --clear --without-pip .venv
+INSTALL = uv pip install --quiet --python $(BIN)/python
+CHECK = uv pip check --quiet --python $(BIN)/python
+else
+VENV = $(PYTHON) -m venv --clear .venv
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+CHECK = $(BIN)/python -m pip check --quiet --disable-pip-version-check
+endif
+# nothing is resolved and nothing is built: a lock names all that is needed, and each file by its hash
+LOCKED = --no-deps --require-hashes --only-binary :all:
 
 # `everywhere` lets no scenario off whose tool is missing
 ACCEPTANCE ?= here
@@ -12,25 +24,42 @@ LIES ?= named
 PARALLEL = -n $(WORKERS) --dist loadgroup
 PAGE := build/living-documentation.html
 
-.PHONY: run install install-check node test lies check docs lint contract contract-lint deploy-lint dist image lines lock bench faults live pooled distributed mutants fuzz soak
+.PHONY: run moved install-run install install-check node test lies check docs lint contract contract-lint deploy-lint dist image lines lock bench faults live pooled distributed mutants fuzz soak
 
-run: install
+run: install-run
 	@exec $(BIN)/todo-api serve
 
-install: .venv/installed
-
-.venv/installed: requirements-dev.txt pyproject.toml
+# A changed lock begins a new environment, in which nothing of the old one is left. So does a folder that was moved:
+# the commands in an environment name the folder in which it was made.
+MOVED := $(filter-out $(CURDIR),$(shell cat .venv/folder 2>/dev/null))
+.venv/pyvenv.cfg: requirements-run.txt requirements-dev.txt requirements-check.txt $(if $(MOVED),moved)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
-	$(PYTHON) -m venv .venv
-	$(PIP) --require-hashes -r requirements-dev.txt
-	$(PIP) --no-deps --no-build-isolation --editable .
+	$(VENV)
+	@echo '$(CURDIR)' > .venv/folder
+
+# what running needs: the service, and the embedded PostgreSQL
+install-run: .venv/installed-run
+
+.venv/installed-run: .venv/pyvenv.cfg pyproject.toml
+	$(INSTALL) $(LOCKED) -r requirements-run.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	$(CHECK)
 	@touch $@
 
-# what the later tiers need beside that: the fuzzer and the mutants' tool
+# what the tests need beside that
+install: .venv/installed
+
+.venv/installed: .venv/installed-run
+	$(INSTALL) $(LOCKED) -r requirements-dev.txt
+	$(CHECK)
+	@touch $@
+
+# what the later tiers need beside that: the fuzzer, and the linters of workflows
 install-check: .venv/installed-check
 
-.venv/installed-check: .venv/installed requirements-check.txt
-	$(PIP) --require-hashes -r requirements-check.txt
+.venv/installed-check: .venv/installed
+	$(INSTALL) $(LOCKED) -r requirements-check.txt
+	$(CHECK)
 	@touch $@
 
 # what some scenarios and the documentation's page take from npm; without it they say what is missing
@@ -85,7 +114,7 @@ endif
 # which mutants of auth, errors, queries and schemas the tests let live: a sample, half an hour
 MUTANTS ?= 150
 SEED ?= 4711
-mutants: install-check
+mutants: install
 	$(BIN)/python -m tests.mutants $(MUTANTS) $(SEED)
 
 # many more requests by Schemathesis than make check has time for: ten minutes (EXAMPLES per operation and phase)
@@ -99,13 +128,18 @@ MINUTES ?= 30
 soak: install
 	$(BIN)/python -m tests.soak $(MINUTES)
 
+# make run and make test on the Pythons of Debian 12, 13 and sid, as root and as a user: needs root and mmdebstrap, half an hour
+.PHONY: pythons
+pythons:
+	tests/pythons.sh $(SUITES)
+
 lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
 # the contract that the frontend's team builds against; a test fails where it is not what the app says
-contract: install
+contract: install-run
 	$(BIN)/todo-api openapi > docs/openapi.json
 
 # the contract by Redocly's recommended rules and Spectral's for OpenAPI
@@ -114,15 +148,16 @@ contract-lint: node
 	tests/node/node_modules/.bin/redocly lint --config tests/node/redocly.yaml docs/openapi.json
 	tests/node/node_modules/.bin/spectral lint --fail-severity=warn --ruleset tests/node/spectral.yaml docs/openapi.json
 
-# the workflows by zizmor, and they and compose.yaml by their schemas
+# the workflows by zizmor, and they, Dependabot's file and compose.yaml by their schemas
 SCHEMA = $(BIN)/check-jsonschema --builtin-schema
 deploy-lint: install-check
 	$(BIN)/zizmor --offline --no-progress --quiet .github
 	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
 	$(SCHEMA) vendor.compose-spec compose.yaml
 
 # the wheel and the sdist
-dist: install
+dist: install-run
 	$(BIN)/python -m flit_core.wheel --outdir dist
 	$(BIN)/python -c 'from flit_core.buildapi import build_sdist; build_sdist("dist")'
 
@@ -138,9 +173,14 @@ bench: install
 lines: install
 	@$(BIN)/python tests/count_lines.py
 
-# needs uv; the locks record hashes and no addresses
-LOCK = uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header
+# needs uv; the locks record hashes and no addresses (make lock UPGRADE=1: the newest that pyproject.toml and package.json allow)
+LOCK = uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade)
+RUN = --extra=build --extra=embedded
 lock:
 	$(LOCK) pyproject.toml -o requirements.txt
-	$(LOCK) --extra=embedded --extra=telemetry --extra=dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(LOCK) $(RUN) -c requirements.txt pyproject.toml -o requirements-run.txt
+	$(LOCK) $(RUN) --extra=telemetry --extra=dev -c requirements-run.txt pyproject.toml -o requirements-dev.txt
 	$(LOCK) --all-extras -c requirements-dev.txt pyproject.toml -o requirements-check.txt
+ifdef UPGRADE
+	npm update --prefix tests/node --package-lock-only --no-audit --no-fund
+endif

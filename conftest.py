@@ -8,14 +8,15 @@ import pytest
 from pytest_bdd.parser import Step
 from sqlalchemy import Engine, text
 
-from app.core.logs import writer
 from app.core.settings import Settings
 from app.main import create_app
 from tests import lies
 from tests.acceptance.boundary import Lie, lies_in
 from tests.support import pooler
 from tests.support.citus import running_citus
+from tests.support.clock import PATIENCE
 from tests.support.cluster import Cluster, DurableCluster, running_cluster
+from tests.support.environment import clear_environment
 from tests.support.ledger import Ledger
 from tests.support.people import Cast
 from tests.support.pooler import Pooler
@@ -27,7 +28,10 @@ from tests.support.service import (
     running_service,
     service_in_process,
     settings_for,
+    wait_until_logged,
 )
+
+clear_environment()
 
 pytest_plugins = [
     "pytester",
@@ -137,8 +141,14 @@ def database(cluster: Cluster) -> Iterator[Engine]:
     with cluster.engine.begin() as connection:
         connection.execute(text("DELETE FROM task; DELETE FROM idempotency_key"))
     yield cluster.engine
-    writer.flush()  # into this test's output, not into that of the next one
     cluster.start()
+
+
+@pytest.fixture(autouse=True)
+def _log() -> Iterator[None]:
+    """What a test asks is logged before the next one begins."""
+    yield
+    wait_until_logged()
 
 
 @pytest.fixture
@@ -189,7 +199,7 @@ def serve() -> Iterator[Callable[..., Run]]:
             run.process.communicate()
         for orphan in postgres_of(run.folder):
             orphan.terminate()
-            orphan.wait(10)
+            orphan.wait(PATIENCE)
 
 
 @pytest.fixture

@@ -4,65 +4,123 @@ import json
 import os
 import signal
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from contextlib import closing
 from importlib.metadata import version
 
-import psycopg2
 from alembic.util import CommandError
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 
-from app import queries
-from app.core import development, server
-from app.core.connection import connect
-from app.core.settings import Settings, SettingsError, load
+from app import store
+from app.core import development
+from app.core.auth.tokens import is_user_id
+from app.core.database.dsn import DriverError, connect
+from app.core.server import run as server
+from app.core.settings import (
+    PROGRAM,
+    Settings,
+    SettingsError,
+    load,
+    variables_from_env_file,
+    with_origins,
+)
 from app.main import create_app
 from app.migrations import upgrade
 
 
 def main() -> None:
-    """Run the command that the arguments name; a problem is one message on stderr and exit status 1."""
+    """Run the command that the arguments name.
+
+    Its problem is one message on stderr and exit status 1.
+    """
     server.open_standard_streams()
-    if os.getpid() == 1:  # a container's first process: the kernel drops signals that it does not handle
+    if os.getpid() == 1:
+        # a container's first process: the kernel drops signals that it does not handle
         server.end_in_order()
-    parser = ArgumentParser(prog="todo-api", description="The REST backend of a multi-user todo application.")
-    parser.add_argument("--version", action="version", version=f"todo-api {version('todo-api')}")
-    commands = parser.add_subparsers(required=True)
-    for run in (serve, migrate, delete_user, token, openapi):
-        one = commands.add_parser(run.__name__.replace("_", "-"), help=run.__doc__, description=run.__doc__)
-        one.set_defaults(run=run)
-        if run in (token, delete_user):
-            one.add_argument("user", help="any id")
-        if run is serve:
-            one.add_argument("--migrate", action="store_true", help="bring the database's tables up to date first")
-    arguments = vars(parser.parse_args())
+    arguments = _parser().parse_args()
     try:
-        arguments.pop("run")(load(), **arguments)
-    except (OSError, SettingsError) as problem:
-        sys.exit(f"todo-api: {problem}")
-    except (CommandError, DBAPIError, psycopg2.Error) as failure:
+        _run(arguments)
+    except SettingsError as problem:
+        sys.exit(f"{PROGRAM}: {with_origins(problem)}")
+    except OSError as problem:
+        sys.exit(f"{PROGRAM}: {problem}")
+    except (CommandError, DBAPIError, DriverError) as failure:
         cause = getattr(failure, "orig", failure)
-        sys.exit(f"todo-api: the database failed: {str(cause).strip() or type(cause).__name__}")
+        words = str(cause).strip() or type(cause).__name__
+        sys.exit(f"{PROGRAM}: the database failed: {words}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 
 
-def serve(settings: Settings, migrate: bool) -> None:
-    """Serve the API until a signal; without DATABASE_URL on the embedded PostgreSQL, its tables up to date.
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog=PROGRAM, description="The REST backend of a multi-user todo application."
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {version(PROGRAM)}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serving = commands.add_parser("serve", help="serve the API until a signal")
+    serving.add_argument(
+        "--migrate", action="store_true", help="bring the database's tables up to date first"
+    )
+    commands.add_parser("migrate", help="bring the database's tables up to date")
+    deleting = commands.add_parser(
+        "delete-user", help="delete everything that is stored of a user, for a closed account"
+    )
+    deleting.add_argument("user", help="the user's id")
+    signing = commands.add_parser("token", help="print a token for a user, for trying the API out")
+    signing.add_argument("user", help="any id")
+    commands.add_parser("openapi", help="print the OpenAPI document; no database is needed")
+    return parser
 
-    While the database is away it serves errors; on a signal it ends within REQUEST_TIMEOUT and a second.
+
+def _run(arguments: Namespace) -> None:
+    settings = load()
+    if arguments.command == "serve":
+        serve(settings, migrate_first=arguments.migrate)
+    elif arguments.command == "migrate":
+        migrate(settings)
+    elif arguments.command == "delete-user":
+        delete_user(settings, arguments.user)
+    elif arguments.command == "token":
+        print(development.token(settings, arguments.user))
+    else:
+        print_openapi(settings)
+
+
+def serve(settings: Settings, *, migrate_first: bool) -> None:
+    """Serve the API until a signal; without DATABASE_URL on the embedded PostgreSQL, migrated.
+
+    While the database is away it serves errors; on a signal it ends within REQUEST_TIMEOUT and a
+    second.
     """
     with development.database_or_embedded(settings) as url:
-        if migrate or settings.database_url is None:
+        if migrate_first or settings.database_url is None:
             upgrade(url)
-        # from where each process reads its settings
-        os.environ |= {"DATABASE_URL": url, "BETTER_AUTH_SECRET": development.shared_secret(settings) or ""}
+        # uvicorn imports the application by its name, which reads the settings again
+        os.environ["DATABASE_URL"] = url
+        os.environ["BETTER_AUTH_SECRET"] = development.shared_secret(settings) or ""
         complete = load()
-        print(*server.greeting(complete), sep="\n", file=sys.stderr)
-        if complete.secret and not complete.production:
-            print("A token for Alice: .venv/bin/todo-api token alice", file=sys.stderr)
+        for line in start_lines(complete):
+            print(line, file=sys.stderr)
         server.run("app.main:app", complete)
+
+
+def start_lines(settings: Settings) -> list[str]:
+    """What the start tells: where it serves, whose tokens it takes, and what may be a mistake."""
+    lines = server.greeting(settings)
+    if settings.secret and not settings.production:
+        lines.append("A token for Alice: .venv/bin/todo-api token alice")
+    from_env_file = variables_from_env_file()
+    if from_env_file:
+        lines.append(f"From .env: {', '.join(from_env_file)}")
+    lines += [f"Warning: {warning}" for warning in settings.warnings]
+    if os.environ.get("WEB_CONCURRENCY"):
+        lines.append(
+            "WEB_CONCURRENCY is not used: one process serves;"
+            " more are replicas behind a balancer (docs/deploying.md)"
+        )
+    return lines
 
 
 def migrate(settings: Settings) -> None:
@@ -72,21 +130,26 @@ def migrate(settings: Settings) -> None:
 
 
 def delete_user(settings: Settings, user: str) -> None:
-    """Delete everything that is stored of a user, for an account that is closed."""
-    with development.database_or_embedded(settings) as url, closing(connect(url)) as connection:
-        cursor = connection.cursor()
-        for table, query in queries.delete_user(user).items():
+    """Delete everything that is stored of a user (spec.md, R-21), and print how many rows.
+
+    Raises SettingsError if this can't be a user's id.
+    """
+    if not is_user_id(user):
+        raise SettingsError(development.USER_ID_RULE)
+    with (
+        development.database_or_embedded(settings) as url,
+        closing(connect(url, application_name="todo-api")) as connection,
+        connection.cursor() as cursor,
+    ):
+        for table, query in store.delete_user(user).items():
             cursor.execute(query.sql, query.params)
-            print(table, "rows deleted:", *cursor.fetchone())
+            (deleted,) = cursor.fetchone()
+            print(f"{table} rows deleted: {deleted}")
         connection.commit()
 
 
-def token(settings: Settings, user: str) -> None:
-    """Print a token for a user, for trying the API out, as Better Auth would sign it with the shared secret."""
-    print(development.token(settings, user))
-
-
-def openapi(settings: Settings) -> None:
-    """Print the OpenAPI document; no database is needed."""
-    app = create_app(settings.model_copy(update={"database_url": SecretStr("postgresql://")}))
-    print(json.dumps(app.openapi(), indent=2, ensure_ascii=False))
+def print_openapi(settings: Settings) -> None:
+    """Print the OpenAPI document."""
+    # the application connects to its database with the first request, and there will be none
+    nowhere = settings.model_copy(update={"database_url": SecretStr("postgresql://")})
+    print(json.dumps(create_app(nowhere).openapi(), indent=2, ensure_ascii=False))

@@ -13,18 +13,31 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from app import queries, router
-from app.core import health, metrics, openapi
-from app.core.auth import Authentication, Verifier
-from app.core.database import Pool
-from app.core.errors import handle
-from app.core.middleware import CORS, HSTS, ErrorBoundary, Observability
-from app.core.process import set_up_process
+from app import router, store
+from app.core.auth.gate import Authentication
+from app.core.auth.tokens import Verifier
+from app.core.database.pool import Pool
+from app.core.http import docs, health
+from app.core.http.answers import handle
+from app.core.http.cors import CORS
+from app.core.http.middleware import HSTS, ErrorBoundary, Observability
+from app.core.observability import metrics
+from app.core.observability.tracing import Redaction
+from app.core.server.process import set_up_process
 from app.core.settings import Settings, SettingsError, load
-from app.core.tracing import Redaction
 
-REQUEST_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID"]
-TAGS = {"tasks": "The signed-in user's own tasks.", "health": "The state of the service, for load balancers."}
+REQUEST_HEADERS = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "X-Request-ID",
+]
+TAGS = {
+    "tasks": "The signed-in user's own tasks.",
+    "health": "The state of the service, for load balancers.",
+}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -32,27 +45,40 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises SettingsError if no database is configured.
     """
-    pool = Pool(settings.database_dsn, settings.database_pool_size)
+    pool = Pool(settings.database_dsn, settings.database_pool_size, application_name="todo-api")
     verifier = Verifier(settings)
     app_metrics = metrics.Metrics(pool, verifier)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         with set_up_process(), closing(pool):
-            yield {"headers": [HSTS] if settings.production else []}  # for the protocol's own refusals
+            yield {
+                "headers": [HSTS] if settings.production else []
+            }  # for the protocol's own refusals
 
-    traced = any(name.startswith("OTEL_") for name in os.environ)  # to ask for a provider takes time for each request
-    telemetry = TelemetryConfig(tracing=traced, metrics=False, logs=False, operation_spans=False, auto_configure=True)
+    traced = any(
+        name.startswith("OTEL_") for name in os.environ
+    )  # to ask for a provider takes time for each request
+    telemetry = TelemetryConfig(
+        tracing=traced, metrics=False, logs=False, operation_spans=False, auto_configure=True
+    )
     app = FastAPI(
         # Flat, because the log and a 405's Allow look routes up by their path; include_router would nest them.
-        routes=[*router.router.routes, *health.router.routes, *metrics.router.routes, *openapi.router.routes],
-        openapi_url=None,  # app.core.openapi serves it, and its pages
+        routes=[
+            *router.router.routes,
+            *health.create_router(health.Readiness(pool, store.READY.sql)).routes,
+            *metrics.create_router(app_metrics).routes,
+            *docs.router.routes,
+        ],
+        openapi_url=None,  # app.core.http.docs serves it, and its pages
         title="Todo API",
         version=version("todo-api"),
         description="Each user's own tasks. Sign in with Better Auth and send its JWT as a bearer token.",
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/"}],
-        openapi_tags=[{"name": name, "description": description} for name, description in TAGS.items()],
+        openapi_tags=[
+            {"name": name, "description": description} for name, description in TAGS.items()
+        ],
         lifespan=lifespan,
         redirect_slashes=False,
         telemetry=telemetry,
@@ -73,8 +99,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     if traced:
         app.add_middleware(Redaction)
-    app.state.database, app.state.metrics, app.state.settings = pool, app_metrics, settings
-    app.state.readiness, app.state.check = queries.READY, None
+    app.state.storage = store.Storage(pool, settings.idempotency_hours)
     for route in app.routes:
         if isinstance(route, APIRoute):
             route.operation_id = route.name  # FastAPI's own ids have the path and the method too

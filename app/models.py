@@ -2,18 +2,30 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Index, LargeBinary, Text, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Identity,
+    Index,
+    LargeBinary,
+    Text,
+    func,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
-from app.core.auth import USER_ID_MAX
-from app.core.requests import KEY_MAX
+from app.core.limits import KEY_MAX, USER_ID_MAX
 
 TITLE_MAX = 200
 DESCRIPTION_MAX = 1000
 ID_MAX = 2**63 - 1
 """The largest value of PostgreSQL's bigint."""
 
-SQLModel.metadata.naming_convention = {"pk": "%(table_name)s_pkey", "ck": "%(table_name)s_%(constraint_name)s"}
+SQLModel.metadata.naming_convention = {
+    "pk": "%(table_name)s_pkey",
+    "ck": "%(table_name)s_%(constraint_name)s",
+}
 
 
 class Task(SQLModel, table=True):
@@ -27,7 +39,9 @@ class Task(SQLModel, table=True):
         CheckConstraint(f"char_length(user_id) BETWEEN 1 AND {USER_ID_MAX}", name="user_id_length"),
         CheckConstraint("id > 0", name="id_positive"),
         CheckConstraint(f"char_length(title) BETWEEN 1 AND {TITLE_MAX}", name="title_length"),
-        CheckConstraint(f"char_length(description) <= {DESCRIPTION_MAX}", name="description_length"),
+        CheckConstraint(
+            f"char_length(description) <= {DESCRIPTION_MAX}", name="description_length"
+        ),
         CheckConstraint("updated_at >= created_at", name="updated_after_created"),
     )
 
@@ -36,8 +50,12 @@ class Task(SQLModel, table=True):
     title: str = Field(sa_type=Text)
     description: str | None = Field(sa_type=Text)
     complete: bool = Field(sa_column_kwargs={"server_default": text("false")})
-    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
-    updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
+    created_at: datetime = Field(
+        sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()}
+    )
+    updated_at: datetime = Field(
+        sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()}
+    )
 
 
 class IdempotencyKey(SQLModel, table=True):
@@ -50,7 +68,9 @@ class IdempotencyKey(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint(f"char_length(user_id) BETWEEN 1 AND {USER_ID_MAX}", name="user_id_length"),
         CheckConstraint(f"char_length(key) BETWEEN 1 AND {KEY_MAX}", name="key_length"),
-        Index("idempotency_key_user_id_created_at_idx", "user_id", "created_at"),  # finds the expired ones
+        Index(
+            "idempotency_key_user_id_created_at_idx", "user_id", "created_at"
+        ),  # finds the expired ones
     )
 
     user_id: str = Field(primary_key=True, sa_type=Text)
@@ -58,4 +78,6 @@ class IdempotencyKey(SQLModel, table=True):
     fingerprint: bytes = Field(sa_type=LargeBinary)
     task_id: int = Field(sa_type=BigInteger)
     answer: str = Field(sa_type=Text)
-    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
+    created_at: datetime = Field(
+        sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()}
+    )

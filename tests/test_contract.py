@@ -9,8 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from sqlalchemy import Engine
 
-from app.core import health
 from app.core.errors import ApiError, DatabaseError
+from app.core.http import health
 from app.models import ID_MAX
 from tests.support import contract
 from tests.support.cluster import Cluster
@@ -104,7 +104,7 @@ def test_every_documented_response_is_given(  # noqa: PLR0913, PLR0917 - a respo
     service = without_database if name == UNREACHABLE else both_modes
     if name == UNEXPECTED:
         assert both_modes.app
-        monkeypatch.setitem(both_modes.app.state._state, "database", None)
+        monkeypatch.setitem(both_modes.app.state._state, "storage", None)
     answer = service.http.request(method, place, **request)
     contract.hold(answer)
     assert answer.status_code == status

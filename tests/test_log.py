@@ -3,15 +3,14 @@
 import json
 import logging
 import time
-from collections.abc import Callable
 from threading import Event
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from app.core import logs
-from app.core.logs import LINES_MAX, Writer
+from app.core.observability import logs
+from app.core.observability.logs import LINES_MAX, Writer
+from tests.support.clock import PATIENCE, allowed, wait_until
 
 
 class Stdout:
@@ -26,7 +25,7 @@ class Stdout:
     def write(self, data: bytes) -> int:
         """Take the data."""
         self.stuck.set()
-        assert self.released.wait(10)
+        assert self.released.wait(PATIENCE)
         if self.failure:
             raise self.failure
         self.written.append(data)
@@ -45,30 +44,22 @@ def flushed_in(writer: Writer) -> float:
     return time.monotonic() - began
 
 
-def wait_for(happened: Callable[[], Any]) -> None:
-    """Wait until it has happened."""
-    end = time.monotonic() + 10
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.001)
-
-
 def test_lines_for_a_stuck_stdout_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond those that may wait; what was dropped is reported once, behind what was not."""
     stdout, writer = Stdout(monkeypatch), Writer()
     writer.start()
     writer.write("first\n")
-    assert stdout.stuck.wait(10)
+    assert stdout.stuck.wait(PATIENCE)
     for number in range(LINES_MAX + 5):
         writer.write(f"{number}\n")
     assert writer.dropped == 5
     stdout.released.set()
-    wait_for(lambda: len(stdout.lines) == LINES_MAX + 2)
+    wait_until(lambda: len(stdout.lines) == LINES_MAX + 2)
     assert stdout.lines[:-1] == [b"first", *(b"%d" % number for number in range(LINES_MAX))]
     report = "5 lines of this log were dropped: stdout could not be written to."
     assert json.loads(stdout.lines[-1])["message"] == report
     writer.write("last\n")
-    wait_for(lambda: not writer._lines and not writer._writing)
+    wait_until(lambda: not writer._lines and not writer._writing)
     assert stdout.lines[LINES_MAX + 2 :] == [b"last"]
 
 
@@ -80,10 +71,10 @@ def test_what_a_broken_stdout_does_not_take_is_dropped(monkeypatch: pytest.Monke
     stdout.failure = failure
     writer.start()
     writer.write("lost\n")
-    wait_for(lambda: writer.dropped == 1)
+    wait_until(lambda: writer.dropped == 1)
     stdout.failure = None
     writer.write("kept\n")
-    wait_for(lambda: len(stdout.lines) == 2)
+    wait_until(lambda: len(stdout.lines) == 2)
     assert stdout.lines[0] == b"kept"
     assert json.loads(stdout.lines[1])["message"].startswith("1 lines of this log were dropped")
 
@@ -93,15 +84,15 @@ def test_a_flush_waits_for_what_is_on_its_way_but_not_for_ever(monkeypatch: pyte
     monkeypatch.setattr(logs, "FLUSH_SECONDS", 0.1)
     stdout, writer = Stdout(monkeypatch), Writer()
     assert writer.daemon
-    assert flushed_in(writer) < 0.1
+    assert flushed_in(writer) < allowed(0.1)
     writer.write("waiting\n")
     assert flushed_in(writer) >= 0.1
     writer.start()
-    assert stdout.stuck.wait(10)
+    assert stdout.stuck.wait(PATIENCE)
     assert not writer._lines
     assert flushed_in(writer) >= 0.1
     stdout.released.set()
-    wait_for(lambda: stdout.lines == [b"waiting"])
+    wait_until(lambda: stdout.lines == [b"waiting"])
 
 
 def test_a_librarys_warning_is_a_line_without_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:

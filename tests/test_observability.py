@@ -1,5 +1,6 @@
 """What an operator sees: metrics, hang-ups, and what libraries log."""
 
+import asyncio
 import json
 import logging
 import os
@@ -18,7 +19,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text
 
-from app.core.logs import write_line, writer
+from app.core.observability.logs import write_line, writer
+from app.main import create_app
+from tests.support.clock import PATIENCE, pause, wait_until
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task
 from tests.support.key_server import Key, key_server
@@ -53,7 +56,7 @@ def raw(service: Service, data: bytes) -> socket.socket:
     """Send bytes and keep the connection."""
     port = httpx.URL(service.url).port
     assert port
-    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
     connection.sendall(data)
     return connection
 
@@ -61,6 +64,19 @@ def raw(service: Service, data: bytes) -> socket.socket:
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     """What has been logged since."""
     return [json.loads(line) for line in logged(capsys).splitlines()]
+
+
+def line_of(request_id: str, capsys: pytest.CaptureFixture[str]) -> dict[str, object] | None:
+    """The line of a request, once it has been written."""
+    writer.flush()
+    logged_lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return next((line for line in logged_lines if line.get("request_id") == request_id), None)
+
+
+def statements_that_wait(database: Engine) -> int:
+    """How many wait for a lock."""
+    with database.connect() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
 
 
 def test_each_request_is_counted_by_what_and_how_it_ended(service: Service, database: Engine) -> None:  # noqa: ARG001
@@ -115,17 +131,17 @@ def test_methods_that_are_not_served_are_one_label(service: Service) -> None:
 def test_the_pool_can_be_watched(service: Service, database: Engine) -> None:
     """Its size, and how much of it is in use while a statement waits."""
     task = make_task(database, user_id="alice")
+    in_use = labelled("database_connections_in_use")
     assert scrape(service)[labelled("database_pool_size")] == 16
     with database.connect() as lock, ThreadPoolExecutor(1) as client:
         lock.execute(text("SELECT 1 FROM task FOR UPDATE"))
         url = f"{service.url}/api/alice/tasks/{task['id']}"
         asked = client.submit(httpx.delete, url, headers=ALICE)
-        time.sleep(0.4)
-        busy = scrape(service)
+        wait_until(lambda: scrape(service)[in_use] == 1)
         lock.rollback()
         assert asked.result().status_code == 204
     idle = scrape(service)
-    assert (busy[labelled("database_connections_in_use")], idle[labelled("database_connections_in_use")]) == (1, 0)
+    assert idle[in_use] == 0
     assert idle[labelled("database_connections_idle")] >= 1
 
 
@@ -167,12 +183,11 @@ def test_a_client_that_hung_up_is_499(service: Service, database: Engine, capsys
         lock.execute(text("SELECT 1 FROM task FOR UPDATE"))
         head = f"DELETE /api/alice/tasks/{task['id']} HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['authorization']}"
         connection = raw(service, f"{head}\r\nX-Request-ID: gone\r\n\r\n".encode())
-        time.sleep(0.3)
+        wait_until(lambda: statements_that_wait(database))
         connection.close()
-        time.sleep(0.1)
+        pause(0.1)
         lock.rollback()
-    time.sleep(0.3)
-    (line,) = [line for line in lines(capsys) if line.get("request_id") == "gone"]
+    line = wait_until(lambda: line_of("gone", capsys))
     assert (line["status"], line["user_id"], line["endpoint"]) == (499, "alice", ONE_TASK)
 
 
@@ -182,10 +197,41 @@ def test_a_client_that_hung_up_while_it_sent_is_499(service: Service, capsys: py
     connection = raw(service, f"{head}\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{{".encode())
     time.sleep(0.2)
     connection.close()
-    time.sleep(0.3)
-    (line,) = [line for line in lines(capsys) if line.get("request_id") == "half"]
+    line = wait_until(lambda: line_of("half", capsys))
     assert line["status"] == 499
     assert "exception" not in line
+
+
+def test_a_server_need_not_keep_state(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - running
+    """ASGI leaves `scope["state"]` to the server; httpx's transport, for one, sends none."""
+
+    async def ask() -> tuple[int, int]:
+        app = create_app(settings_for(cluster.url))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://x") as client,
+        ):
+            listed = await client.get("/api/alice/tasks", headers=ALICE)
+            refused = await client.get("/api/alice/tasks")
+        return listed.status_code, refused.status_code
+
+    assert asyncio.run(ask()) == (200, 401)
+
+
+def test_the_api_is_known_behind_a_prefix(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server with --root-path puts the prefix into the path, in front of what the routes know."""
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(create_app(settings_for(cluster.url)), root_path="/todo")
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return await client.get("/todo/api/alice/tasks")
+
+    with running_service(settings_for(cluster.url)):  # writes the log
+        answer = asyncio.run(ask())
+        (line,) = lines(capsys)
+    assert answer.headers["cache-control"] == "private, no-cache"
+    assert line["endpoint"] == TASKS
 
 
 def test_what_is_no_http_is_logged_as_a_request(service: Service, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import os
 import pytest
 from fastapi.testclient import TestClient
 
-from app.core.process import GC_THRESHOLD, RESOLVER, set_up_process
+from app.core.server.process import GC_THRESHOLD, RESOLVER, set_up_process
 from app.main import create_app
 from tests.support.service import settings_for
 

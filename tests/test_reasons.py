@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from typing import Any
 
 import httpx
@@ -11,7 +12,9 @@ import jwt
 import pytest
 from fastapi import Request
 
-from app.core.errors import REASON_MAX, ApiError, AuthInvalid, DatabaseError, NotFound, handle
+from app.core.errors import REASON_MAX, ApiError, AuthInvalid, DatabaseError, NotFound
+from app.core.exchange import Exchange, exchange_of
+from app.core.http.answers import handle
 from tests.support import contract
 from tests.support.home import Home, home
 from tests.support.key_server import base64url
@@ -108,10 +111,15 @@ def test_the_reason_is_in_the_log_alone(service: Service, capsys: pytest.Capture
 
 
 def left_for_the_log(error: ApiError) -> dict[str, object]:
-    """What the handler leaves in the request's state."""
-    request = Request({"type": "http", "state": {}})
+    """What the handler leaves in the exchange."""
+    request = Request({"type": "http"})
     asyncio.run(handle(request, error))
-    return dict(request.scope["state"])
+    exchange = exchange_of(request.scope)
+    return {
+        field.name: getattr(exchange, field.name)
+        for field in fields(Exchange)
+        if getattr(exchange, field.name) != field.default
+    }
 
 
 def test_an_error_leaves_what_the_log_needs() -> None:

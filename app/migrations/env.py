@@ -7,7 +7,7 @@ from sqlalchemy import Connection, create_engine, pool, text
 from sqlmodel import SQLModel
 
 from app import models
-from app.core.connection import connect
+from app.core.database.dsn import connect
 from app.core.settings import SettingsError, load
 
 METADATA = models.Task.metadata
@@ -56,9 +56,15 @@ def run() -> None:
     """Run the migrations in one transaction, on the URL that the caller gave, or else the configured one."""
     url = context.config.attributes.get("url") or load().database_dsn
     # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
-    engine = create_engine("postgresql+psycopg2://", creator=lambda: connect(url), poolclass=pool.NullPool)
+    engine = create_engine(
+        "postgresql+psycopg2://",
+        creator=lambda: connect(url, application_name="todo-api"),
+        poolclass=pool.NullPool,
+    )
     with engine.connect() as connection:
-        context.configure(connection=connection, target_metadata=METADATA, version_table=VERSION_TABLE)
+        context.configure(
+            connection=connection, target_metadata=METADATA, version_table=VERSION_TABLE
+        )
         with context.begin_transaction():
             for lock in LOCKS:
                 connection.execute(text(lock))
@@ -73,13 +79,17 @@ def distribute(connection: Connection) -> None:
         return
     connection.execute(text(CHECK_INTERVAL))
     there = text("SELECT to_regclass(:table) IS NOT NULL")
-    distributed = text("SELECT true FROM pg_dist_partition WHERE logicalrelid = :table ::regclass AND partmethod = 'h'")
+    distributed = text(
+        "SELECT true FROM pg_dist_partition WHERE logicalrelid = :table ::regclass AND partmethod = 'h'"
+    )
     for table in METADATA.tables:
         name = {"table": table}
         if connection.scalar(there, name) and not connection.scalar(distributed, name):
             connection.execute(text("SELECT create_distributed_table(:table, 'user_id')"), name)
             # the rows have been copied to the shards: nobody would see these again, nor delete them with their user
-            connection.execute(text("SELECT truncate_local_data_after_distributing_table(:table)"), name)
+            connection.execute(
+                text("SELECT truncate_local_data_after_distributing_table(:table)"), name
+            )
             print(f"todo-api: {table} is distributed by user_id (Citus)", file=sys.stderr)
 
 

@@ -28,8 +28,8 @@ import httpx
 import psutil
 from sqlalchemy import Engine, text
 
-from app import queries
-from app.core.auth import VERIFIED_MAX
+from app import store
+from app.core.auth.tokens import VERIFIED_MAX
 from app.schemas import LIMIT_DEFAULT
 from tests.support.cluster import Cluster, DurableCluster, running_cluster
 from tests.support.service import SECRET
@@ -39,7 +39,9 @@ HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 USERS, TASKS = 1000, 20
 CONNECTIONS = (1, 16, 64)
-HELLO_PORT, SERVICE_PORT = 8951, 8952
+HELLO_PORT, SERVICE_PORT, FASTIFY_PORT = 8951, 8952, 8953
+FASTIFY = HERE.parent / "node" / "fastify.mjs"
+"""The same six endpoints as a Better Auth user would write them: Fastify, pg and jose."""
 Cores = set[int] | None
 """Where a process may run; None: where the kernel likes."""
 
@@ -105,6 +107,11 @@ def _answers(port: int, path: str) -> bool:
         return False
 
 
+def node_has_fastify() -> bool:
+    """Whether Node.js and what tests/node takes from npm are installed."""
+    return shutil.which("node") is not None and (FASTIFY.parent / "node_modules" / "fastify").exists()
+
+
 def fill(engine: Engine, users: int, tasks: int, prefix: str = "user") -> None:
     """Give each of these users so many tasks."""
     statement = text(
@@ -147,25 +154,30 @@ def median(rounds: list[Round]) -> Round:
     return Round(*(statistics.median(getattr(one, name) for one in rounds) for name in Round.__annotations__))
 
 
-def compare(hello: Server, service: Server, whats: list[str], connections: int, **load_with: Any) -> None:
-    """Load all in turn, round by round, and print the table with the ratios to the yardstick."""
+def compare(hello: Server, others: dict[str, Server], whats: list[str], connections: int, **load_with: Any) -> None:
+    """Load all in turn, round by round, and print the table with the ratios to the yardstick.
+
+    `others` are the servers with the six endpoints, by what is printed before a row of theirs.
+    """
     rounds, seconds = load_with["rounds"], load_with["seconds"]
     # those who create are others than those whose lists are read, which stay as long as they are
     users = {what: load_with["writers" if what == "create" else "users"] for what in ("hello", *whats)}
-    found: dict[str, list[Round]] = {"hello": [], **{what: [] for what in whats}}
-    servers = {what: hello if what == "hello" else service for what in found}
-    for what, server in servers.items():
+    loads = {"hello": (hello, "hello")}
+    for name, server in others.items():
+        loads |= {f"{name}{what}": (server, what) for what in whats}
+    found: dict[str, list[Round]] = {row: [] for row in loads}
+    for server, what in loads.values():
         load(server, what, connections, 1, users[what])  # warm
     for _ in range(rounds):
-        for what, server in servers.items():
-            found[what].append(load(server, what, connections, seconds, users[what]))
-    medians = {what: median(ones) for what, ones in found.items()}
+        for row, (server, what) in loads.items():
+            found[row].append(load(server, what, connections, seconds, users[what]))
+    medians = {row: median(ones) for row, ones in found.items()}
     print(f"\n{connections} connections, medians of {rounds} rounds of {seconds:g} s")
-    print(f"{'':8}{'req/s':>8}{'ratio':>7}{'p50 ms':>8}{'p95 ms':>8}{'p99 ms':>8}{'p95/p50':>8}{'CPU µs':>8}")
-    for what, one in medians.items():
+    print(f"{'':16}{'req/s':>8}{'ratio':>7}{'p50 ms':>8}{'p95 ms':>8}{'p99 ms':>8}{'p95/p50':>8}{'CPU µs':>8}")
+    for row, one in medians.items():
         ratio = one.per_second / medians["hello"].per_second
         print(
-            f"{what:8}{one.per_second:8.0f}{ratio:7.2f}{one.p50:8.2f}{one.p95:8.2f}{one.p99:8.2f}"
+            f"{row:16}{one.per_second:8.0f}{ratio:7.2f}{one.p50:8.2f}{one.p95:8.2f}{one.p99:8.2f}"
             f"{one.p95 / one.p50:8.1f}{one.cpu:8.0f}"
         )
 
@@ -185,7 +197,7 @@ def without_waiting_for_the_disk(engine: Engine) -> Iterator[None]:
 
 def pgbench(cluster: Cluster, folder: Path, seconds: float) -> None:
     """What PostgreSQL by itself makes of the list's statement, at 16 connections."""
-    query = queries.list_tasks("", limit=LIMIT_DEFAULT + 1)
+    query = store.list_tasks("", limit=LIMIT_DEFAULT + 1)
     sql = query.sql % {**query.params, "owner": "'user' || :user"}
     script = folder / "list.sql"
     script.write_text(f"\\set user random(1, {USERS})\n{' '.join(sql.split())};\n")
@@ -238,8 +250,8 @@ def grow(engine: Engine, service: Server, sizes: list[int]) -> list[dict[str, ob
 
 def statement_times_of(engine: Engine, users: list[str]) -> dict[str, dict[str, float]]:
     """Median times of 200 runs of a page's statement and of the count's, in ms, PostgreSQL's own; the users in turn."""
-    pages = {user: {"page's SQL": queries.list_tasks(user, limit=21)} for user in users}
-    statements = {user: pages[user] | {"count's SQL": queries.count_tasks(user)} for user in users}
+    pages = {user: {"page's SQL": store.list_tasks(user, limit=21)} for user in users}
+    statements = {user: pages[user] | {"count's SQL": store.count_tasks(user)} for user in users}
     taken: dict[str, dict[str, list[float]]] = {user: {name: [] for name in ones} for user, ones in statements.items()}
     with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
         for _ in range(200):
@@ -302,15 +314,22 @@ def main() -> None:
         live = {"ENVIRONMENT": "production", "DATABASE_URL": cluster.url, "PORT": str(SERVICE_PORT)}
         todo_api = [str(BIN / "todo-api"), "serve"]
         service = stack.enter_context(serve(todo_api, SERVICE_PORT, "/health", servers_core, **live))
+        compared = {"": service}
+        if node_has_fastify():
+            database = {"PGHOST": str(cluster.socket.parent), "PORT": str(FASTIFY_PORT)}
+            fastify = serve(["node", str(FASTIFY)], FASTIFY_PORT, "/", servers_core, **database)
+            compared["fastify "] = stack.enter_context(fastify)
+        else:
+            print("Fastify is not measured here: `make node` installs it")
         if not only_grow:
             cached = f"the service remembers {VERIFIED_MAX} verified ones"
             print(f"{USERS} users with {TASKS} tasks each, a token of each in turn; {cached}")
             how = {"rounds": rounds, "seconds": seconds, "users": folder / "user", "writers": folder / "writer"}
             for connections in given.connections:
-                compare(hello, service, ["list", "fetch", "create"], connections, **how)
+                compare(hello, compared, ["list", "fetch", "create"], connections, **how)
             print("\nwith synchronous_commit=off:", end="")
             with without_waiting_for_the_disk(engine):
-                compare(hello, service, ["create"], 16, **how)
+                compare(hello, compared, ["create"], 16, **how)
             pgbench(cluster, folder, seconds)
             paced = asyncio.run(pace(service.port, 5 if quick else 30))
             p95, p99 = paced[int(len(paced) * 0.95)], paced[int(len(paced) * 0.99)]

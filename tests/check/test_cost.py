@@ -12,8 +12,7 @@ import psycopg2
 import pytest
 from sqlalchemy import Engine, text
 
-from app import queries
-from app.core.database import Query
+from app import store
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task
 from tests.support.people import Cast, Person
@@ -43,23 +42,25 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
-STATEMENTS: dict[str, Callable[[int], Query]] = {
-    "list": lambda _: queries.list_tasks("user500", limit=21),
-    "page": lambda last: queries.list_tasks("user500", limit=21, after=last),
-    "completed": lambda _: queries.list_tasks("user500", limit=21, complete=True),
-    "count": lambda _: queries.count_tasks("user500"),
-    "count completed": lambda _: queries.count_tasks("user500", complete=True),
-    "fetch": lambda last: queries.fetch_task("user500", last),
-    "replace": lambda last: queries.update_task("user500", last, {"title": "x", "description": None, "complete": True}),
-    "change": lambda last: queries.update_task("user500", last, {"complete": True}),
-    "delete": lambda last: queries.delete_task("user500", last),
-    "change as seen": lambda last: queries.update_task("user500", last, {"complete": True}, ['"tag"']),
-    "delete as seen": lambda last: queries.delete_task("user500", last, ['"tag"']),
+STATEMENTS: dict[str, Callable[[int], store.Query]] = {
+    "list": lambda _: store.list_tasks("user500", limit=21),
+    "page": lambda last: store.list_tasks("user500", limit=21, after=last),
+    "completed": lambda _: store.list_tasks("user500", limit=21, complete=True),
+    "count": lambda _: store.count_tasks("user500"),
+    "count completed": lambda _: store.count_tasks("user500", complete=True),
+    "fetch": lambda last: store.fetch_task("user500", last),
+    "replace": lambda last: store.update_task("user500", last, {"title": "x", "description": None, "complete": True}),
+    "change": lambda last: store.update_task("user500", last, {"complete": True}),
+    "delete": lambda last: store.delete_task("user500", last),
+    "change as seen": lambda last: store.update_task("user500", last, {"complete": True}, ['"tag"']),
+    "delete as seen": lambda last: store.delete_task("user500", last, ['"tag"']),
 }
 
 
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS.keys())
-def test_every_statement_uses_the_key(cluster: Cluster, crowded: Engine, statement: Callable[[int], Query]) -> None:
+def test_every_statement_uses_the_key(
+    cluster: Cluster, crowded: Engine, statement: Callable[[int], store.Query]
+) -> None:
     """With the planner's default settings, and no walk through the table."""
     with crowded.connect() as connection:
         last = connection.execute(text("SELECT max(id) FROM task WHERE user_id = 'user500'")).scalar_one()
@@ -203,7 +204,7 @@ def test_a_key_is_found_by_its_index(cluster: Cluster, database: Engine) -> None
     counted = {}
     for key in ("key-7", "new"):
         with closing(psycopg2.connect(cluster.url)) as connection_, connection_.cursor() as cursor:
-            query = queries.create_task_once("user250", values, key, b"", 24)
+            query = store.create_task_once("user250", values, key, b"", 24)
             cursor.execute(query.sql, query.params)
             cursor.execute(scans)
             counted[key] = cursor.fetchone()
@@ -217,7 +218,7 @@ def test_a_plan_made_for_few_keys_is_good_for_many(cluster: Cluster, database: E
         connection.execute(text("VACUUM ANALYZE task, idempotency_key"))
     with closing(psycopg2.connect(cluster.url)) as connection_, connection_.cursor() as cursor:
         for key in range(10):
-            query = queries.create_task_once("alice", {"title": "x"}, f"key-{key}", b"", 24)
+            query = store.create_task_once("alice", {"title": "x"}, f"key-{key}", b"", 24)
             cursor.execute(query.sql, query.params)
         cursor.execute(
             "SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE relname IN ('task', 'idempotency_key')"

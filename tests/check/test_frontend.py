@@ -4,7 +4,8 @@ import json
 import re
 import socket
 import subprocess
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,15 +115,19 @@ class Outside:
 
 @pytest.mark.needs("node", "chromium")
 def test_a_page_on_another_origin_can_do_everything(page: Path, cluster: Cluster, database: Engine) -> None:
-    """Real Better Auth, real browser, real database: all six operations, and every error in the API's own words."""
+    """Real Better Auth, real browser, real database: all six operations, and every error in the API's own words.
+
+    Through a proxy that compresses answers, whose entity tags are weak then: If-Match refuses those (RFC 9110, 13.1.1).
+    """
     with ExitStack() as stack:
         auth = stack.enter_context(running_better_auth(page=str(page), port=page_port()))
         others = {} if auth.url == ORIGIN else {"cors_origins": (auth.url,)}
         settings = settings_for(cluster.url, better_auth_url=auth.url, better_auth_secret=None, **others)
         service = stack.enter_context(running_service(settings))
-        html = (SOURCES / "index.html").read_text("utf-8").replace("http://127.0.0.1:8000", service.url)
+        api = stack.enter_context(compressing_proxy(service.url))
+        html = (SOURCES / "index.html").read_text("utf-8").replace("http://127.0.0.1:8000", api)
         (page / "index.html").write_text(html, "utf-8")
-        report = use(auth, service.url, Outside(auth, cluster, database, stack.enter_context(ExitStack())))
+        report = use(auth, api, Outside(auth, cluster, database, stack.enter_context(ExitStack())))
     assert set(report["operations"]) == {
         (method.upper(), path)
         for path, operations in json.loads(CONTRACT.read_text("utf-8"))["paths"].items()
@@ -135,6 +140,15 @@ def test_a_page_on_another_origin_can_do_everything(page: Path, cluster: Cluster
     with database.connect() as connection:
         once = text("SELECT count(*) FROM task WHERE title = 'Once only'")
         assert connection.execute(once).scalar_one() == 1
+
+
+@contextmanager
+def compressing_proxy(api: str) -> Iterator[str]:
+    """Run a proxy before the API that compresses what it answers; yields its URL."""
+    command = ["node", str(NODE / "compressing-proxy.mjs"), api]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as proxy:  # noqa: S603 - our own
+        assert proxy.stdout
+        yield proxy.stdout.readline().strip()
 
 
 def use(auth: BetterAuth, api: str, outside: Outside) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.support.clock import PATIENCE
 from tests.support.cluster import Cluster
 from tests.support.processes import TODO_API, Run, postgres_of, wait_for_two, workers_of
 from tests.support.service import SECRET
@@ -73,4 +74,4 @@ def test_a_process_that_dies_is_replaced_and_none_is_left_behind(
     replaced = wait_for_two(run)
     assert other in replaced
     run.stop(signal.SIGKILL)
-    assert psutil.wait_procs(replaced, timeout=10)[1] == []
+    assert psutil.wait_procs(replaced, timeout=PATIENCE)[1] == []

@@ -17,7 +17,6 @@ from tests.support.service import SECRET
 from tests.support.tokens import token
 
 ROOT = Path(__file__).parents[2]
-PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 
 def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:
@@ -31,7 +30,7 @@ def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = Non
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from this tree."""
     folder = tmp_path_factory.mktemp("dist")
-    run(*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ".")
+    run(sys.executable, "-m", "flit_core.wheel", "--outdir", folder)
     (built,) = folder.iterdir()
     return built
 
@@ -51,10 +50,11 @@ def test_an_installed_wheel_migrates_and_serves_from_any_folder(
 ) -> None:
     """In a clean environment, where the lock names everything else by its hash."""
     venv = folder / "venv"
-    run(sys.executable, "-m", "venv", "--without-pip", venv)
-    into = [*PIP, "--python", str(venv / "bin" / "python"), "install", "--no-compile"]
-    run(*into, "--require-hashes", "--requirement", "requirements.txt")
-    run(*into, "--no-deps", wheel)
+    run(sys.executable, "-m", "venv", venv)
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    run(*pip, "install", "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", "requirements.txt")
+    run(*pip, "install", "--no-deps", wheel)
+    run(*pip, "check")
     command = str(venv / "bin" / "todo-api")
     alone = {name: value for name, value in environment(folder).items() if name == "HOME"}
     assert run(command, "--version", cwd=folder, env=alone) == f"todo-api {version('todo-api')}\n"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.queries import READY
+from app.store import READY
 from tests.support.cluster import Cluster
 from tests.support.pooler import Pooler
 

@@ -2,16 +2,20 @@
 
 import getpass
 import shutil
+import ssl
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
+import psycopg2
 import pytest
 
-from app.core.connection import connect
+from app.core.database.dsn import connect
 from app.core.settings import SettingsError
 from app.migrations import upgrade
 from tests.support.processes import free_port, serving
@@ -73,6 +77,47 @@ def test_its_url_works_as_it_is_copied(neon: str, tmp_path: Path) -> None:
         assert httpx.get(path, headers=ALICE).json()["count"] == 1
     with pytest.raises(SettingsError, match="the server refuses its user or password"):
         connect(neon.replace("sslmode=require&channel_binding=require", "sslmode=disable"))
+
+
+@pytest.fixture
+def as_the_systems(neon: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Make the server's certificate the system's, in a file or in a folder; the URL that verifies the server by it."""
+    for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.setenv(variable, "")  # what the service sets is undone after the test
+    with closing(psycopg2.connect(neon)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_read_file('server.crt')")
+        [[certificate]] = cursor.fetchall()
+
+    def install(where: str) -> str:
+        (tmp_path / "certificate.pem").write_text(certificate)
+        subprocess.run(["/usr/bin/openssl", "rehash", tmp_path], check=True)  # noqa: S603 - our own
+        paths: dict[str, Any] = {"cafile": None, "capath": None}
+        if where == "file":
+            paths["cafile"] = str(tmp_path / "certificate.pem")
+        else:
+            paths["capath"] = str(tmp_path)
+        system = ssl.get_default_verify_paths()._replace(**paths)
+        monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: system)
+        return neon.replace("sslmode=require", "sslmode=verify-full") + "&sslrootcert=system"
+
+    return install
+
+
+@pytest.mark.parametrize("where", ["file", "folder"])
+def test_the_systems_certificates_are_found(as_the_systems: Callable[[str], str], where: str) -> None:
+    """Where Python finds them: the driver's own OpenSSL looks where it was built."""
+    upgrade(as_the_systems(where))
+
+
+def test_other_certificates_than_the_systems_are_taken_where_they_are_named(
+    as_the_systems: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By OpenSSL's own variables; here, by none that the server has."""
+    url = as_the_systems("file")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "empty"))
+    with pytest.raises(SettingsError, match="sslrootcert"):
+        connect(url)
 
 
 def test_a_missing_root_certificate_is_told(neon: str) -> None:

@@ -6,13 +6,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import psutil
 from sqlalchemy import URL, create_engine, make_url, text
 
-from app.core.development import server_at
+from app.core.embedded import EmbeddedPostgres
 from app.migrations import upgrade
+from tests.support.clock import PATIENCE
 
 
 class Cluster:
@@ -25,15 +26,13 @@ class Cluster:
     SETTINGS: ClassVar[str] = "fsync = off\nfull_page_writes = off\n"
 
     def __init__(self, folder: Path, programs: Path | None = None) -> None:
-        self._server: Any = server_at(folder)
-        if programs is not None:
-            self._server.bin_path = programs
-        self._server.ensure_pgdata_inited()
+        self._server = EmbeddedPostgres(folder, programs)
+        self._server.initialize()
         with (folder / "postgresql.conf").open("a") as configuration:
             configuration.write(self.SETTINGS)
         self._server.start()
         self._disturbed = False
-        self.url: str = self._server.get_uri()
+        self.url: str = self._server.url
         self.noticed: Callable[[], None] = lambda: None
         """Waits until whoever stands before the server has noticed that it is back."""
         self.prepare()
@@ -51,17 +50,18 @@ class Cluster:
     @property
     def bin(self) -> Path:
         """The folder of PostgreSQL's own programs."""
-        return Path(self._server.bin_path)
+        return self._server.programs
 
     @property
     def log(self) -> Path:
         """The file that the server logs to."""
-        return Path(self._server.log)
+        return self._server.log
 
     @property
     def pid(self) -> int:
-        """The postmaster's process id."""
-        return int(self._server.get_pid())
+        """The postmaster's process id; it is running."""
+        assert self._server.pid is not None
+        return self._server.pid
 
     @property
     def is_away(self) -> bool:
@@ -85,7 +85,7 @@ class Cluster:
     def crash(self) -> None:
         """Kill every process of the server, as a power cut does."""
         killed = self._signal(signal.SIGKILL)
-        psutil.wait_procs(killed, timeout=10)
+        psutil.wait_procs(killed, timeout=PATIENCE)
 
     def freeze(self) -> None:
         """Stop every process of the server where it is: sockets stay open, and nobody answers."""
@@ -98,8 +98,10 @@ class Cluster:
     def _signal(self, number: signal.Signals) -> list[psutil.Process]:
         """Send a signal to the postmaster, so that it starts nothing new, and then to its children."""
         self._disturbed = True
+        if self._server.pid is None:
+            return []
         with suppress(psutil.NoSuchProcess):
-            postmaster = psutil.Process(self.pid)
+            postmaster = psutil.Process(self._server.pid)
             postmaster.send_signal(number)
             processes = [postmaster, *postmaster.children(recursive=True)]
             for process in processes[1:]:

@@ -72,7 +72,9 @@ def hold(response: httpx.Response) -> None:
         assert response.headers["x-content-type-options"] == "nosniff"
     _hold_documented(response)
     assert ("etag" in response.headers) == _is_one_task(response)
-    if response.status_code >= 400:
+    if response.status_code >= 400 and is_preflight(response):
+        _hold_refused_preflight(response)
+    elif response.status_code >= 400:
         _hold_error(response)
     elif response.status_code in {204, 304}:
         assert response.content == b""
@@ -90,6 +92,12 @@ def _hold_headers(response: httpx.Response) -> None:
     assert response.headers["x-request-id"] in response.request.headers.get_list("x-request-id") or re.fullmatch(
         "[0-9a-f]{32}", response.headers["x-request-id"]
     )
+
+
+def is_preflight(response: httpx.Response) -> bool:
+    """Whether a browser asked before the request itself (Fetch, 4.8)."""
+    request = response.request
+    return request.method == "OPTIONS" and {"origin", "access-control-request-method"} <= request.headers.keys()
 
 
 def schema_of(described: dict[str, Any]) -> dict[str, Any]:
@@ -147,6 +155,14 @@ def _hold_task(task: dict[str, object]) -> None:
 def _hold_shape(model: type[BaseModel], body: dict[str, object]) -> None:
     model.model_validate_json(json.dumps(body), strict=True)
     assert body.keys() == model.model_fields.keys()
+
+
+def _hold_refused_preflight(response: httpx.Response) -> None:
+    """No browser shows its body, and none lets the page read the answer, which is what refuses it."""
+    assert response.status_code == 400
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert response.text.startswith("Disallowed CORS ")
+    assert "access-control-allow-origin" not in response.headers
 
 
 def _hold_error(response: httpx.Response) -> None:

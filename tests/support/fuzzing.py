@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import schemathesis
 
-from app.core.requests import KEY_PATTERN
+from app.core.http.requests import KEY_PATTERN
 
 USER = "alice"
 """Whose token is sent, if any is."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.core.auth import Verifier
+from app.core.auth.tokens import Verifier
 from app.core.deadline import set_deadline
 from app.core.errors import REASON_MAX, AuthInvalid, KeysUnavailable
 from tests.support.key_server import Key, KeyServer, key_server

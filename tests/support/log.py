@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core.logs import writer
+from app.core.observability.logs import writer
 from tests.acceptance.boundary import from_log
-
-PATIENCE = 5
-"""Seconds."""
+from tests.support.clock import PATIENCE, pause
 
 
 class Log:
@@ -21,9 +19,9 @@ class Log:
         self._new()
         # a process writes its lines a moment after the answers: those of the scenario before may still come
         if file is not None:
-            time.sleep(0.2)
+            pause(0.2)
             while self._new():
-                time.sleep(0.2)
+                pause(0.2)
 
     def _new(self) -> str:
         if self._file is None:
@@ -40,7 +38,7 @@ class Log:
         text, end = "", time.monotonic() + PATIENCE
         while (text := text + self._new()).count("\n") < lines and time.monotonic() < end:
             time.sleep(0.01)
-        time.sleep(0.05)  # one line too many would come by now
+        pause(0.05)  # one line too many would come by now
         return from_log(text + self._new())
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extras import RealDictCursor
 
+from tests.support.clock import PATIENCE, wait_until
 from tests.support.cluster import Cluster
 from tests.support.processes import free_port
 
@@ -43,18 +44,18 @@ class Pooler:
 
     def wait(self) -> None:
         """Wait until it can reach its server: for `server_login_retry` after a failure, it refuses everybody."""
-        end = time.monotonic() + 10
-        while True:
-            try:
-                with (
-                    closing(psycopg2.connect(self.url, application_name="tests")) as connection,
-                    connection.cursor() as cursor,
-                ):
-                    cursor.execute("SELECT 1")
-                    return
-            except psycopg2.OperationalError:
-                assert time.monotonic() < end
-                time.sleep(0.05)
+        wait_until(self._reaches_its_server)
+
+    def _reaches_its_server(self) -> bool:
+        try:
+            with (
+                closing(psycopg2.connect(self.url, application_name="tests")) as connection,
+                connection.cursor() as cursor,
+            ):
+                cursor.execute("SELECT 1")
+        except psycopg2.OperationalError:
+            return False
+        return True
 
     def show(self, what: str) -> list[dict[str, Any]]:
         """What its own console tells."""
@@ -85,7 +86,7 @@ def running_pooler(cluster: Cluster) -> Iterator[Pooler]:
         process = subprocess.Popen([PROGRAM, configuration], user=user, stdout=log, stderr=log)  # noqa: S603 - our own
     pooler = Pooler(port)
     try:
-        for _ in range(100):
+        while True:
             try:
                 pooler.show("VERSION")
                 break
@@ -97,5 +98,5 @@ def running_pooler(cluster: Cluster) -> Iterator[Pooler]:
     finally:
         cluster.noticed = lambda: None
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
         shutil.rmtree(folder)

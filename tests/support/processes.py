@@ -19,6 +19,7 @@ import psutil
 
 from app.cli import main
 from app.core.settings import Settings
+from tests.support.clock import PATIENCE, wait_until
 from tests.support.service import SECRET, Service
 
 TODO_API = [str(Path(sys.executable).parent / "todo-api")]
@@ -64,6 +65,19 @@ def todo_api(folder: Path, *arguments: str, **variables: str) -> subprocess.Comp
     return subprocess.CompletedProcess(arguments, int(str(status)), out.getvalue(), err.getvalue())
 
 
+def answers(url: str, process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> bool:
+    """Wait until a service that was started answers, or its process has ended, or PATIENCE is over; whether it does."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            httpx.get(url + "/health")
+        except httpx.TransportError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
+
+
 class Run:
     """A server that is running, or was."""
 
@@ -81,16 +95,10 @@ class Run:
 
     def wait_until_up(self) -> "Run":
         """Return once it answers."""
-        end = time.monotonic() + 60
-        while time.monotonic() < end and self.process.poll() is None:
-            try:
-                httpx.get(self.url + "/health")
-            except httpx.TransportError:
-                time.sleep(0.05)
-            else:
-                return self
-        self.process.kill()
-        raise AssertionError(self.process.communicate())
+        if not answers(self.url, self.process):
+            self.process.kill()
+            raise AssertionError(self.process.communicate())
+        return self
 
     def token(self, user: str) -> str:
         """A token, as the greeting tells to get one."""
@@ -99,7 +107,7 @@ class Run:
     def stop(self, by: signal.Signals) -> tuple[int, str, str]:
         """Send a signal and return the exit status, stdout and stderr."""
         self.process.send_signal(by)
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, out, err
 
 
@@ -114,17 +122,9 @@ class Process:
             env = environment(folder, **variables, PORT=str(port))
             self._process = subprocess.Popen([*TODO_API, "serve"], cwd=folder, env=env, stdout=log, stderr=log)  # noqa: S603 - our own
 
-    def wait_until_up(self, seconds: float = 20) -> None:
+    def wait_until_up(self) -> None:
         """Wait until it answers."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            try:
-                if httpx.get(self.url + "/health").status_code == 200:
-                    return
-            except httpx.TransportError:
-                assert self._process.poll() is None, self.log.read_text()
-                time.sleep(0.02)
-        raise AssertionError("the service did not start: " + self.log.read_text())
+        assert answers(self.url, self._process), "the service did not start: " + self.log.read_text()
 
     @property
     def running(self) -> psutil.Process:
@@ -135,7 +135,7 @@ class Process:
         """Send SIGTERM."""
         self._process.send_signal(signal.SIGTERM)
 
-    def wait(self, seconds: float = 30) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for its end and return its exit status."""
         return self._process.wait(seconds)
 
@@ -201,7 +201,5 @@ def at_work(run: Run) -> set[int]:
 
 def wait_for_two(run: Run) -> list[psutil.Process]:
     """Return two processes once both are at work."""
-    until = time.monotonic() + 20
-    while len(at_work(run)) < 2:
-        assert time.monotonic() < until
+    wait_until(lambda: len(at_work(run)) == 2)
     return workers_of(run)

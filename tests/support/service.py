@@ -14,11 +14,13 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from app.core.protocol import Protocol
+from app.core.observability.logs import writer
+from app.core.server.protocol import Protocol
 from app.core.settings import Settings
 from app.main import create_app
 from tests.acceptance.boundary import at_boundary
 from tests.acceptance.redaction import keep_secret
+from tests.support.clock import PATIENCE, wait_until
 
 SECRET = keep_secret("the-tests-own-shared-secret-0123456789")
 ORIGIN = "http://localhost:3000"
@@ -46,6 +48,19 @@ def default_settings(database_url: str, **others: object) -> Settings:
     """The service's own defaults, whatever a `.env` says, but for a database and the tests' secret, and for these."""
     chosen = {"database_url": database_url, "better_auth_secret": SECRET} | others
     return Settings(_env_file=None, **chosen)  # type: ignore[arg-type]  # one dict for fields of many types
+
+
+RUNNING: set[uvicorn.Server] = set()
+"""Those of this process."""
+
+
+def wait_until_logged() -> None:
+    """Wait until what has been asked so far is logged: a line is written just after its answer was sent.
+
+    Or else it would be in the output of the next test.
+    """
+    wait_until(lambda: not any(server.server_state.tasks for server in RUNNING))
+    wait_until(lambda: not writer._lines and not writer._writing)
 
 
 def settings_for(database_url: str, **others: object) -> Settings:
@@ -82,6 +97,7 @@ def running_service(
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
+    RUNNING.add(server)
     while not server.started:
         if not thread.is_alive():
             raise RuntimeError("the service did not start")
@@ -90,7 +106,8 @@ def running_service(
         with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30) as client:
             yield Service(client, settings, app)
     finally:
+        RUNNING.remove(server)
         server.should_exit = True
-        thread.join(timeout=15)
+        thread.join(timeout=PATIENCE)
         if thread.is_alive():
             raise RuntimeError("the service did not stop")

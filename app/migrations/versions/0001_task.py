@@ -15,13 +15,21 @@ def upgrade() -> None:
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("complete", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
-        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
+        sa.Column(
+            "created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False
+        ),
+        sa.Column(
+            "updated_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False
+        ),
         sa.PrimaryKeyConstraint("user_id", "id", name="task_pkey"),
-        sa.CheckConstraint("char_length(user_id) BETWEEN 1 AND 255", name=op.f("task_user_id_length")),
+        sa.CheckConstraint(
+            "char_length(user_id) BETWEEN 1 AND 255", name=op.f("task_user_id_length")
+        ),
         sa.CheckConstraint("id > 0", name=op.f("task_id_positive")),
         sa.CheckConstraint("char_length(title) BETWEEN 1 AND 200", name=op.f("task_title_length")),
-        sa.CheckConstraint("char_length(description) <= 1000", name=op.f("task_description_length")),
+        sa.CheckConstraint(
+            "char_length(description) <= 1000", name=op.f("task_description_length")
+        ),
         sa.CheckConstraint("updated_at >= created_at", name=op.f("task_updated_after_created")),
     )
     # A backend looks whether its client is still there, also while it waits for a lock: without this,

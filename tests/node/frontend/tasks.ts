@@ -46,7 +46,12 @@ export interface Seen {
 
 export async function fetchTask({ user_id, id }: Task): Promise<Seen> {
   const answer = await api.GET("/api/{user_id}/tasks/{task_id}", { params: { path: { user_id, task_id: id } } });
-  return { task: sure(answer), tag: answer.response.headers.get("ETag") ?? "" };
+  return { task: sure(answer), tag: strongTag(answer.response) };
+}
+
+/** A proxy that compresses makes the tag weak (`W/"…"`), which If-Match never takes; the state is the same. */
+function strongTag(response: Response): string {
+  return (response.headers.get("ETag") ?? "").replace(/^W\//, "");
 }
 
 /** Replace what was seen: 412 where another tab was faster. */

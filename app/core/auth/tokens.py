@@ -4,19 +4,16 @@ import re
 import reprlib
 import time
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeGuard
+from typing import Any, TypeGuard
 
 import jwt
-from fastapi import Request, Security
-from fastapi.security import HTTPBearer
 from jwt.types import Options
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.core.errors import AuthForbidden, AuthInvalid, AuthMissing, NotFound
-from app.core.jwks import ALGORITHMS, Keys
+from app.core.auth.jwks import ALGORITHMS, Keys
+from app.core.errors import AuthInvalid
+from app.core.limits import USER_ID_MAX
 from app.core.settings import Settings
 
-USER_ID_MAX = 255
 USER_ID = re.compile(rf"[^/\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{USER_ID_MAX}}}")
 """A user's id has no `/`, no control character and no surrogate."""
 TOKEN_MAX = 8 * 1024
@@ -41,7 +38,11 @@ class Verifier:
         self.keys = Keys(settings.jwks_url, self._verified.clear) if settings.jwks_url else None
         self.hits = self.misses = 0
         """How often a token was in the cache, and how often it was not."""
-        self._issuer, self._audience, self._origin = settings.jwt_issuer, settings.jwt_audience, settings.auth_origin
+        self._issuer, self._audience, self._origin = (
+            settings.jwt_issuer,
+            settings.jwt_audience,
+            settings.auth_origin,
+        )
 
     async def user(self, token: str) -> str:
         """Return the id of the user that the token was issued for.
@@ -88,25 +89,41 @@ class Verifier:
             raise AuthInvalid(reason=f"{algorithm}, but {name} is not set")
         if key_id and (key := await self.keys.find(key_id)):
             return self._decoded(token, key, algorithm, self._origin)
-        raise AuthInvalid(reason=f"kid is {_quoted.repr(key_id)}, which {self.keys.url} does not serve")
+        raise AuthInvalid(
+            reason=f"kid is {_quoted.repr(key_id)}, which {self.keys.url} does not serve"
+        )
 
-    def _decoded(self, token: str, key: jwt.PyJWK | str, algorithm: str, origin: str | None = None) -> dict[str, Any]:
+    def _decoded(
+        self, token: str, key: jwt.PyJWK | str, algorithm: str, origin: str | None = None
+    ) -> dict[str, Any]:
         issuer, audience = self._issuer or origin, self._audience or origin
-        rules: Options = {"require": ["exp"], "verify_aud": bool(audience), "enforce_minimum_key_length": True}
+        rules: Options = {
+            "require": ["exp"],
+            "verify_aud": bool(audience),
+            "enforce_minimum_key_length": True,
+        }
         try:
-            return jwt.decode(token, key, [algorithm], rules, issuer=issuer, audience=audience, leeway=LEEWAY)
+            return jwt.decode(
+                token, key, [algorithm], rules, issuer=issuer, audience=audience, leeway=LEEWAY
+            )
         except jwt.PyJWTError as error:
-            raise AuthInvalid(reason=f"{algorithm}: {_reason(error, token, issuer, audience)}") from None
+            raise AuthInvalid(
+                reason=f"{algorithm}: {_reason(error, token, issuer, audience)}"
+            ) from None
 
 
 def _reason(error: jwt.PyJWTError, token: str, issuer: str | None, audience: str | None) -> str:
     """Why PyJWT refuses a token; it checks the signature first, so claims are quoted only if that is good."""
-    if not isinstance(error, jwt.ExpiredSignatureError | jwt.InvalidIssuerError | jwt.InvalidAudienceError):
+    if not isinstance(
+        error, jwt.ExpiredSignatureError | jwt.InvalidIssuerError | jwt.InvalidAudienceError
+    ):
         return ascii(str(error))[1:-1]
     claims = jwt.decode_complete(token, options={"verify_signature": False})["payload"]
     if isinstance(error, jwt.ExpiredSignatureError):
         return f"expired {int(time.time()) - max(int(claims['exp']), 0)} s ago"
-    name, expected = ("iss", issuer) if isinstance(error, jwt.InvalidIssuerError) else ("aud", audience)
+    name, expected = (
+        ("iss", issuer) if isinstance(error, jwt.InvalidIssuerError) else ("aud", audience)
+    )
     return f"{name} is {_quoted.repr(claims[name])}, expected {expected!r}"
 
 
@@ -121,55 +138,3 @@ def _user(claims: Mapping[str, Any]) -> str:
 def is_user_id(user: object) -> TypeGuard[str]:
     """Whether this can be a user's id."""
     return isinstance(user, str) and USER_ID.fullmatch(user) is not None and user == user.strip()
-
-
-def _bearer_token(scope: Scope) -> str:
-    """The token of the one Authorization header; the scheme is case-insensitive (RFC 9110, 11.1)."""
-    found = [value for name, value in scope["headers"] if name == b"authorization"]
-    if len(found) > 1:
-        raise AuthInvalid(reason=f"{len(found)} Authorization headers")
-    scheme, _, token = found[0].decode("latin-1").partition(" ") if found else ("", "", "")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise AuthMissing
-    return token.strip(" ")
-
-
-class Authentication:
-    """Authenticates a request under `/api` before anything else of it is read.
-
-    FastAPI reads and parses a body before it solves dependencies; a caller without a token must not cause that.
-    """
-
-    def __init__(self, app: ASGIApp, verifier: Verifier, *, https_only: bool) -> None:
-        self.app = app
-        self._verifier = verifier
-        self._https_only = https_only
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Reject a request under /api without a valid token, or whose path names another user."""
-        path = scope["path"].split("/") if scope["type"] == "http" else []
-        if path[1:2] == ["api"]:
-            if self._https_only and scope["scheme"] != "https":
-                raise AuthForbidden("Use HTTPS.")
-            user = await self._verifier.user(_bearer_token(scope))
-            scope["state"]["user_id"] = user
-            # /api/{user_id}/…, whether there is such a route or not
-            if len(path) > 3 and path[2] != user:  # noqa: PLR2004 - the parts of a path that goes beyond its user
-                raise AuthForbidden
-        if path and path[-1].endswith("\n"):
-            raise NotFound  # a route's pattern would let one newline follow
-        await self.app(scope, receive, send)
-
-
-class _Bearer(HTTPBearer):
-    """Declares the scheme to OpenAPI; Authentication has verified the token and the path's user before."""
-
-    async def __call__(self, request: Request) -> str:  # type: ignore[override]  # a dependency may return anything
-        user: str = request.state.user_id
-        return user
-
-
-CurrentUser = Annotated[
-    str, Security(_Bearer(scheme_name="Bearer", bearerFormat="JWT", description="The JWT that Better Auth has issued."))
-]
-"""The id of the signed-in user, whose path this is."""

@@ -57,11 +57,19 @@ class Writer(Thread):
             self._writing, dropped = True, self.dropped
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
             told = f"{dropped - reported} lines of this log were dropped: stdout could not be written to."
-            warning = [_line(level="WARNING", logger=__name__, message=told)] if dropped > reported else []
+            warning = (
+                [_line(level="WARNING", logger=__name__, message=told)]
+                if dropped > reported
+                else []
+            )
             try:
                 _write("".join(lines + warning).encode())
                 reported = dropped
-            except (OSError, ValueError, AttributeError):  # no reader, no space, closed, or not there at all
+            except (
+                OSError,
+                ValueError,
+                AttributeError,
+            ):  # no reader, no space, closed, or not there at all
                 self.dropped += len(lines)
             self._writing = False
             time.sleep(PAUSE)
@@ -98,7 +106,10 @@ def trace(exception: BaseException | None) -> list[str]:
     """Return the frames and types of an exception and its causes; no messages, because they may hold user input."""
     if exception is None:
         return []
-    here = [*map(str.rstrip, traceback.format_tb(exception.__traceback__)), type(exception).__name__]
+    here = [
+        *map(str.rstrip, traceback.format_tb(exception.__traceback__)),
+        type(exception).__name__,
+    ]
     if code := getattr(exception, "pgcode", None):
         here.append(f"SQLSTATE {code}")
     return here + trace(exception.__cause__ or exception.__context__)
@@ -111,7 +122,9 @@ class JsonLines(logging.Handler):
         """Write the record, with its exception's trace but without the exception's message."""
         exception = record.exc_info[1] if record.exc_info else None
         traced = {"exception": trace(exception)} if exception else {}
-        write_line(level=record.levelname, logger=record.name, message=record.getMessage(), **traced)
+        write_line(
+            level=record.levelname, logger=record.name, message=record.getMessage(), **traced
+        )
 
 
 def log_as_json() -> None:

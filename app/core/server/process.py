@@ -9,7 +9,7 @@ from multiprocessing import parent_process
 from multiprocessing.process import BaseProcess
 from threading import Thread
 
-from app.core.logs import log_as_json, writer
+from app.core.observability.logs import log_as_json, writer
 
 GC_THRESHOLD = 20_000
 """New objects before the next collection (Python: 700); a request allocates hundreds of objects, few of them cyclic."""

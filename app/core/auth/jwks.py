@@ -72,7 +72,9 @@ class Keys:
                     self._ask_for_fetch()
                     await self._finished.wait()
         if key_id not in self._current and (self._failure or self._began < asked):
-            raise KeysUnavailable(reason=self._failure or f"an unknown kid, and no newer keys from {self.url} in time")
+            raise KeysUnavailable(
+                reason=self._failure or f"an unknown kid, and no newer keys from {self.url} in time"
+            )
         return self._current.get(key_id)
 
     def _ask_for_fetch(self) -> None:
@@ -88,7 +90,9 @@ class Keys:
         clock, pause = asyncio.get_running_loop().time, PAUSE_MIN
         while True:
             known, idle = self._current.keys(), clock() - self._next
-            began = self._next = clock()  # who asks from now on waits for this fetch, and not for a pause
+            began = self._next = (
+                clock()
+            )  # who asks from now on waits for this fetch, and not for a pause
             await self._fetch()
             fruitless = self._current.keys() <= known and idle < PAUSE_MAX
             pause = min(pause * 2, PAUSE_MAX) if fruitless else PAUSE_MIN
@@ -124,7 +128,11 @@ class Keys:
         ):
             if response.status_code != httpx.codes.OK:
                 elsewhere = response.headers.get("location")
-                why = f"redirected to {elsewhere}" if elsewhere else "is the JWT plugin there, and its table?"
+                why = (
+                    f"redirected to {elsewhere}"
+                    if elsewhere
+                    else "is the JWT plugin there, and its table?"
+                )
                 raise ValueError(f"status {response.status_code}: {why}")
             async for chunk in response.aiter_raw():
                 body += chunk
@@ -137,7 +145,9 @@ def _usable_keys(served: list[dict[str, str]]) -> dict[str, PyJWK]:
     """The keys of a served set, by key id; raises ValueError if none of them is usable."""
     keys = {}
     for entry in served:
-        with suppress(Exception):  # PyJWT raises errors of Python's own too; the other keys are good
+        with suppress(
+            Exception
+        ):  # PyJWT raises errors of Python's own too; the other keys are good
             key = PyJWK(entry)
             if key.algorithm_name in ALGORITHMS and key.key_id:
                 keys[key.key_id] = key

@@ -4,14 +4,20 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from fastapi import APIRouter, Response
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.core.auth import Verifier
-from app.core.database import Pool
-from app.core.logs import writer
+from app.core.auth.tokens import Verifier
+from app.core.database.pool import Pool
+from app.core.observability.logs import writer
 
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 """The methods that are labels of their own; all others are one, because a caller can make up many."""
@@ -31,24 +37,38 @@ class Metrics:
             "http_request_duration_seconds", "Time to answer", labels, registry=own, buckets=BUCKETS
         )
         self._requests = Counter("http_requests", "Requests", labels, registry=own)
-        self._errors = Counter("http_errors", "Errors, by code", [*labels, "error_code"], registry=own)
+        self._errors = Counter(
+            "http_errors", "Errors, by code", [*labels, "error_code"], registry=own
+        )
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self._pool, self._verifier = pool, verifier
         self.registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the figures that are read only when they are scraped."""
-        yield GaugeMetricFamily("database_pool_size", "Connections that the pool may have", self._pool.size)
-        yield GaugeMetricFamily("database_connections_idle", "Connections that nobody uses", self._pool.idle)
+        yield GaugeMetricFamily(
+            "database_pool_size", "Connections that the pool may have", self._pool.size
+        )
+        yield GaugeMetricFamily(
+            "database_connections_idle", "Connections that nobody uses", self._pool.idle
+        )
         taken = "Slots taken by a statement or by connecting"
         yield GaugeMetricFamily("database_connections_in_use", taken, self._pool.in_use)
-        yield CounterMetricFamily("log_lines_dropped", "Lines that could not be written to stdout", writer.dropped)
+        yield CounterMetricFamily(
+            "log_lines_dropped", "Lines that could not be written to stdout", writer.dropped
+        )
         for name, cache in {"verified_token": self._verifier, "key": self._verifier.keys}.items():
             if cache:
-                yield CounterMetricFamily(f"{name}_cache_hits", "Look-ups that found it", cache.hits)
-                yield CounterMetricFamily(f"{name}_cache_misses", "Look-ups that did not", cache.misses)
+                yield CounterMetricFamily(
+                    f"{name}_cache_hits", "Look-ups that found it", cache.hits
+                )
+                yield CounterMetricFamily(
+                    f"{name}_cache_misses", "Look-ups that did not", cache.misses
+                )
 
-    def count(self, method: str, endpoint: str, status: int, error_code: str | None, seconds: float) -> None:
+    def count(
+        self, method: str, endpoint: str, status: int, error_code: str | None, seconds: float
+    ) -> None:
         """Count one request; finding a labelled child is slow, so each is found once."""
         key = (method if method in METHODS else "other", endpoint, status)
         if key not in self._children:
@@ -60,10 +80,13 @@ class Metrics:
             self._errors.labels(*key, error_code).inc()
 
 
-router = APIRouter()
+def create_router(metrics: Metrics) -> APIRouter:
+    """Return the route `/metrics`."""
+    router = APIRouter(include_in_schema=False)
 
+    @router.get("/metrics")
+    async def scrape() -> Response:
+        """Return the metrics in Prometheus's text format."""
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-@router.get("/metrics", include_in_schema=False)
-async def metrics(request: Request) -> Response:
-    """Return the metrics in Prometheus's text format."""
-    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return router

@@ -1,14 +1,21 @@
 """uvicorn's HTTP/1.1 protocol with limits on a head's size and headers, the pipeline and unread responses."""
 
 from random import getrandbits
+from typing import Any
 from weakref import proxy
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
-from app.core.errors import BadRequest, envelope
-from app.core.logs import write_line
+from app.core.errors import BadRequest
+from app.core.exchange import exchange_of
+from app.core.http.answers import envelope
+from app.core.observability.logs import write_line
 
 HEAD_MAX = 64 * 1024
 """Bytes of a request's line and headers, and of trailers or a chunk's extension."""
@@ -54,7 +61,9 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start the request; raise ValueError, as httptools expects, to refuse it."""
-        head = len(self.url) + sum([len(name) + len(value) + len(b": \r\n") for name, value in self.headers])
+        head = len(self.url) + sum(
+            [len(name) + len(value) + len(b": \r\n") for name, value in self.headers]
+        )
         hosts = [name for name, _ in self.headers].count(b"host")
         # RFC 9112, 3.2: one Host, which only HTTP/1.0 may leave out
         wrong_host = hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0")
@@ -78,16 +87,24 @@ class Protocol(HttpToolsProtocol):
 
         httptools takes the body of such a request, and all that follows, for another protocol's.
         """
-        line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        headers = [b"%b: %b" % header for header in self.scope["headers"] if header[0] != b"upgrade"]
+        line = b"%b %b HTTP/%b" % (
+            self.parser.get_method(),
+            self.url,
+            self.parser.get_http_version().encode(),
+        )
+        headers = [
+            b"%b: %b" % header for header in self.scope["headers"] if header[0] != b"upgrade"
+        ]
         self.parser = HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         self.data_received(b"\r\n".join([line, *headers, b"", rest]))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._current = cycle
-        # so that the log knows who has hung up; weak: a circle would keep unread bodies until garbage is collected
-        cycle.scope["state"]["cycle"] = proxy(cycle)
+        # weak: the cycle refers to the scope, and a circle would keep unread bodies until garbage is collected
+        weak_cycle = proxy(cycle)
+        scope: Any = cycle.scope  # uvicorn has a type of its own for it
+        exchange_of(scope).is_disconnected = lambda: weak_cycle.disconnected
         super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
@@ -109,14 +126,24 @@ class Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse in the envelope, log it, and close; if another answer is due first, only close."""
         cycle = self.cycle
-        if cycle and not cycle.response_complete and (self.pipeline or cycle.response_started or not cycle.more_body):
+        if (
+            cycle
+            and not cycle.response_complete
+            and (self.pipeline or cycle.response_started or not cycle.more_body)
+        ):
             self.transport.abort()
             return
         request_id = f"{getrandbits(128):032x}"
-        write_line(request_id=request_id, user_id=None, method=None, endpoint=None, status=400, reason=msg)
+        write_line(
+            request_id=request_id, user_id=None, method=None, endpoint=None, status=400, reason=msg
+        )
         refusal = envelope(BadRequest(msg))
         refusal.headers.update({"Connection": "close", "X-Request-ID": request_id})
-        headers = [*self.server_state.default_headers, *self.app_state.get("headers", []), *refusal.raw_headers]
+        headers = [
+            *self.server_state.default_headers,
+            *self.app_state.get("headers", []),
+            *refusal.raw_headers,
+        ]
         lines = [b"%b: %b\r\n" % header for header in headers]
         self.transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", bytes(refusal.body)]))
         self.transport.close()

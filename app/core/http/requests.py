@@ -19,13 +19,15 @@ from pydantic_core import PydanticCustomError
 
 from app.core.deadline import extend_deadline
 from app.core.errors import BadRequest, Invalid, PayloadTooLarge
+from app.core.limits import KEY_MAX
 
 BODY_MAX = 64 * 1024
 """Bytes."""
+DEPTH_MAX = 100
+"""Arrays and objects within each other in a body (RFC 8259, 9, lets a parser limit them); a task is one object."""
 JSON_TYPE = re.compile(r"application/([^/;\s]+\+)?json\s*(;.*)?", re.IGNORECASE)
 ETAGS_MAX = 100
 """Entity tags in one header; each is compared in the database."""
-KEY_MAX = 255
 KEY_PATTERN = f"^[ -~]{{1,{KEY_MAX}}}$"
 """An idempotency key: printable ASCII."""
 
@@ -57,11 +59,17 @@ class StrictRequest(Request):
         return self._body
 
     async def json(self) -> Any:
-        """Return the parsed body; raise BadRequest if it is not JSON, Invalid if a key is repeated."""
+        """Return the parsed body.
+
+        Raises BadRequest if it is not JSON or nested deeper than DEPTH_MAX (R-08), Invalid if a key is repeated.
+        """
+        body = await self.body()
         try:
-            return json.loads((await self.body()).decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
-            # the digits of a number and the depth of nesting have Python's limits
+            text = body.decode()
+            _check_depth(text)
+            return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        except ValueError:
+            # also more digits in a number than Python converts
             raise BadRequest("The body is not valid JSON.") from None
 
     def read_query(self, model: type[Model]) -> Model:
@@ -70,7 +78,9 @@ class StrictRequest(Request):
         try:
             return model.model_validate(values)
         except ValidationError as failure:
-            raise Invalid(error | {"loc": ("query", *error["loc"])} for error in failure.errors()) from None
+            raise Invalid(
+                error | {"loc": ("query", *error["loc"])} for error in failure.errors()
+            ) from None
 
     def entity_tags(self, header: str) -> list[str] | None:
         """The entity tags of If-Match or If-None-Match (RFC 9110, 8.8.3); None if the header was not sent.
@@ -88,7 +98,9 @@ class StrictRequest(Request):
         """The key under which a retry is recognized; None if none was sent, BadRequest if it can't be used."""
         keys = self.headers.getlist("idempotency-key")
         if len(keys) > 1 or not all(re.fullmatch(KEY_PATTERN, key) for key in keys):
-            raise BadRequest(f"Idempotency-Key must be sent once, with 1 to {KEY_MAX} printable ASCII characters.")
+            raise BadRequest(
+                f"Idempotency-Key must be sent once, with 1 to {KEY_MAX} printable ASCII characters."
+            )
         return keys[0] if keys else None
 
     def next_page(self, limit: int, after: object) -> dict[str, str]:
@@ -98,11 +110,34 @@ class StrictRequest(Request):
         return {"Link": f'<{quote(self.scope["path"])}?{query}>; rel="next"'}
 
 
-def _object(pairs: list[tuple[str, Any]], source: str = "body", kind: str = "repeated_key") -> dict[str, Any]:
+def _check_depth(text: str) -> None:
+    """Raise BadRequest if JSON is nested deeper than DEPTH_MAX; takes time in proportion to its length.
+
+    Counted before it is parsed: how deep Python's own parser comes depends on its version and on the free stack.
+    """
+    if text.count("[") + text.count("{") <= DEPTH_MAX:
+        return  # nearly every body
+    # a bracket in a string does not count; without the escaped characters, every other part is a string
+    unescaped = text.replace(r"\\", "").replace(r"\"", "")
+    depth = 0
+    for character in "".join(unescaped.split('"')[::2]):
+        if character in "[{":
+            depth += 1
+        elif character in "]}":
+            depth -= 1
+        if depth > DEPTH_MAX:
+            raise BadRequest(f"The body is nested more than {DEPTH_MAX} deep.")
+
+
+def _object(
+    pairs: list[tuple[str, Any]], source: str = "body", kind: str = "repeated_key"
+) -> dict[str, Any]:
     """The pairs of JSON or of a query; raise Invalid if a name is repeated."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        repeated = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        repeated = next(
+            name for name, count in Counter(name for name, _ in pairs).items() if count > 1
+        )
         raise Invalid.at(source, repeated, "must appear only once", kind)
     return found
 
@@ -121,7 +156,9 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler, which is its documented way to use another request class."""
         handler = super().get_route_handler()
-        reads_query = any(one["in"] == "query" for one in (self.openapi_extra or {}).get("parameters", []))
+        reads_query = any(
+            one["in"] == "query" for one in (self.openapi_extra or {}).get("parameters", [])
+        )
 
         async def strict_handler(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)

@@ -1,0 +1,39 @@
+"""What the layers tell the log and the metrics about the current request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+
+def _unknown() -> bool:
+    return False
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer: each layer fills in what it knows, Observability reads it."""
+
+    user_id: str | None = None
+    """The signed-in user; None until, or unless, a token was verified."""
+    error_code: str | None = None
+    """The envelope's `error_code`, if the answer is an error."""
+    reason: str | None = None
+    """Why the request was refused, for the log alone: bounded, without a token or a secret."""
+    exception: BaseException | None = None
+    """What made the service fail, where no reason says it."""
+    is_disconnected: Callable[[], bool] = _unknown
+    """Whether the client has hung up; False under a server that can't tell."""
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """Return the request's exchange; whoever asks first makes it.
+
+    It is kept in `scope["state"]`, which a server need not send (ASGI, lifespan state).
+    """
+    state = scope.setdefault("state", {})
+    exchange: Exchange | None = state.get("exchange")
+    if exchange is None:
+        exchange = Exchange()
+        state["exchange"] = exchange
+    return exchange

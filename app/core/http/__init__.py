@@ -1,0 +1,1 @@
+"""What FastAPI does not promise by itself: one envelope, strict requests, layers, the contract, health."""

@@ -1,0 +1,138 @@
+"""The layers around the routes: request id, deadline, log line, metrics; all exceptions."""
+
+import re
+import time
+from asyncio import CancelledError
+from random import getrandbits
+
+from fastapi import Request
+from fastapi.routing import iter_route_contexts
+from starlette._utils import get_route_path
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.deadline import set_deadline
+from app.core.exchange import exchange_of
+from app.core.http.answers import handle
+from app.core.observability.logs import trace, write_line
+from app.core.observability.metrics import Metrics
+from app.core.settings import Settings
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+ANSWER_SHARE = 0.1
+"""The share of the request's time that is left for the answer after a statement has timed out."""
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's status for a client that hung up before its answer; only logged, RFC 9110 has none."""
+API_HEADERS = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]
+HSTS = (b"strict-transport-security", b"max-age=31536000")
+
+
+class Observability:
+    """The outermost layer: it adds headers to every answer, and logs and counts every request."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+        self.app = app
+        self._metrics = metrics
+        self._seconds = settings.request_timeout * (1 - ANSWER_SHARE)
+        self._always = [HSTS] if settings.production else []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Set the request's deadline, run the application, then log and count the request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began_at = time.perf_counter()
+        set_deadline(self._seconds)
+        exchange = exchange_of(scope)
+        request_id = _request_id(scope)
+        headers = [(b"x-request-id", request_id), *self._always]
+        if _is_api(scope):
+            headers += API_HEADERS
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if exchange.is_disconnected():
+                    status = CLIENT_CLOSED_REQUEST
+                message["headers"] = [*message["headers"], *headers]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        finally:
+            self._report(scope, request_id.decode(), status, time.perf_counter() - began_at)
+
+    def _report(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        """Count the request and write its line of the log."""
+        exchange = exchange_of(scope)
+        endpoint = _endpoint(scope)
+        self._metrics.count(
+            scope["method"], endpoint or "none", status, exchange.error_code, seconds
+        )
+        optional_fields = {
+            "error_code": exchange.error_code,
+            "reason": exchange.reason,
+            "exception": trace(exchange.exception),
+        }
+        write_line(
+            request_id=request_id,
+            user_id=exchange.user_id,
+            method=scope["method"],
+            endpoint=endpoint,
+            status=status,
+            duration_ms=round(seconds * 1000, 2),
+            **{name: value for name, value in optional_fields.items() if value},
+        )
+
+
+def _request_id(scope: Scope) -> bytes:
+    """The caller's own id if it is safe in a log, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return b"%032x" % getrandbits(128)
+
+
+def _is_api(scope: Scope) -> bool:
+    path = get_route_path(scope)  # without the prefix that a server's --root-path adds
+    return path == "/api" or path.startswith("/api/")
+
+
+def _endpoint(scope: Scope) -> str | None:
+    """The template of the request's route; None if no route has its path."""
+    if "route" in scope:
+        return str(scope["route"].path)
+    # refused before it was routed
+    for route in iter_route_contexts(scope["app"].routes):
+        match, _ = route.matches(scope)
+        if match is not Match.NONE:
+            return route.path
+    return None
+
+
+class ErrorBoundary:
+    """Turns every exception, before and after routing, into the envelope.
+
+    It is inside the layers that add headers, so that a 500 has its request id and CORS headers.
+    Starlette's handler of last resort is outside of them.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, and answer the exception that it raises.
+
+        If its answer has already begun, the server refuses a second one and closes the connection.
+
+        At shutdown uvicorn cancels the requests that are still running. They are answered as well,
+        and the cancellation ends here: the answer is the last thing that such a task does, and
+        uvicorn would log a cancellation that leaves the application as an error.
+        """
+        try:
+            await self.app(scope, receive, send)
+        except (Exception, CancelledError) as exception:
+            response = await handle(Request(scope), exception)
+            await response(scope, receive, send)

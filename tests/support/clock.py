@@ -1,0 +1,44 @@
+"""Seconds on a machine that others use too, or that is slow."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+PATIENCE = 60.0
+"""Seconds for which something is waited for that comes at once on an idle machine, and whose time is no promise."""
+CONTROL = 0.02
+"""Seconds of CPU time."""
+
+Result = TypeVar("Result")
+
+
+def slowness() -> float:
+    """How many times longer work takes now because others use the machine too: 1 where nobody does.
+
+    The control is some work of this thread: the time that passed meanwhile, by the CPU time that it got.
+    """
+    began, cpu_end = time.perf_counter(), time.thread_time() + CONTROL
+    while time.thread_time() < cpu_end:
+        pass
+    return max(1.0, (time.perf_counter() - began) / CONTROL)
+
+
+def allowed(seconds: float) -> float:
+    """The seconds that a promise of an idle machine's is worth on this one, now."""
+    return seconds * slowness()
+
+
+def pause(seconds: float) -> None:
+    """Let others do what takes them less than so many seconds on an idle machine."""
+    time.sleep(allowed(seconds))
+
+
+def wait_until(happened: Callable[[], Result | None], seconds: float = PATIENCE) -> Result:
+    """Wait until this gives something that is true, and return that; AssertionError if it does not come."""
+    end = time.monotonic() + seconds
+    while True:
+        result = happened()
+        if result:
+            return result
+        assert time.monotonic() < end, f"still {result!r} after {seconds:.1f} s"
+        time.sleep(0.01)
