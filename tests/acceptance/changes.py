@@ -187,9 +187,9 @@ def since(root: Path, name: str, specification: Specification, until: str = "HEA
 
     Compared with main, what main has got meanwhile is no change: the commit is where this branch left it.
     """
-    base = _git(root, "merge-base", name, until) or name
-    before = specification_at(root, base)
-    return Changes(name, revision_of(root, base), compare(promises(before), promises(specification)))
+    named = revision_of(root, name)
+    base = _git(root, "merge-base", named, revision_of(root, until)) or named
+    return Changes(name, base, compare(promises(specification_at(root, base)), promises(specification)))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-## The living documentation. Every expression is escaped, unless it says otherwise.
+## The living documentation, for page.py; every expression is escaped.
 <%def name="link_to(anchor, title)">
 <a class="copy" href="#${anchor}" aria-label="Copy the link to: ${title}" title="Copy the link">#</a>\
 </%def>

@@ -224,27 +224,30 @@ def state_in_words(run: Run) -> list[tuple[str, str]]:
     sentences = []
     others = run.others
     if others.failed:
-        only = "" if failed else "no scenario failed, but "
-        verb = "test that is no scenario" if len(others.failed) == 1 else "tests that are no scenarios"
-        sentences.append(("ko", f"The run failed: {only}{len(others.failed)} other {verb} did."))
+        tests = "1 other test" if len(others.failed) == 1 else f"{len(others.failed)} other tests"
+        sentences.append(("ko", f"The run failed: {tests}."))
     if failed:
-        sentences.append(("ko", f"{failed} of {total} scenarios failed."))
+        sentences.append(("ko", f"{failed} of {_scenarios(total)} failed."))
     if run.verdict.problems:
-        sentences.append(("ko", f"{len(run.verdict.problems)} points must be mended; they are listed below."))
+        sentences.append(("ko", f"What must be mended is listed below ({len(run.verdict.problems)})."))
     if others.interrupted:
         sentences.append(("open", "The run was interrupted."))
     if states[NOT_RUN]:
-        text = f"This was a run of a part: {states[NOT_RUN]} of {total} scenarios were not run."
+        text = f"This was a run of a part: of {_scenarios(total)} {states[NOT_RUN]} did not run."
         sentences.append(("open", text))
     if states[NOT_HERE]:
-        sentences.append(("open", f"{states[NOT_HERE]} of {total} scenarios could not run here."))
+        sentences.append(("open", f"{states[NOT_HERE]} of {_scenarios(total)} could not run here."))
     rest = total - failed - states[PASSED] - states[NOT_RUN] - states[NOT_HERE]
     if rest:
-        sentences.append(("open", f"{rest} of {total} scenarios were skipped, or expected to fail."))
+        sentences.append(("open", f"{rest} of {_scenarios(total)} skipped, or expected to fail."))
     if states[PASSED] == total:
         beside = f", and so did {others.passed} other tests" if others.passed and not others.failed else ""
-        sentences.append(("ok", f"All {total} scenarios passed{beside}."))
+        sentences.append(("ok", f"All {_scenarios(total)} passed{beside}."))
     return sentences
+
+
+def _scenarios(number: int) -> str:
+    return "1 scenario" if number == 1 else f"{number} scenarios"
 
 
 def _commit_address(commit: Commit) -> str:
@@ -459,6 +462,8 @@ def came_of(message: str) -> str:
     actual, equals, expected = compared.partition(" == ")
     if equals:
         compared = f"{_shortened(actual)}, not {_shortened(expected)}"
+    elif compared:
+        compared = f"this does not hold: {_shortened(compared)}"
     return "; ".join(filter(None, [_shortened(own), compared])) or "the check did not hold"
 
 
