@@ -83,7 +83,7 @@ class Catalogue:
     language: Language
     folders: tuple[str, ...] = ()
     subjects: dict[str, str] = field(default_factory=dict)
-    """What a stakeholder calls the promises of a feature, such as privacy, and the feature file's path from the root."""
+    """By what a stakeholder calls its promises, such as privacy: a feature file's path from the root."""
     outside: dict[str, str] = field(default_factory=dict)
     """What the product does not do, and whose it is."""
     glossary: dict[str, str] = field(default_factory=dict)

@@ -173,7 +173,7 @@ def specification_at(root: Path, name: str) -> Specification:
 
 
 def base_of(root: Path) -> str:
-    """What a reader compares with: on main the last release before this commit, elsewhere main; nothing if neither is."""
+    """What a reader compares with: on main the last release before this commit, elsewhere main; else nothing."""
     head = _git(root, "rev-parse", "HEAD")
     for main in ("origin/main", "main"):
         revision = _git(root, "rev-parse", "--verify", "--quiet", main)

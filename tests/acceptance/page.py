@@ -123,7 +123,7 @@ class Scenario:
 
     @property
     def states(self) -> Counter[str]:
-        """How many examples passed, failed, …"""
+        """How many examples passed, failed and so on."""
         return count(example.state for example in self.examples)
 
 
@@ -139,7 +139,7 @@ class Rule:
 
     @property
     def states(self) -> Counter[str]:
-        """How many examples passed, failed, …"""
+        """How many examples passed, failed and so on."""
         return sum((scenario.states for scenario in self.scenarios), Counter())
 
 
@@ -158,7 +158,7 @@ class Feature:
 
     @property
     def states(self) -> Counter[str]:
-        """How many examples passed, failed, …"""
+        """How many examples passed, failed and so on."""
         return sum((rule.states for rule in self.rules), Counter())
 
     @property
@@ -195,7 +195,7 @@ def write(path: Path, run: Run) -> None:
 
 def slug(title: str) -> str:
     """Give the part of an address that a title has: its words, in lower case, with hyphens."""
-    return "-".join(re.findall(r"\w+", re.sub("['’]", "", title.lower())))
+    return "-".join(re.findall(r"\w+", re.sub("['\u2019]", "", title.lower())))
 
 
 def kind_of(states: Counter[str]) -> str:
@@ -380,7 +380,9 @@ class _Features:
             table = node.get("dataTable", {"rows": []})
             rows = [[cell["value"] for cell in row["cells"]] for row in table["rows"]]
             text = self._words.link(node["text"], seen)
-            steps.append(Step(node["keyword"].strip(), text, "", rows, node.get("docString", {}).get("content", ""), []))
+            steps.append(
+                Step(node["keyword"].strip(), text, "", rows, node.get("docString", {}).get("content", ""), [])
+            )
         return steps
 
     def _example(self, pickle: Pickle, cells: list[str], anchor: str, keywords: Mapping[str, str]) -> Example:

@@ -202,7 +202,7 @@ class Gate:
         self.runs[key] = run
 
     def _count_other(self, report: pytest.TestReport) -> None:
-        """Count a test that is no scenario; a scenario has a record in each report but those of its fixtures that passed."""
+        """Count a test that is no scenario; a scenario has a record in each report that counts here."""
         if report.failed:
             self.failed[report.nodeid] = None
         elif report.when == "call" and report.passed:

@@ -103,7 +103,7 @@ def judge(
 
 
 def count(states: Iterable[str]) -> Counter[str]:
-    """How many scenarios passed, failed, …, in this order."""
+    """How many scenarios passed, failed and so on, in this order."""
     order = [PASSED, FAILED, SKIPPED, XFAILED, NOT_HERE, NOT_RUN]
     counted = Counter(states)
     return Counter({state: counted[state] for state in order if counted[state]})

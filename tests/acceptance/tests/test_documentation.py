@@ -246,8 +246,9 @@ def test_the_page_shows_exactly_what_fell(two_criteria: Suite, target: Path) -> 
     assert "1 of 4 scenarios failed." in page
     assert "guests are seen &lt;off&gt;" in page
     assert 'features/greeting_guests.feature:29 "A guest is seen off": failed' in unescape(page)
-    expected = "Expected: “Then the guest hears Farewell”. What came: this does not hold: 'Farewell' in ('Welcome', 'Bonjour')."
-    assert words_of(section(page, "failures")).endswith(f"What failed A guest is seen off: {expected}")
+    came = "this does not hold: 'Farewell' in ('Welcome', 'Bonjour')"
+    sentence = f"Expected: “Then the guest hears Farewell”. What came: {came}."
+    assert words_of(section(page, "failures")).endswith(f"What failed A guest is seen off: {sentence}")
     assert '<a href="#scenario-a-guest-is-seen-off">' in section(page, "failures")
     assert page.index('id="failures"') < page.index('id="criteria"') < page.index('id="features"')
     assert not re.search(r'(?:src|href)="(?!#)', page)
