@@ -241,7 +241,7 @@ ${feature.subject}: \
 % else:
 ${row.id}\
 % endif
-</th><td class="promise">${row.title}</td>${status_of(row)}<td>\
+</th><td class="promise">${link(row.title)}</td>${status_of(row)}<td>\
 % if row.states:
 <details><summary>${row.counts}</summary><ul>
 % for scenario, number in carriers(row.id):

@@ -89,7 +89,7 @@ class Example:
 
     anchor: str
     name: str
-    cells: list[str]
+    cells: list[Markup]
     state: str
     kind: str
     """ok, ko or open."""
@@ -183,6 +183,7 @@ def write(path: Path, run: Run) -> None:
         word=lambda row: _word(row, run.catalogue),
         search=lambda words: f"#search={quote(words)}",
         slug=slug,
+        link=lambda text: Words(run.catalogue.glossary).link(text, set()),
         carriers=lambda id_: _carriers(features, id_),
         state=state_in_words(run),
         commit_address=_commit_address(run.commit),
@@ -273,7 +274,7 @@ class _Anchors:
         return name
 
 
-class _Words:
+class Words:
     """The glossary, as links at the first place where a word occurs."""
 
     def __init__(self, glossary: Mapping[str, str]) -> None:
@@ -316,7 +317,7 @@ class _Features:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._anchors = _Anchors()
-        self._words = _Words(run.catalogue.glossary)
+        self._words = Words(run.catalogue.glossary)
 
     def all(self) -> Iterator[Feature]:
         """Give each document's feature."""
@@ -362,7 +363,8 @@ class _Features:
             rows = []
             for row in group["tableBody"]:
                 pickle = next(rest)
-                cells = [cell["value"] for cell in row["cells"]]
+                seen: set[str] = set()
+                cells = [self._words.link(cell["value"], seen) for cell in row["cells"]]
                 row_anchor = self._anchors.take("scenario", pickle.name)
                 rows.append(self._example(pickle, cells, row_anchor, keywords))
             header = [cell["value"] for cell in group.get("tableHeader", {"cells": []})["cells"]]
@@ -385,7 +387,7 @@ class _Features:
             )
         return steps
 
-    def _example(self, pickle: Pickle, cells: list[str], anchor: str, keywords: Mapping[str, str]) -> Example:
+    def _example(self, pickle: Pickle, cells: list[Markup], anchor: str, keywords: Mapping[str, str]) -> Example:
         record = self._run.runs.get(pickle.key)
         state = state_of(record)
         seen: set[str] = set()

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.acceptance.page import slug
+from tests.acceptance.catalogue import Catalogue
+from tests.acceptance.page import Words, slug
 from tests.acceptance.tests.suite import FEATURE, ROOT, STEPS, Suite
 from tests.support.service import SECRET, Service
 
@@ -395,6 +396,17 @@ def test_promises_have_a_table_and_words_are_explained(suite: Suite, target: Pat
     link = '<a class="word" href="#word-friend" title="whoever has been here &#34;before&#34;">friend</a>'
     assert f"not even a {link}." in page
     assert 'id="word-friend"' in section(page, "glossary")
+
+
+def test_every_word_of_the_glossary_occurs() -> None:
+    """In the project's own features, or its rulings: what nobody reads needs no explanation."""
+    catalogue = Catalogue.read(ROOT / "features", ROOT)
+    texts = [path.read_text("utf-8") for path in (ROOT / "features").rglob("*.feature")]
+    texts += [ruling.promise for ruling in catalogue.rulings.values()]
+    linked = str(Words(catalogue.glossary).link("\n".join(texts), set()))
+    assert len(catalogue.glossary) == 15
+    assert {word for word in catalogue.glossary if f'href="#word-{slug(word)}"' not in linked} == set()
+    assert {uri for uri in catalogue.subjects.values() if not (ROOT / uri).is_file()} == set()
 
 
 def test_the_page_needs_neither_node_nor_git(suite: Suite, target: Path) -> None:
