@@ -172,6 +172,7 @@ no commit\
 </summary>
 % for what in ("added", "reworded", "removed"):
 % if run.changes.of(what):
+<div data-group>
 <h3>${what.capitalize()}</h3>
 <ul>
 % for change in run.changes.of(what):
@@ -185,6 +186,7 @@ ${change}\
 </li>
 % endfor
 </ul>
+</div>
 % endif
 % endfor
 </details>
