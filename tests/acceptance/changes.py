@@ -156,7 +156,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 def revision_of(root: Path, name: str) -> str:
     """The full hash of a commit's name. Raises UnknownRevision."""
-    revision = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    revision = _git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
     if not revision:
         raise UnknownRevision(f"git knows no commit {name} here: fetch it, or name another")
     return revision
