@@ -111,12 +111,12 @@ faults: install
 # every scenario on Citus, and its workers' faults: CITUS=FOLDER has Citus's source archive and a build.sh for it
 distributed: install
 ifdef CITUS
-	$(BIN)/pytest --on-citus=$(CITUS) tests/test_features.py tests/test_queries.py tests/test_retries.py tests/faults/shards.py tests/faults/outgrowing.py tests/faults/workers.py
+	$(BIN)/pytest --on-citus=$(CITUS) tests/test_features.py tests/test_store.py tests/test_retries.py tests/faults/shards.py tests/faults/outgrowing.py tests/faults/workers.py
 else
 	@echo "make distributed: not run here; it needs CITUS=FOLDER, a folder with Citus's source archive and build.sh"
 endif
 
-# which mutants of auth, errors, queries and schemas the tests let live: a sample, half an hour
+# which mutants of auth, errors, store and schemas the tests let live: a sample, half an hour
 MUTANTS ?= 150
 SEED ?= 4711
 mutants: install

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app import store
 from app.core import development
+from app.core.auth.egress import egress_to
 from app.core.auth.tokens import is_user_id
 from app.core.database.dsn import DriverError, connect
 from app.core.server import run as server
@@ -94,7 +95,11 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
     While the database is away it serves errors; on a signal it ends within REQUEST_TIMEOUT and a
     second.
     """
-    with development.database_or_embedded(settings) as url:
+    if settings.jwks_url:
+        egress_to(
+            settings.jwks_url
+        )  # what can't be used of the environment is told before all else
+    with server.listen(settings) as sockets, development.database_or_embedded(settings) as url:
         if migrate_first or settings.database_url is None:
             upgrade(url)
         # uvicorn imports the application by its name, which reads the settings again
@@ -103,12 +108,12 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
         complete = load()
         for line in start_lines(complete):
             print(line, file=sys.stderr)
-        server.run("app.main:app", complete)
+        server.run("app.main:app", complete, sockets)
 
 
 def start_lines(settings: Settings) -> list[str]:
     """What the start tells: where it serves, whose tokens it takes, and what may be a mistake."""
-    lines = server.greeting(settings)
+    lines = server.greeting(settings, "Todo API")
     if settings.secret and not settings.production:
         lines.append("A token for Alice: .venv/bin/todo-api token alice")
     from_env_file = variables_from_env_file()
@@ -141,10 +146,9 @@ def delete_user(settings: Settings, user: str) -> None:
         closing(connect(url, application_name="todo-api")) as connection,
         connection.cursor() as cursor,
     ):
-        for table, query in store.delete_user(user).items():
-            cursor.execute(query.sql, query.params)
-            (deleted,) = cursor.fetchone()
-            print(f"{table} rows deleted: {deleted}")
+        for table, statement in store.DELETE_USER.items():
+            cursor.execute(statement, {"owner": user})
+            print(f"{table} rows deleted: {cursor.rowcount}")
         connection.commit()
 
 

@@ -34,10 +34,11 @@ REQUEST_HEADERS = [
     "If-None-Match",
     "X-Request-ID",
 ]
-TAGS = {
-    "tasks": "The signed-in user's own tasks.",
-    "health": "The state of the service, for load balancers.",
-}
+TAGS = [
+    {"name": "tasks", "description": "The signed-in user's own tasks."},
+    {"name": "health", "description": "The state of the service, for load balancers."},
+]
+DESCRIPTION = "Each user's own tasks. Sign in with Better Auth and send its JWT as a bearer token."
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -51,37 +52,26 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        # what the protocol needs where it refuses what never reaches the application
+        headers = [HSTS] if settings.production else []
         with set_up_process(), closing(pool):
-            yield {
-                "headers": [HSTS] if settings.production else []
-            }  # for the protocol's own refusals
+            yield {"headers": headers, "metrics": app_metrics}
 
-    traced = any(
-        name.startswith("OTEL_") for name in os.environ
-    )  # to ask for a provider takes time for each request
-    telemetry = TelemetryConfig(
-        tracing=traced, metrics=False, logs=False, operation_spans=False, auto_configure=True
-    )
+    tracing = _is_tracing_configured()
     app = FastAPI(
-        # Flat, because the log and a 405's Allow look routes up by their path; include_router would nest them.
-        routes=[
-            *router.router.routes,
-            *health.create_router(health.Readiness(pool, store.READY.sql)).routes,
-            *metrics.create_router(app_metrics).routes,
-            *docs.router.routes,
-        ],
-        openapi_url=None,  # app.core.http.docs serves it, and its pages
         title="Todo API",
         version=version("todo-api"),
-        description="Each user's own tasks. Sign in with Better Auth and send its JWT as a bearer token.",
+        description=DESCRIPTION,
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/"}],
-        openapi_tags=[
-            {"name": name, "description": description} for name, description in TAGS.items()
-        ],
+        openapi_tags=TAGS,
+        openapi_url=None,  # docs.router serves the document and its pages
+        generate_unique_id_function=_operation_id,
         lifespan=lifespan,
         redirect_slashes=False,
-        telemetry=telemetry,
+        telemetry=TelemetryConfig(
+            tracing=tracing, metrics=False, logs=False, operation_spans=False, auto_configure=True
+        ),
         exception_handlers={HTTPException: handle, RequestValidationError: handle},
         middleware=[
             Middleware(Observability, settings=settings, metrics=app_metrics),
@@ -97,17 +87,31 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(Authentication, verifier=verifier, https_only=settings.production),
         ],
     )
-    if traced:
+    if tracing:
         app.add_middleware(Redaction)
+    app.include_router(router.router)
+    app.include_router(health.create_router(health.Readiness(pool, store.READY)))
+    app.include_router(metrics.create_router(app_metrics))
+    app.include_router(docs.router)
     app.state.storage = store.Storage(pool, settings.idempotency_hours)
-    for route in app.routes:
-        if isinstance(route, APIRoute):
-            route.operation_id = route.name  # FastAPI's own ids have the path and the method too
     return app
 
 
+def _operation_id(route: APIRoute) -> str:
+    # FastAPI's own ids have the path and the method too
+    return route.name
+
+
+def _is_tracing_configured() -> bool:
+    """Whether there is a variable of OpenTelemetry's; without one, spans would only cost time."""
+    return any(name.startswith("OTEL_") for name in os.environ)
+
+
 def __getattr__(name: str) -> Any:
-    """Create `app` when it is first asked for, as `uvicorn app.main:app` does; importing creates nothing."""
+    """Create `app` when it is first asked for, as `uvicorn app.main:app` does.
+
+    So to import this module needs no settings and creates nothing.
+    """
     if name != "app":
         raise AttributeError(name)
     try:

@@ -1,6 +1,7 @@
-"""The tables: columns, limits and constraints; those of a user's id and an idempotency key are in `app.core`."""
+"""The tables: their columns, limits and constraints."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -13,14 +14,15 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from app.core.limits import KEY_MAX, USER_ID_MAX
 
 TITLE_MAX = 200
 DESCRIPTION_MAX = 1000
+# The largest value of PostgreSQL's bigint.
 ID_MAX = 2**63 - 1
-"""The largest value of PostgreSQL's bigint."""
 
 SQLModel.metadata.naming_convention = {
     "pk": "%(table_name)s_pkey",
@@ -31,8 +33,8 @@ SQLModel.metadata.naming_convention = {
 class Task(SQLModel, table=True):
     """One person's task.
 
-    The owner comes first in the key: every query of a user reads one range of one index, and the table can be
-    distributed by `user_id`. The constraints refuse what the API refuses.
+    The key is (user_id, id), so that every query of a user reads one range of one index, and so
+    that Citus can distribute the table by `user_id`. The constraints refuse what the API refuses.
     """
 
     __table_args__ = (
@@ -59,25 +61,24 @@ class Task(SQLModel, table=True):
 
 
 class IdempotencyKey(SQLModel, table=True):
-    """The answer to the first request with a key.
+    """The task that the first request with a key created, as it was then.
 
-    A retry gets it again, even if the task has since been changed or deleted.
+    A retry is answered with it, even if the task has since been changed or deleted.
     """
 
     __tablename__ = "idempotency_key"
     __table_args__ = (
         CheckConstraint(f"char_length(user_id) BETWEEN 1 AND {USER_ID_MAX}", name="user_id_length"),
         CheckConstraint(f"char_length(key) BETWEEN 1 AND {KEY_MAX}", name="key_length"),
-        Index(
-            "idempotency_key_user_id_created_at_idx", "user_id", "created_at"
-        ),  # finds the expired ones
+        # finds the expired keys
+        Index("idempotency_key_user_id_created_at_idx", "user_id", "created_at"),
     )
 
     user_id: str = Field(primary_key=True, sa_type=Text)
     key: str = Field(primary_key=True, sa_type=Text)
     fingerprint: bytes = Field(sa_type=LargeBinary)
-    task_id: int = Field(sa_type=BigInteger)
-    answer: str = Field(sa_type=Text)
+    # the values of the task's columns, by name
+    answer: dict[str, Any] = Field(sa_type=JSONB)
     created_at: datetime = Field(
         sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()}
     )

@@ -1,23 +1,21 @@
 """The six endpoints."""
 
-import json
-from collections.abc import Mapping
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated
+from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
-from app import store
-from app.core.auth.gate import CurrentUser
-from app.core.errors import BODY_ERRORS, BadRequest, Invalid, NotFound
-from app.core.http.contract import (
-    IDEMPOTENCY_KEY_HEADER,
-    IF_MATCH_HEADER,
-    IF_NONE_MATCH_HEADER,
-    describe,
-    query_parameters,
+from app.core.errors import BadRequest, Invalid
+from app.core.http.answers import JsonAnswer
+from app.core.http.contract import BODY_ERRORS, errors, success
+from app.core.http.requests import (
+    IdempotencyKey,
+    IfMatch,
+    IfNoneMatch,
+    StrictRoute,
+    etag_matches,
+    fingerprint,
 )
-from app.core.http.requests import JsonText, StrictRequest, StrictRoute, fingerprint, is_known
 from app.models import TITLE_MAX
 from app.schemas import (
     LIMIT_MAX,
@@ -29,148 +27,146 @@ from app.schemas import (
     TaskResponse,
     TaskUpdate,
 )
+from app.store import MyTasks, Row, TaskChanged, TaskNotFound, entity_tag
 
-
-class TaskNotFound(NotFound):
-    """The user has no task with this id."""
-
-    default_detail = "You have no such task."
-
-
-class TaskChanged(BadRequest):
-    """The task has none of the entity tags in If-Match."""
-
-    status, default_detail = 412, "The task has changed in the meantime: look at it again."
-
-
-LIMIT_EXAMPLE = Invalid.at(
+# Examples for OpenAPI of a request that breaks a rule.
+BAD_LIMIT = Invalid.at(
     "query", "limit", f"must be less than or equal to {LIMIT_MAX}", "less_than_equal"
 )
-TITLE_EXAMPLE = Invalid.at(
+BAD_TITLE = Invalid.at(
     "body", "title", f"must have at most {TITLE_MAX} characters", "string_too_long"
 )
-ID_EXAMPLE = Invalid.at("path", "task_id", "must be a whole number, in digits", "int_parsing")
-WRITE_ERRORS = *BODY_ERRORS, TITLE_EXAMPLE
-FETCH_ERRORS = TaskNotFound(), ID_EXAMPLE
-DELETE_ERRORS = *FETCH_ERRORS, TaskChanged()
-LIST_OPTIONS = describe(*query_parameters(Listing), sends=["Link"], fails=[LIMIT_EXAMPLE])
-CREATE_OPTIONS = describe(
-    IDEMPOTENCY_KEY_HEADER, status=201, sends=["ETag", "Location"], fails=WRITE_ERRORS
-)
-FETCH_OPTIONS = describe(IF_NONE_MATCH_HEADER, sends=["ETag"], fails=FETCH_ERRORS)
-CHANGE_OPTIONS = describe(IF_MATCH_HEADER, sends=["ETag"], fails=[*DELETE_ERRORS, *WRITE_ERRORS])
-DELETE_OPTIONS = describe(IF_MATCH_HEADER, status=204, fails=DELETE_ERRORS)
+BAD_ID = Invalid.at("path", "task_id", "must be a whole number, in digits", "int_parsing")
 
 router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictRoute)
-ThisTask = Annotated[TaskId, Path(description="The task's id.")]
+TaskIdInPath = Annotated[TaskId, Path(description="The task's id.")]
 
 
-@router.get("", response_model=TaskListResponse, **LIST_OPTIONS)
-async def list_tasks(request: StrictRequest, user: CurrentUser) -> Response:
-    """List the user's tasks, newest first; while more remain, the `Link` header has the URL of the next page."""
-    listing = request.read_query(Listing)
-    limit, offset = listing.limit, listing.offset or 0
+class TaskAnswer(JsonAnswer):
+    """A task as JSON, with its entity tag."""
+
+    def __init__(self, task: Row, status_code: int = 200, location: str | None = None) -> None:
+        headers = {"ETag": entity_tag(task)}
+        if location is not None:
+            headers["Location"] = location
+        super().__init__(TaskResponse(**task), status_code, headers)
+
+
+@router.get(
+    "",
+    description="List the user's tasks, newest first; while more remain, the `Link` header has the"
+    " URL of the next page.",
+    response_model=TaskListResponse,
+    responses=success(200, "Link") | errors(BAD_LIMIT),
+)
+async def list_tasks(
+    request: Request, tasks: MyTasks, listing: Annotated[Listing, Query(include_in_schema=False)]
+) -> Response:
+    """List the user's tasks."""
     if listing.offset is not None and listing.after is not None:
         raise Invalid.at("query", "offset", "must not be combined with after", "conflict")
-    filters = {} if listing.complete is None else {"complete": listing.complete}
-    after = {} if listing.after is None else {"after": listing.after}
+    offset = listing.offset or 0
     # one more than the page holds shows whether another page follows
-    (lines,) = await _row(
-        request, store.list_tasks(user, limit=limit + 1, offset=offset, **filters, **after)
+    rows = await tasks.page(
+        listing.limit + 1, complete=listing.complete, offset=offset, after=listing.after
     )
-    found = lines.split("\n") if lines else []
-    page, count = found[:limit], len(found)
-    if offset or after or count > limit:
-        (total,) = await _row(request, store.count_tasks(user, **filters))
-        count = max(
-            total, (offset if found else 0) + count
-        )  # others may delete tasks between the two statements
-    link = request.next_page(limit, json.loads(page[-1])["id"]) if len(found) > limit else None
-    return JsonText(TaskListResponse.json_text(page, count), headers=link)
+    page = rows[: listing.limit]
+    has_next = len(rows) > listing.limit
+    count = len(rows)
+    if has_next or offset or listing.after is not None:
+        total = await tasks.count(complete=listing.complete)
+        # others may have deleted tasks between the two statements
+        seen = offset + len(rows) if rows else 0
+        count = max(total, seen)
+    headers = None
+    if has_next:
+        next_page = _next_page(request, listing.limit, after=page[-1]["id"])
+        headers = {"Link": f'<{next_page}>; rel="next"'}
+    return JsonAnswer(TaskListResponse(tasks=page, count=count), headers=headers)
 
 
-@router.post("", response_model=TaskResponse, **CREATE_OPTIONS)
-async def create_task(request: StrictRequest, user: CurrentUser, body: TaskCreate) -> Response:
+@router.post(
+    "",
+    status_code=201,
+    response_model=TaskResponse,
+    responses=success(201, "ETag", "Location") | errors(*BODY_ERRORS, BAD_TITLE),
+)
+async def create_task(
+    request: Request, tasks: MyTasks, body: TaskCreate, idempotency_key: IdempotencyKey
+) -> Response:
     """Create a task; the `Location` header has its URL."""
-    values, key = body.model_dump(), request.idempotency_key()
-    if key is None:
-        query = store.create_task(user, values)
+    values = body.model_dump()
+    if idempotency_key is None:
+        task = await tasks.create(values)
     else:
-        hours = _storage(request).idempotency_hours
-        query = store.create_task_once(user, values, key, fingerprint(body), hours)
-    task_id, task, etag, is_same = await _row(request, query)
-    if not is_same:
-        raise Invalid.at(
-            "header", "Idempotency-Key", "was used for another task before", "key_reused"
-        )
-    return JsonText(
-        task, 201, {"ETag": etag, "Location": f"/api/{quote(user, safe='')}/tasks/{task_id}"}
-    )
+        task = await tasks.create_once(values, idempotency_key, fingerprint(body))
+    location = f"{quote(request.scope['path'])}/{task['id']}"
+    return TaskAnswer(task, 201, location)
 
 
-@router.get("/{task_id}", response_model=TaskResponse, **FETCH_OPTIONS)
-async def fetch_task(request: StrictRequest, user: CurrentUser, task_id: ThisTask) -> Response:
+@router.get(
+    "/{task_id}",
+    response_model=TaskResponse,
+    responses=success(200, "ETag") | errors(TaskNotFound(), BAD_ID) | success(304, "ETag"),
+)
+async def fetch_task(
+    tasks: MyTasks, task_id: TaskIdInPath, if_none_match: IfNoneMatch = None
+) -> Response:
     """Fetch one task."""
-    known = request.entity_tags("If-None-Match")
-    task, etag = await _row(request, store.fetch_task(user, task_id))
-    if is_known(etag, known):
-        return Response(None, 304, {"ETag": etag})
-    return JsonText(task, headers={"ETag": etag})
+    task = await tasks.get(task_id)
+    etag = entity_tag(task)
+    if etag_matches(etag, if_none_match):
+        return Response(status_code=304, headers={"ETag": etag})
+    return TaskAnswer(task)
 
 
-@router.put("/{task_id}", summary="Replace Task", response_model=TaskResponse, **CHANGE_OPTIONS)
+@router.put(
+    "/{task_id}",
+    summary="Replace Task",
+    response_model=TaskResponse,
+    responses=success(200, "ETag")
+    | errors(TaskNotFound(), BAD_ID, TaskChanged(), *BODY_ERRORS, BAD_TITLE),
+)
 async def update_task(
-    request: StrictRequest, user: CurrentUser, task_id: ThisTask, body: TaskUpdate
+    tasks: MyTasks, task_id: TaskIdInPath, body: TaskUpdate, if_match: IfMatch = None
 ) -> Response:
     """Replace the whole task; a description that is left out is cleared."""
-    return await _change(request, user, task_id, body.model_dump())
+    return TaskAnswer(await tasks.change(task_id, body.model_dump(), if_match))
 
 
-@router.patch("/{task_id}", summary="Change Task", response_model=TaskResponse, **CHANGE_OPTIONS)
+@router.patch(
+    "/{task_id}",
+    summary="Change Task",
+    response_model=TaskResponse,
+    responses=success(200, "ETag")
+    | errors(TaskNotFound(), BAD_ID, TaskChanged(), *BODY_ERRORS, BAD_TITLE),
+)
 async def patch_task(
-    request: StrictRequest, user: CurrentUser, task_id: ThisTask, body: TaskPatch
+    tasks: MyTasks, task_id: TaskIdInPath, body: TaskPatch, if_match: IfMatch = None
 ) -> Response:
     """Change some fields of the task and leave the others as they are."""
-    changes = body.model_dump(exclude_unset=True)
+    changes = body.model_dump()
     if not changes:
-        raise BadRequest(
-            f"There is nothing to change: send at least one of {', '.join(TaskPatch.model_fields)}."
-        )
-    return await _change(request, user, task_id, changes)
+        fields = ", ".join(TaskPatch.model_fields)
+        raise BadRequest(f"There is nothing to change: send at least one of {fields}.")
+    return TaskAnswer(await tasks.change(task_id, changes, if_match))
 
 
-@router.delete("/{task_id}", **DELETE_OPTIONS)
-async def delete_task(request: StrictRequest, user: CurrentUser, task_id: ThisTask) -> Response:
+@router.delete(
+    "/{task_id}",
+    status_code=204,
+    responses=success(204) | errors(TaskNotFound(), BAD_ID, TaskChanged()),
+)
+async def delete_task(tasks: MyTasks, task_id: TaskIdInPath, if_match: IfMatch = None) -> Response:
     """Delete the task."""
-    await _row(request, store.delete_task(user, task_id, request.entity_tags("If-Match")))
+    await tasks.delete(task_id, if_match)
     return Response(status_code=204)
 
 
-async def _change(
-    request: StrictRequest, user: str, task_id: int, changes: Mapping[str, Any]
-) -> Response:
-    task, etag = await _row(
-        request, store.update_task(user, task_id, changes, request.entity_tags("If-Match"))
-    )
-    return JsonText(task, headers={"ETag": etag})
-
-
-async def _row(request: StrictRequest, query: store.Query) -> tuple[Any, ...]:
-    """The query's row.
-
-    Raises TaskNotFound if the user has no such task, and TaskChanged if it has none of the query's entity tags.
-    """
-    database = _storage(request).pool
-    rows = await database.fetch(query.sql, query.params, is_read=query.is_read)
-    if not rows:
-        owner, task_id = query.params["owner"], query.params["task_id"]
-        by_id = store.fetch_task(owner, task_id)
-        if "moments" in query.params and await database.fetch(by_id.sql, by_id.params):
-            raise TaskChanged
-        raise TaskNotFound
-    return tuple(rows[0].values())
-
-
-def _storage(request: StrictRequest) -> store.Storage:
-    storage: store.Storage = request.app.state.storage
-    return storage
+def _next_page(request: Request, limit: int, after: int) -> str:
+    """The path of the page that follows the task `after` (RFC 8288); the filter stays."""
+    query = dict(request.query_params)
+    query.pop("offset", None)
+    query["limit"] = str(limit)
+    query["after"] = str(after)
+    return f"{quote(request.scope['path'])}?{urlencode(query)}"

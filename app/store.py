@@ -1,29 +1,57 @@
-"""Every statement, but for the function of migration 0003; each names its owner, so that it goes to one shard of Citus.
+"""Every statement of the service, but for the function of migration 0004.
 
-PostgreSQL builds the JSON of the answers, as text that nothing parses again. A write returns columns to a `WITH` and
-the JSON is built outside of it, because Citus refuses to_char() in RETURNING.
+Each names its owner. So nobody touches another user's task, and Citus sends it to one shard.
+Citus sets two more rules for a statement that writes: no function that depends on the session,
+like to_char(), and none that is volatile, like clock_timestamp().
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import Annotated, Any, NoReturn
 
-from pydantic_core import to_json
-from sqlalchemy import DateTime, DefaultClause
+from fastapi import Depends, Request
 
+from app.core.auth.gate import CurrentUser
 from app.core.database.pool import Pool
-from app.models import Task
-from app.schemas import TaskResponse
+from app.core.errors import BadRequest, Invalid, NotFound
+from app.schemas import format_timestamp
+
+# A task's columns by name; its timestamps are in the session's time zone.
+Row = dict[str, Any]
+
+# Fails unless all migrations have run. has_column_privilege() fails where there is no such column;
+# to select the columns would wait for a migration that has locked the table.
+READY = """
+    SELECT
+        'create_task_with_key'::regproc,
+        has_column_privilege('task', 'id', 'SELECT'),
+        has_column_privilege('task', 'user_id', 'SELECT'),
+        has_column_privilege('task', 'title', 'SELECT'),
+        has_column_privilege('task', 'description', 'SELECT'),
+        has_column_privilege('task', 'complete', 'SELECT'),
+        has_column_privilege('task', 'created_at', 'SELECT'),
+        has_column_privilege('task', 'updated_at', 'SELECT')
+    """
+
+# By table, what deletes everything that is stored of a user.
+DELETE_USER = {
+    "task": "DELETE FROM task WHERE user_id = %(owner)s",
+    "idempotency_key": "DELETE FROM idempotency_key WHERE user_id = %(owner)s",
+}
 
 
-class Query(NamedTuple):
-    """A statement with its parameters; a read may be sent again if its connection died."""
+class TaskNotFound(NotFound):
+    """The user has no task with this id."""
 
-    sql: str
-    params: Mapping[str, Any]
-    is_read: bool = False
+    default_detail = "You have no such task."
+
+
+class TaskChanged(BadRequest):
+    """The task has none of the entity tags in If-Match."""
+
+    status = 412
+    default_detail = "The task has changed in the meantime: look at it again."
 
 
 @dataclass(frozen=True)
@@ -31,152 +59,219 @@ class Storage:
     """What the endpoints need of the application; create_app sets it as `app.state.storage`."""
 
     pool: Pool
+    # for which a retry with the same key is given the first answer
     idempotency_hours: int
-    """How long a retry with the same key is given the first answer."""
 
 
-ETags = list[str] | None
-"""Entity tags, of which the task must have one; None, or `*` alone, for whatever it has."""
-COLUMNS = Task.metadata.tables["task"].columns
-UTC = """to_char(timezone('UTC', {}), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-JSON_VALUES = {
-    name: UTC.format(name) if isinstance(COLUMNS[name].type, DateTime) else name
-    for name in TaskResponse.model_fields
-}
-"""Each column as JSON shows it: a timestamp in UTC, ISO 8601 with `Z` and microseconds."""
-LIST_COLUMNS = ", ".join(f"{value} AS {name}" for name, value in JSON_VALUES.items())
-TASK_JSON = (
-    "json_build_object("
-    + ", ".join(f"'{name}', {value}" for name, value in JSON_VALUES.items())
-    + ")::text"
-)
-ETAG = f"""'"' || {JSON_VALUES["updated_at"]} || '"'"""
-"""The strong entity tag: no two states of a task have the same `updated_at`."""
-DEFAULTS = ", ".join(
-    f"'{one.name}', {one.server_default.arg}"
-    for one in COLUMNS
-    if isinstance(one.server_default, DefaultClause)
-)
-"""The columns that have a default, in pairs of name and SQL."""
-OWNED = "user_id = %(owner)s"
-BY_ID = f"{OWNED} AND id = %(task_id)s"
-CONDITIONS = {"complete": "complete = %(complete)s", "after": "id < %(after)s"}
-# Strictly later than before, even if the clock has been set back. Citus refuses `timestamptz + interval`, which
-# depends on the session's time zone; `timestamp + interval` does not.
-NEXT_UPDATED_AT = (
-    "greatest(now(), timezone('UTC', timezone('UTC', updated_at) + interval '1 microsecond'))"
-)
+class Tasks:
+    """One user's tasks in PostgreSQL.
 
-# fails if there is no such column; unlike `(NULL::task).name` it waits for no lock of the table
-NEEDED = ", ".join(f"has_column_privilege('task', '{name}', 'SELECT')" for name in JSON_VALUES)
-READY = Query(f"SELECT 'task'::regclass, 'create_task_once'::regproc, {NEEDED}", {}, is_read=True)
-"""Fails unless all migrations have run: each column and the function must be there."""
-
-
-def _matching(conditions: Mapping[str, Any]) -> str:
-    # Only the conditions that are asked for: PostgreSQL plans each statement anew, and each condition costs time.
-    return " AND ".join([OWNED, *[CONDITIONS[name] for name in conditions]])
-
-
-def _by_id(owner: str, task_id: int, etags: ETags) -> tuple[str, dict[str, Any]]:
-    """The condition for a task with one of the entity tags, and its parameters: `moments` if a tag is asked for.
-
-    Tags are compared as timestamps: Citus refuses to_char() of a column in the condition of a write.
+    Each method sends one statement. It raises DatabaseError if the database fails or does not
+    answer before the request's deadline.
     """
-    params = {"owner": owner, "task_id": task_id}
-    if etags is None or etags == ["*"]:
-        return BY_ID, params
+
+    def __init__(self, storage: Storage, owner: str) -> None:
+        self._pool = storage.pool
+        self._idempotency_hours = storage.idempotency_hours
+        self._owner = owner
+
+    async def page(
+        self, limit: int, *, complete: bool | None, offset: int, after: int | None
+    ) -> list[Row]:
+        """Return at most `limit` tasks, newest first.
+
+        `complete` chooses complete or open tasks. `offset` skips that many tasks. `after` is the
+        id of the last task on the page before.
+        """
+        return await self._pool.fetch(
+            """
+            SELECT id, user_id, title, description, complete, created_at, updated_at
+            FROM task
+            WHERE user_id = %(owner)s
+              AND (%(complete)s::boolean IS NULL OR complete = %(complete)s)
+              AND (%(after)s::bigint IS NULL OR id < %(after)s)
+            ORDER BY id DESC
+            LIMIT %(limit)s OFFSET %(offset)s
+            """,
+            {
+                "owner": self._owner,
+                "complete": complete,
+                "after": after,
+                "limit": limit,
+                "offset": offset,
+            },
+            is_read=True,
+        )
+
+    async def count(self, *, complete: bool | None) -> int:
+        """Return how many tasks there are; slow for users with many tasks."""
+        rows = await self._pool.fetch(
+            """
+            SELECT count(*) AS count
+            FROM task
+            WHERE user_id = %(owner)s
+              AND (%(complete)s::boolean IS NULL OR complete = %(complete)s)
+            """,
+            {"owner": self._owner, "complete": complete},
+            is_read=True,
+        )
+        count: int = rows[0]["count"]
+        return count
+
+    async def get(self, task_id: int) -> Row:
+        """Return the task; raise TaskNotFound if this user has no such task."""
+        rows = await self._pool.fetch(
+            """
+            SELECT id, user_id, title, description, complete, created_at, updated_at
+            FROM task
+            WHERE user_id = %(owner)s AND id = %(task_id)s
+            """,
+            {"owner": self._owner, "task_id": task_id},
+            is_read=True,
+        )
+        if not rows:
+            raise TaskNotFound
+        return rows[0]
+
+    async def create(self, values: Mapping[str, Any]) -> Row:
+        """Create a task of these values and return it."""
+        rows = await self._pool.fetch(
+            """
+            INSERT INTO task (user_id, title, description)
+            VALUES (%(owner)s, %(title)s, %(description)s)
+            RETURNING id, user_id, title, description, complete, created_at, updated_at
+            """,
+            {**values, "owner": self._owner},
+        )
+        return rows[0]
+
+    async def create_once(self, values: Mapping[str, Any], key: str, fingerprint: bytes) -> Row:
+        """Create a task, or return the one that the first request with this key created.
+
+        That one is returned as it was then. A key is forgotten after `idempotency_hours`. Raises
+        Invalid if the first request had another fingerprint.
+        """
+        # the function keeps the whole task beside its key, so the id and the defaults are given
+        rows = await self._pool.fetch(
+            """
+            SELECT id, user_id, title, description, complete, created_at, updated_at
+            FROM create_task_with_key(
+                jsonb_populate_record(
+                    NULL::task,
+                    jsonb_build_object(
+                        'user_id', %(owner)s,
+                        'id', nextval('task_id_seq'),
+                        'title', %(title)s,
+                        'description', %(description)s,
+                        'complete', false,
+                        'created_at', now(),
+                        'updated_at', now()
+                    )
+                ),
+                %(key)s, %(fingerprint)s, %(hours)s
+            )
+            """,
+            {
+                **values,
+                "owner": self._owner,
+                "key": key,
+                "fingerprint": fingerprint,
+                "hours": self._idempotency_hours,
+            },
+        )
+        if not rows:
+            raise Invalid.at(
+                "header", "Idempotency-Key", "was used for another task before", "key_reused"
+            )
+        return rows[0]
+
+    async def change(
+        self, task_id: int, changes: Mapping[str, Any], if_match: list[str] | None
+    ) -> Row:
+        """Write these columns of the task and return it.
+
+        `if_match` are entity tags of which the task must have one. Raises TaskNotFound if this
+        user has no such task, TaskChanged if it has none of the tags.
+        """
+        # Only these columns: what another client has just changed in the others is kept.
+        assignments = ", ".join(f"{column} = %({column})s" for column in changes)
+        tags = _as_moments(if_match)
+        # updated_at moves on by a microsecond at least, even if the clock has been set back:
+        # greatest(now(), updated_at + interval '1 microsecond'). That depends on the session's time
+        # zone, which Citus refuses here; to add the interval to a timestamp in UTC does not.
+        rows = await self._pool.fetch(
+            f"""
+            UPDATE task
+            SET {assignments},
+                updated_at = greatest(
+                    now(),
+                    timezone('UTC', timezone('UTC', updated_at) + interval '1 microsecond')
+                )
+            WHERE user_id = %(owner)s AND id = %(task_id)s
+              AND (%(tags)s::timestamptz[] IS NULL OR updated_at = ANY (%(tags)s::timestamptz[]))
+            RETURNING id, user_id, title, description, complete, created_at, updated_at
+            """,
+            {**changes, "owner": self._owner, "task_id": task_id, "tags": tags},
+        )
+        if not rows:
+            await self._refuse(task_id, tags)
+        return rows[0]
+
+    async def delete(self, task_id: int, if_match: list[str] | None) -> None:
+        """Delete the task; `if_match` and what is raised are as in `change`."""
+        tags = _as_moments(if_match)
+        rows = await self._pool.fetch(
+            """
+            DELETE FROM task
+            WHERE user_id = %(owner)s AND id = %(task_id)s
+              AND (%(tags)s::timestamptz[] IS NULL OR updated_at = ANY (%(tags)s::timestamptz[]))
+            RETURNING id
+            """,
+            {"owner": self._owner, "task_id": task_id, "tags": tags},
+        )
+        if not rows:
+            await self._refuse(task_id, tags)
+
+    async def _refuse(self, task_id: int, tags: list[datetime] | None) -> NoReturn:
+        """Say why there was nothing to write: no such task, or none of the tags."""
+        if tags is None:
+            raise TaskNotFound
+        await self.get(task_id)
+        raise TaskChanged
+
+
+async def _tasks_of_user(request: Request, user: CurrentUser) -> Tasks:
+    return Tasks(request.app.state.storage, user)
+
+
+# The signed-in user's tasks.
+MyTasks = Annotated[Tasks, Depends(_tasks_of_user)]
+
+
+def entity_tag(task: Row) -> str:
+    """Return the task's strong entity tag: no two of its states have the same `updated_at`."""
+    return f'"{format_timestamp(task["updated_at"])}"'
+
+
+def _as_moments(if_match: list[str] | None) -> list[datetime] | None:
+    """The values of `updated_at` that the entity tags stand for; None if any task will do."""
+    if if_match is None or if_match == ["*"]:
+        return None
     moments = []
-    for etag in etags:
-        with suppress(ValueError):
-            moment = datetime.fromisoformat(etag[1:-1])
-            # another form of the same moment is not a tag that this service has sent
-            if etag == f'"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"':
-                moments.append(moment)
-    return f"{BY_ID} AND updated_at = ANY (%(moments)s::timestamptz[])", params | {
-        "moments": moments
-    }
+    for tag in if_match:
+        moment = _as_moment(tag)
+        if moment is not None:
+            moments.append(moment)
+    return moments
 
 
-def list_tasks(owner: str, *, limit: int, offset: int = 0, **conditions: bool | int) -> Query:
-    """Return the query for a page, newest first; its row is one text, a line of JSON for each task, or None."""
-    # row_to_json() is faster than json_build_object() for many rows
-    sql = rf"""
-        SELECT string_agg(row_to_json(page)::text, E'\n') AS lines
-        FROM (
-            SELECT {LIST_COLUMNS} FROM task WHERE {_matching(conditions)}
-            ORDER BY task.id DESC LIMIT %(limit)s OFFSET %(offset)s
-        ) AS page
-    """
-    return Query(
-        sql, {"owner": owner, "limit": limit, "offset": offset, **conditions}, is_read=True
-    )
-
-
-def count_tasks(owner: str, **conditions: bool) -> Query:
-    """Return the query for the number of tasks; slow for users with many tasks."""
-    sql = f"SELECT count(*) FROM task WHERE {_matching(conditions)}"
-    return Query(sql, {"owner": owner, **conditions}, is_read=True)
-
-
-def fetch_task(owner: str, task_id: int) -> Query:
-    """Return the query for a task; its row, if there is one, is (json, etag)."""
-    sql = f"SELECT {TASK_JSON} AS task, {ETAG} AS etag FROM task WHERE {BY_ID}"
-    return Query(sql, {"owner": owner, "task_id": task_id}, is_read=True)
-
-
-def create_task(owner: str, values: Mapping[str, Any]) -> Query:
-    """Return the query that creates a task; its row is (id, json, etag, true)."""
-    places = ", ".join(f"%({name})s" for name in values)
-    sql = f"""
-        WITH made AS (INSERT INTO task (user_id, {", ".join(values)}) VALUES (%(owner)s, {places}) RETURNING *)
-        SELECT id, {TASK_JSON} AS task, {ETAG} AS etag, true AS same FROM made
-    """
-    return Query(sql, {**values, "owner": owner})
-
-
-def create_task_once(
-    owner: str, values: Mapping[str, Any], key: str, fingerprint: bytes, hours: int
-) -> Query:
-    """Like create_task; for a key repeated within these hours, the row of the first request.
-
-    The last column says whether its fingerprint is the same.
-    """
-    # the id and the defaults are there before the task, because its key is inserted first, with the answer
-    sql = f"""
-        SELECT kept.task_id, kept.answer, '"' || (kept.answer::json ->> 'updated_at') || '"' AS etag, kept.same
-        FROM jsonb_populate_record(
-                NULL::task,
-                jsonb_build_object({DEFAULTS}) || %(given)s::jsonb
-                || jsonb_build_object('user_id', %(owner)s, 'id', nextval('task_id_seq'))
-            ) AS new_task,
-            create_task_once(new_task, {TASK_JSON}, %(key)s, %(fingerprint)s, %(hours)s) AS kept
-    """
-    request = {"key": key, "fingerprint": fingerprint, "hours": hours}
-    return Query(sql, {"owner": owner, "given": to_json(values).decode(), **request})
-
-
-def update_task(owner: str, task_id: int, values: Mapping[str, Any], etags: ETags = None) -> Query:
-    """Return the query that writes these fields; its row, if there is one, is (json, etag)."""
-    where, params = _by_id(owner, task_id, etags)
-    # only these fields: a change that another client makes to the others at the same time is kept
-    changes = ", ".join(f"{name} = %({name})s" for name in values)
-    sql = f"""
-        WITH changed AS (UPDATE task SET {changes}, updated_at = {NEXT_UPDATED_AT} WHERE {where} RETURNING *)
-        SELECT {TASK_JSON} AS task, {ETAG} AS etag FROM changed
-    """
-    return Query(sql, {**values, **params})
-
-
-def delete_task(owner: str, task_id: int, etags: ETags = None) -> Query:
-    """Return the query that deletes a task; its row, if there is one, is (id,)."""
-    where, params = _by_id(owner, task_id, etags)
-    return Query(f"DELETE FROM task WHERE {where} RETURNING id", params)
-
-
-def delete_user(owner: str) -> dict[str, Query]:
-    """Return, for each table with rows of a user, the query that deletes them; its row is (number,)."""
-    sql = (
-        f"WITH deleted AS (DELETE FROM {{}} WHERE {OWNED} RETURNING 1) SELECT count(*) FROM deleted"
-    )
-    return {table: Query(sql.format(table), {"owner": owner}) for table in Task.metadata.tables}
+def _as_moment(tag: str) -> datetime | None:
+    """The `updated_at` of the task whose entity tag this is, or None if it is no tag of ours."""
+    try:
+        moment = datetime.strptime(tag, '"%Y-%m-%dT%H:%M:%S.%fZ"').replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    # tags are opaque (RFC 9110, 8.8.3): another form of the same moment is another tag
+    if tag != f'"{format_timestamp(moment)}"':
+        return None
+    return moment

@@ -12,10 +12,10 @@ from tests.support.people import Cast, Person
 BAD_REQUESTS = {
     "The body is empty.": 400,
     "The body is not valid JSON.": 400,
+    "The body is nested more than 100 deep.": 400,
     "The content type must be application/json.": 400,
     "There is nothing to change: send at least one of title, description, complete.": 400,
     "Idempotency-Key must be sent once, with 1 to 255 printable ASCII characters.": 400,
-    "Disallowed CORS origin.": 400,
     "This method is not allowed here.": 405,
     "The task has changed in the meantime: look at it again.": 412,
     "The body must have at most 64 KiB.": 413,

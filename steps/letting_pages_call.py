@@ -74,6 +74,14 @@ def asks_whether_it_may_send(
     return log.read()
 
 
+@then("the browser is told no")
+def browser_is_told_no(cast: Cast) -> None:
+    # no browser shows this text, and the page gets none of it: what refuses is the missing permission
+    answer = cast("the page").answer
+    assert (answer.status_code, answer.text) == (400, "Disallowed CORS origin")
+    assert ORIGIN_HEADER not in answer.headers
+
+
 @when(parsers.parse("a page of {origin} lists the tasks as Alice"))
 def page_lists_as_alice(cast: Cast, origin: str) -> None:
     page = cast("the page")

@@ -188,7 +188,6 @@ def main() -> None:
         assert migrated.process.communicate()[1] == ""
         assert migrated.process.returncode == 0
         use(store, pooler.url)
-        use(store, pooler.url, WEB_CONCURRENCY="2")
 
 
 if __name__ == "__main__":

@@ -559,7 +559,8 @@ def owner_in_the_body_counts(exchange: Exchange) -> Iterator[None]:
 def state_is_coerced(exchange: Exchange) -> Iterator[None]:
     """The word "yes" and the number 1 are taken for done."""
     body = exchange.request.json
-    if isinstance(body, dict) and body.get("complete") in ("yes", 1):
+    state = body.get("complete") if isinstance(body, dict) else None
+    if state == "yes" or (state == 1 and state is not True):
         exchange.request.json = body | {"complete": True}
     yield
 

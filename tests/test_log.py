@@ -59,7 +59,7 @@ def test_lines_for_a_stuck_stdout_are_dropped_and_counted(monkeypatch: pytest.Mo
     report = "5 lines of this log were dropped: stdout could not be written to."
     assert json.loads(stdout.lines[-1])["message"] == report
     writer.write("last\n")
-    wait_until(lambda: not writer._lines and not writer._writing)
+    wait_until(writer.is_idle)
     assert stdout.lines[LINES_MAX + 2 :] == [b"last"]
 
 
@@ -83,13 +83,13 @@ def test_a_flush_waits_for_what_is_on_its_way_but_not_for_ever(monkeypatch: pyte
     """Lines that wait, and those that are being written; the process must be able to end."""
     monkeypatch.setattr(logs, "FLUSH_SECONDS", 0.1)
     stdout, writer = Stdout(monkeypatch), Writer()
-    assert writer.daemon
+    assert writer._thread.daemon
     assert flushed_in(writer) < allowed(0.1)
     writer.write("waiting\n")
     assert flushed_in(writer) >= 0.1
     writer.start()
     assert stdout.stuck.wait(PATIENCE)
-    assert not writer._lines
+    assert writer._lines.empty()
     assert flushed_in(writer) >= 0.1
     stdout.released.set()
     wait_until(lambda: stdout.lines == [b"waiting"])
@@ -117,3 +117,13 @@ def test_a_trace_has_the_types_of_all_causes_and_no_message() -> None:
     """The cause that was named, or else what was being handled; a message may hold what a user wrote."""
     assert logs.trace(failing(OSError("sesame"))) == ["ValueError", "OSError"]
     assert logs.trace(failing(None)) == ["ValueError", "KeyError"]
+
+
+def test_a_trace_ends_where_causes_go_round() -> None:
+    """`raise failure from failure` is a mistake of somebody's; the request's line is written all the same."""
+    failure = ValueError("sesame")
+    failure.__cause__ = failure
+    assert logs.trace(failure) == ["ValueError"]
+    first, second = ValueError("sesame"), KeyError("sesame")
+    first.__cause__, second.__cause__ = second, first
+    assert logs.trace(first) == ["ValueError", "KeyError"]

@@ -1,9 +1,12 @@
 """The table as the models say it, as the migrations make it, and what it refuses by itself."""
 
+import json
 import subprocess
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
+import httpx
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -68,10 +71,10 @@ def test_models_and_migrations_agree(cluster: Cluster, empty: Any) -> None:
     upgrade(migrated)
     SQLModel.metadata.create_all(engine(modelled))
     entries, same = described(dump(cluster, migrated)), described(dump(cluster, modelled))
-    functions = [entry for entry in entries - same if entry.startswith("create_task_once(")]
-    assert entries - same == set(functions)  # what is not in the models
+    functions = {entry for entry in entries - same if "; Type: FUNCTION; " in entry}
+    assert entries - same == functions  # what is not in the models
     assert same - entries == set()
-    assert len(functions) == 1
+    assert sorted(entry.split("(")[0] for entry in functions) == ["create_task_once", "create_task_with_key"]
     assert any("task_title_length" in entry for entry in same)
 
 
@@ -118,18 +121,100 @@ def test_a_retry_gets_its_first_answer_after_a_migration(empty: Any) -> None:
             for title in ("Buy milk", "Buy bread")
         ]
         new = alice.ask("POST", alice.tasks_path(), json={"title": "Buy bread"})
-    assert (retry.status_code, retry.text) == (201, answer)
+    assert (retry.status_code, retry.json()) == (201, json.loads(answer))
     assert (retry.headers["etag"], retry.headers["location"]) == ('"2025-12-20T11:30:00.123456Z"', "/api/alice/tasks/1")
     assert other.status_code == 422
     assert rows(engine(url), "alice")[:-1] == before
     assert new.json()["id"] > 1
 
 
+MOMENT = """to_char(timezone('UTC', {}), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+BEFORE_0004 = f"""
+    SELECT kept.task_id, kept.answer, '"' || (kept.answer::json ->> 'updated_at') || '"', kept.same
+    FROM jsonb_populate_record(
+            NULL::task,
+            jsonb_build_object('complete', false, 'created_at', now(), 'updated_at', now())
+            || %(given)s::jsonb
+            || jsonb_build_object('user_id', %(owner)s, 'id', nextval('task_id_seq'))
+        ) AS new_task,
+        create_task_once(
+            new_task,
+            json_build_object(
+                'id', id, 'user_id', user_id, 'title', title, 'description', description, 'complete', complete,
+                'created_at', {MOMENT.format("created_at")}, 'updated_at', {MOMENT.format("updated_at")}
+            )::text,
+            %(key)s, %(fingerprint)s, 24
+        ) AS kept
+"""  # noqa: S608 - our names
+"""How the service created a task with a key, before migration 0004."""
+
+
+def create_as_before(url: str, key: str, title: str) -> tuple[dict[str, Any], str, bool]:
+    """Create a task as it did: the answer's JSON, its tag, and whether the key is this task's."""
+    given = json.dumps({"title": title, "description": "d"})
+    fingerprint = sha256(json.dumps({"title": title, "description": "d"}, separators=(",", ":")).encode()).digest()
+    params = {"given": given, "owner": "alice", "key": key, "fingerprint": fingerprint}
+    with engine(url).begin() as connection:
+        task_id, answer, tag, is_same = connection.exec_driver_sql(BEFORE_0004, params).one()
+    if is_same:
+        assert json.loads(answer)["id"] == task_id
+    return json.loads(answer), tag, is_same
+
+
+def test_keys_outlive_an_upgrade_and_a_downgrade(empty: Any) -> None:
+    """A retry gets the same answer from the old service and the new one, which serve side by side for a while."""
+    url = empty()
+    command.upgrade(alembic(url), "0003")
+    run_sql(url, "ALTER DATABASE " + str(make_url(url).database) + " SET timezone = 'Asia/Kathmandu'")
+    first, tag, _ = create_as_before(url, "one", 'Buy "milk"')
+    upgrade(url)
+
+    assert create_as_before(url, "one", 'Buy "milk"') == (first, tag, True)
+    assert create_as_before(url, "one", "Buy bread")[2] is False
+    second, second_tag, _ = create_as_before(url, "two", "Buy bread")
+    with running_service(settings_for(url)) as service:
+        alice = Cast(service)("Alice")
+
+        def post(key: str, title: str) -> httpx.Response:
+            body = {"title": title, "description": "d"}
+            return alice.ask("POST", alice.tasks_path(), json=body, headers={"Idempotency-Key": key})
+
+        for key, task, etag in (("one", first, tag), ("two", second, second_tag)):
+            retry = post(key, task["title"])
+            assert (retry.status_code, retry.json(), retry.headers["etag"]) == (201, task, etag)
+            assert retry.headers["location"] == f"/api/alice/tasks/{task['id']}"
+        third = post("three", "Buy salt")
+    assert create_as_before(url, "three", "Buy salt") == (third.json(), third.headers["etag"], True)
+
+    command.downgrade(alembic(url), "0003")
+    kept = {"one": (first, tag), "two": (second, second_tag), "three": (third.json(), third.headers["etag"])}
+    for key, (task, etag) in kept.items():
+        assert create_as_before(url, key, task["title"]) == (task, etag, True)
+    assert [row["title"] for row in rows(engine(url), "alice")] == ['Buy "milk"', "Buy bread", "Buy salt"]
+
+
+def test_a_field_needs_no_care_for_keys_from_before_it(empty: Any) -> None:
+    """What a kept answer does not have is as the retry would have it."""
+    url = empty()
+    upgrade(url)
+    with running_service(settings_for(url)) as service:
+        alice = Cast(service)("Alice")
+
+        def post() -> httpx.Response:
+            return alice.ask("POST", alice.tasks_path(), json={"title": "x"}, headers={"Idempotency-Key": "one"})
+
+        first = post()
+        run_sql(url, "UPDATE idempotency_key SET answer = answer - 'complete' - 'description'")
+        assert post().json() == first.json()
+        run_sql(url, "ALTER TABLE task ADD due_date date")
+        assert post().json() == first.json()
+
+
 def test_it_is_ready_after_the_last_migration_alone(empty: Any) -> None:
     """A balancer keeps the old version until the new one's tables are there."""
     url = empty()
     with service_in_process(settings_for(url)) as service:
-        for revision, status in (("0001", 503), ("0002", 503), ("head", 200)):
+        for revision, status in (("0001", 503), ("0002", 503), ("0003", 503), ("head", 200)):
             command.upgrade(alembic(url), revision)
             assert service.http.get("/health/ready").status_code == status
 
@@ -174,22 +259,20 @@ def test_another_alembic_in_the_same_database_is_left_alone(empty: Any) -> None:
     assert column(url, "SELECT count(*) FROM task") == [0]
 
 
-def test_a_database_whose_revision_is_in_alembic_version_is_taken_over(cluster: Cluster, empty: Any) -> None:
+def test_a_revision_in_alembic_version_is_taken_over(cluster: Cluster, empty: Any) -> None:
     """As the first versions of this service left it; another Alembic may then use its default table."""
-    url = empty()
-    upgrade(url)
-    there = dump(cluster, url)
-    revision = column(url, "SELECT version_num FROM todo_api_version")
+    url, fresh = empty(), empty()
+    upgrade(fresh)
+    revision = column(fresh, "SELECT version_num FROM todo_api_version")
+    command.upgrade(alembic(url), "0002")
     run_sql(
         url,
-        "DROP FUNCTION create_task_once",
-        "UPDATE todo_api_version SET version_num = '0002'",
         "ALTER TABLE todo_api_version RENAME TO alembic_version",
         "ALTER TABLE alembic_version RENAME CONSTRAINT todo_api_version_pkc TO alembic_version_pkc",
         "INSERT INTO task (user_id, title) VALUES ('alice', 'Buy milk')",
     )
     upgrade(url)
-    assert dump(cluster, url) == there
+    assert dump(cluster, url) == dump(cluster, fresh)
     assert column(url, "SELECT version_num FROM todo_api_version") == revision
     assert column(url, "SELECT title FROM task") == ["Buy milk"]
 

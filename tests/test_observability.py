@@ -16,10 +16,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text
 
 from app.core.observability.logs import write_line, writer
+from app.core.observability.metrics import TEXT_SECONDS
 from app.main import create_app
 from tests.support.clock import PATIENCE, pause, wait_until
 from tests.support.cluster import Cluster
@@ -27,7 +29,7 @@ from tests.support.factories import make_task
 from tests.support.key_server import Key, key_server
 from tests.support.log import logged
 from tests.support.processes import Run
-from tests.support.service import Service, running_service, settings_for
+from tests.support.service import SECRET, Service, running_service, settings_for
 from tests.support.tokens import token
 
 ALICE = {"authorization": f"Bearer {token('alice')}"}
@@ -36,7 +38,8 @@ Labels = tuple[tuple[str, str], ...]
 
 
 def scrape(service: Service) -> dict[tuple[str, Labels], float]:
-    """Every sample by its name and labels, as Prometheus reads them."""
+    """Every sample by its name and labels, as Prometheus reads them, once they are new."""
+    time.sleep(TEXT_SECONDS)
     answer = httpx.get(service.url + "/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     families = text_string_to_metric_families(answer.text)
@@ -79,7 +82,8 @@ def statements_that_wait(database: Engine) -> int:
         return int(connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
 
 
-def test_each_request_is_counted_by_what_and_how_it_ended(service: Service, database: Engine) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("database")
+def test_each_request_is_counted_by_what_and_how_it_ended(service: Service) -> None:
     """Requests, errors by code, and durations, under the same labels."""
     before = scrape(service)
     for _ in range(3):
@@ -101,6 +105,60 @@ def test_each_request_is_counted_by_what_and_how_it_ended(service: Service, data
         if error_code:
             key = labelled("http_errors_total", **labels, error_code=error_code)
             assert after[key] - before.get(key, 0) == 1
+
+
+REFUSED = {
+    "no HTTP": (b"nonsense\r\n\r\n", "400"),
+    "a head that is too large": (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", "400"),
+    "a coding": (b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "501"),
+    "one request too many": (b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 18, "400"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_the_protocol_refuses_is_counted(service: Service, what: str) -> None:
+    """An attack, or a broken proxy, must be seen: as of no endpoint, since the request could not be read."""
+    sent, status = REFUSED[what]
+    before = scrape(service)
+    with raw(service, sent) as connection:
+        while connection.recv(10_000):
+            pass
+    after = scrape(service)
+    labels = {"method": "other", "endpoint": "none", "status": status}
+    for key in (
+        labelled("http_requests_total", **labels),
+        labelled("http_request_duration_seconds_count", **labels),
+        labelled("http_errors_total", **labels, error_code="VALIDATION_ERROR"),
+    ):
+        assert after[key] - before.get(key, 0) == 1, key
+
+
+def test_asking_for_the_metrics_costs_little(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks, and how often: the text is made once a second, and a scrape is right within one."""
+    made: list[float] = []
+
+    def generate(registry: CollectorRegistry) -> bytes:
+        made.append(time.monotonic())
+        return generate_latest(registry)
+
+    monkeypatch.setattr("app.core.observability.metrics.generate_latest", generate)
+    time.sleep(TEXT_SECONDS)
+    began = time.monotonic()
+    texts = {httpx.get(service.url + "/metrics").text for _ in range(50)}
+    assert len(made) <= (time.monotonic() - began) / TEXT_SECONDS + 1
+    assert len(texts) == len(made)
+
+
+def test_a_folder_for_the_metrics_of_others_is_left_alone(
+    cluster: Cluster, folder: Path, serve: Callable[..., Run]
+) -> None:
+    """`PROMETHEUS_MULTIPROC_DIR`, which may be set for another program: a full disk there would end this one."""
+    others = folder / "others"
+    others.mkdir()
+    run = serve(folder, DATABASE_URL=cluster.url, BETTER_AUTH_SECRET=SECRET, PROMETHEUS_MULTIPROC_DIR=str(others))
+    run.wait_until_up()
+    assert 'http_requests_total{endpoint="/health"' in httpx.get(run.url + "/metrics").text
+    assert list(others.iterdir()) == []
 
 
 def test_unknown_places_and_users_do_not_make_labels(service: Service) -> None:
@@ -145,7 +203,8 @@ def test_the_pool_can_be_watched(service: Service, database: Engine) -> None:
     assert idle[labelled("database_connections_idle")] >= 1
 
 
-def test_the_caches_can_be_watched(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - running
+@pytest.mark.usefixtures("database")
+def test_the_caches_can_be_watched(cluster: Cluster) -> None:
     """How often a token was known to be good, and how often its key was there."""
     key = Key("first")
     with key_server(key) as server, running_service(settings_for(cluster.url, better_auth_url=server.url)) as trusting:
@@ -167,7 +226,8 @@ def test_the_caches_can_be_watched(cluster: Cluster, database: Engine) -> None: 
     }
 
 
-def test_a_token_is_remembered_to_its_last_second(service: Service, database: Engine) -> None:  # noqa: ARG001 - running
+@pytest.mark.usefixtures("database")
+def test_a_token_is_remembered_to_its_last_second(service: Service) -> None:
     """Those of the leeway too, in which each request would else verify it anew."""
     bearer = {"authorization": f"Bearer {token('alice', exp=int(time.time()) - 5)}"}
     before = scrape(service)[labelled("verified_token_cache_hits_total")]
@@ -202,7 +262,8 @@ def test_a_client_that_hung_up_while_it_sent_is_499(service: Service, capsys: py
     assert "exception" not in line
 
 
-def test_a_server_need_not_keep_state(cluster: Cluster, database: Engine) -> None:  # noqa: ARG001 - running
+@pytest.mark.usefixtures("database")
+def test_a_server_need_not_keep_state(cluster: Cluster) -> None:
     """ASGI leaves `scope["state"]` to the server; httpx's transport, for one, sends none."""
 
     async def ask() -> tuple[int, int]:

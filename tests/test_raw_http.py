@@ -18,7 +18,7 @@ import uvicorn
 from sqlalchemy import Engine, text
 from starlette.types import Receive, Scope, Send
 
-from app.core.server.protocol import HEAD_MAX, PIPELINE_MAX, Protocol
+from app.core.server.protocol import DRAIN_SECONDS, HEAD_MAX, PIPELINE_MAX, Protocol
 from tests.support import contract
 from tests.support.clock import PATIENCE, allowed, pause, wait_until
 from tests.support.cluster import Cluster
@@ -150,6 +150,9 @@ REFUSED = {
     "no coding": CREATE + b"Transfer-Encoding: identity\r\n\r\n" + BODY,
     "chunked, but not last": CREATE + b"Transfer-Encoding: chunked, identity\r\n\r\n" + CHUNKS,
     "two codings": CREATE + CHUNKED + b"Transfer-Encoding: identity\r\n\r\n" + CHUNKS,
+    "chunks in chunks": CREATE + b"Transfer-Encoding: chunked, chunked\r\n\r\n" + CHUNKS,
+    "chunks in HTTP/1.0": (CREATE + CHUNKED + b"\r\n").replace(b"1.1", b"1.0", 1) + CHUNKS,
+    "a coding behind chunks": CREATE + CHUNKED + b"Transfer-Encoding: gzip\r\n\r\n" + CHUNKS,
     "a space before a colon": CREATE + b"Transfer-Encoding : chunked\r\n\r\n" + CHUNKS,
     "a vertical tab": CREATE + b"Transfer-Encoding: \x0bchunked\r\n\r\n" + CHUNKS,
     "a folded header": CREATE + b"Transfer-Encoding:\r\n chunked\r\n\r\n" + CHUNKS,
@@ -219,6 +222,9 @@ TAKEN = {
     "a token of high bytes": (LIST.replace(BEARER[7:].encode(), b"\xff\xfe") + b"\r\n", [401]),
     "90 headers": (HEALTH + b"".join(b"X-%d: y\r\n" % number for number in range(90)) + b"\r\n", [200]),
     "a whole URL": (b"GET http://elsewhere/health HTTP/1.1\r\n" + HOST + b"\r\n", [200]),
+    "a URL without a path": (b"GET http://todo HTTP/1.1\r\n" + HOST + b"\r\n" + HEALTH + b"\r\n", [404, 200]),
+    "a URL of a query alone": (b"GET http://todo?health HTTP/1.1\r\n" + HOST + b"\r\n", [404]),
+    "a URL without a path, to all": (b"OPTIONS http://todo:80 HTTP/1.1\r\n" + HOST + b"\r\n", [404]),
     "an asterisk": (b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n", [404]),
     "an empty line first": (b"\r\n\r\n" + HEALTH + b"\r\n", [200]),
     "a client that asks first": (CREATE + LENGTH + b"Expect: 100-continue\r\n\r\n" + BODY, [201]),
@@ -246,6 +252,29 @@ def test_what_is_odd_but_clear_is_served(service: Process, what: str) -> None:
     with connect(service) as raw:
         raw.sendall(sent)
         assert statuses(read_answers(raw, len(expected))) == expected
+
+
+CODINGS = [
+    b"gzip, chunked",
+    b"GZIP , Chunked",
+    b"br\r\nTransfer-Encoding: chunked",
+    b"deflate, gzip, chunked",
+    b"x, chunked",
+]
+
+
+@pytest.mark.parametrize("codings", CODINGS)
+def test_a_coding_that_is_not_known_is_not_taken_for_chunks_alone(
+    service: Process, database: Engine, codings: bytes
+) -> None:
+    """RFC 9112, 6.1: 501, and the connection is closed, since where the body ends is not known either."""
+    with connect(service) as raw:
+        raw.sendall(CREATE + b"Transfer-Encoding: " + codings + b"\r\n\r\n" + CHUNKS + SMUGGLED)
+        said = read(raw)
+        assert hung_up(raw)
+    assert statuses(said) == [501]
+    assert json.loads(said.partition(b"\r\n\r\n")[2])["detail"] == "The transfer coding is not supported."
+    assert rows(database, "alice") == []
 
 
 def test_the_body_of_a_request_to_upgrade_is_its_body(service: Process) -> None:
@@ -287,15 +316,36 @@ def test_an_answer_that_is_due_is_never_overtaken_by_a_refusal(service: Process,
     """The client would take it for the answer to what it asked first, and that a task was not made that was."""
     with connect(service) as raw:
         raw.sendall(CREATE + LENGTH + b"\r\n" + BODY + b"garbage\r\n\r\n")
-        assert statuses(read(raw)) in ([], [201])
-    assert len(rows(database, "alice")) <= 1
+        assert statuses(read(raw)) == [201, 400]
+    assert len(rows(database, "alice")) == 1
 
 
 def test_the_refusal_of_a_request_does_not_overtake_the_answer_before_it(service: Process) -> None:
     """Its body is broken while the request before it is still being answered."""
     with connect(service) as raw:
         raw.sendall(LIST + b"\r\n" + CREATE + CHUNKED + b"\r\nxyz\r\n")
-        assert statuses(read(raw)) in ([], [200])
+        assert statuses(read(raw)) == [200, 400]
+
+
+@pytest.mark.parametrize("count", [PIPELINE_MAX + 1, PIPELINE_MAX + 2, PIPELINE_MAX * 4])
+def test_requests_before_one_too_many_are_answered(service: Process, count: int) -> None:
+    """One is answered at a time and PIPELINE_MAX may wait; the refusal of what is more comes behind their answers."""
+    answered = min(count, PIPELINE_MAX + 1)
+    with connect(service) as raw:
+        raw.sendall((HEALTH + b"\r\n") * count)
+        expected = [200] * answered + [400] * (count > answered)
+        assert statuses(read_answers(raw, len(expected))) == expected
+
+
+def test_nothing_is_read_behind_what_is_refused(service: Process, database: Engine) -> None:
+    """It may be the rest of what could not be read, in a piece of its own, while an answer is still due."""
+    with connect(service) as raw:
+        raw.sendall(LIST + b"\r\n" + CREATE + CHUNKED + b"\r\nxyz\r\n")
+        with suppress(ConnectionError):  # it may have closed already, and then what it said may be lost
+            for _ in range(3):
+                raw.sendall(CREATE + LENGTH + b"\r\n" + BODY)
+        assert statuses(read(raw)) in ([], [200], [200, 400])
+    assert rows(database, "alice") == []
 
 
 def test_what_is_no_request_is_refused_behind_an_answer_too(service: Process) -> None:
@@ -432,10 +482,11 @@ def test_slow_readers_keep_nobody_waiting(service: Process, database: Engine) ->
 class Answers:
     """An application of many large answers on uvicorn, in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: float) -> None:
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = "http://{}:{}".format(*listener.getsockname())
-        self.server = uvicorn.Server(uvicorn.Config(self, http=Protocol, lifespan="off", log_level="error"))
+        config = uvicorn.Config(self, http=Protocol, lifespan="off", log_level="error", **options)  # type: ignore[arg-type]
+        self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, args=([listener],))
         self.thread.start()
 
@@ -450,7 +501,8 @@ class Answers:
         self.thread.join(PATIENCE)
 
 
-def test_who_does_not_read_an_answer_is_disconnected(service: Process, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("service")
+def test_who_does_not_read_an_answer_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     """After some seconds: a large answer fills memory until it is read. Who reads in time is not."""
     drain = allowed(1)
     monkeypatch.setattr("app.core.server.protocol.DRAIN_SECONDS", drain)
@@ -470,6 +522,49 @@ def test_who_does_not_read_an_answer_is_disconnected(service: Process, monkeypat
         answers.end()
 
 
+UNREAD = {"one answer": 1, "pipelined answers": 8}
+
+
+@pytest.mark.parametrize("what", UNREAD)
+def test_a_stop_does_not_wait_for_who_does_not_read(
+    cluster: Cluster, database: Engine, tmp_path: Path, what: str
+) -> None:
+    """It ends within REQUEST_TIMEOUT and a second (on a busy machine, some), and not in DRAIN_SECONDS."""
+    many = "SELECT 'alice', 'x', repeat('😀', 1000) FROM generate_series(1, 500)"
+    with database.begin() as connection:
+        connection.execute(text("INSERT INTO task (user_id, title, description) " + many))
+    with serving(tmp_path, cluster.url, REQUEST_TIMEOUT="2") as process, ExitStack() as stack:
+        linger(process, stack, 3, (LIST + b"\r\n") * UNREAD[what], SO_RCVBUF=4096)
+        time.sleep(1)  # until the answers fill all buffers
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait() == 0
+        assert time.monotonic() - began < DRAIN_SECONDS * 0.7
+
+
+def test_a_stop_does_not_wait_for_who_stops_to_read(service: Process) -> None:  # noqa: ARG001
+    """Neither where the answer that nobody reads began after the signal."""
+    answers = Late(timeout_graceful_shutdown=1)
+    host, port = answers.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as raw:
+        raw.sendall(HEALTH + b"\r\n")
+        time.sleep(0.2)
+        began = time.monotonic()
+        answers.end()
+        assert not answers.thread.is_alive()
+        assert time.monotonic() - began < DRAIN_SECONDS * 0.7
+        assert len(read(raw)) < 16 * MEBIBYTE
+
+
+class Late(Answers):
+    """The same, of an answer that begins late."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with 16 MiB after a while."""
+        await asyncio.sleep(0.5)
+        await super().__call__(scope, receive, send)
+
+
 class Stream(Answers):
     """The same, of an answer that takes its time."""
 
@@ -481,7 +576,8 @@ class Stream(Answers):
         await send({"type": "http.response.body", "body": b"y"})
 
 
-def test_a_refusal_is_not_sent_in_the_middle_of_an_answer(service: Process) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("service")
+def test_a_refusal_is_not_sent_in_the_middle_of_an_answer() -> None:
     """The client would take it for a part of what it asked for."""
     answers = Stream()
     try:
@@ -491,6 +587,33 @@ def test_a_refusal_is_not_sent_in_the_middle_of_an_answer(service: Process) -> N
             said = raw.recv(1000)
             raw.sendall(b"xyz\r\n")
             assert statuses(said + read(raw)) == [200]
+    finally:
+        answers.end()
+
+
+PIECES = {
+    "half a head": (HEALTH, b"\r\n"),
+    "a method": (b"PAT", b"CH /api HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "a head but for its end": (CREATE + LENGTH + b"\r", b"\n" + BODY),
+}
+
+
+@pytest.mark.parametrize("what", PIECES)
+def test_a_request_that_has_begun_is_not_an_idle_connection(service: Process, what: str) -> None:  # noqa: ARG001
+    """It is done, and its answer arrives, though its beginning came before the answer to the request before it."""
+    answers = Stream(timeout_keep_alive=0.2)  # which takes longer to answer than a connection may be idle
+    first, rest = PIECES[what]
+    try:
+        host, port = answers.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), 10) as raw:
+            raw.sendall(HEALTH + b"\r\n" + first)
+            assert statuses(read(raw, until=b"0\r\n\r\n")) == [200]
+            time.sleep(0.3)
+            raw.sendall(rest)
+            said = read(raw)
+            assert statuses(said) == [200]
+            assert said.endswith(b"0\r\n\r\n")
+            assert hung_up(raw)
     finally:
         answers.end()
 

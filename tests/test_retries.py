@@ -1,5 +1,6 @@
 """Idempotency keys and entity tags in detail: forms of headers, clean-up, statements, concurrency."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -117,7 +118,7 @@ def test_expired_keys_go_with_the_next_request(cast: Cast, database: Engine) -> 
         connection.execute(
             text(
                 "INSERT INTO idempotency_key"
-                " SELECT owner, (ARRAY['early-', 'old-'])[1 + place % 2] || place, '', 1, '',"
+                " SELECT owner, (ARRAY['early-', 'old-'])[1 + place % 2] || place, '', '{}',"
                 " now() - interval '25 hours'"
                 " FROM unnest(ARRAY['alice', 'bob']) owner, generate_series(1, 150) place"
             )
@@ -178,10 +179,13 @@ def test_one_of_two_tasks_that_race_for_a_key_is_refused(alice: Person, database
 
 def test_a_duplicate_waits_for_the_first_one(alice: Person, database: Engine) -> None:
     """It is not refused, and does not go by what it saw when it came."""
+    moment = "2025-12-20T11:30:00.000000Z"
+    kept = {"id": 7, "user_id": "alice", "title": "Then", "description": "d", "complete": True}
+    kept |= {"created_at": moment, "updated_at": moment}
     with database.connect() as first, ThreadPoolExecutor(1) as phone:
         first.execute(
-            text("INSERT INTO idempotency_key VALUES ('alice', 'one', sha256(:body), 7, :answer)"),
-            {"body": b'{"title":"Buy milk"}', "answer": '{"updated_at": "then"}'},
+            text("INSERT INTO idempotency_key VALUES ('alice', 'one', sha256(:body), :task)"),
+            {"body": b'{"title":"Buy milk"}', "task": json.dumps(kept)},
         )
         waiting = phone.submit(
             alice.service.http.post,
@@ -193,8 +197,8 @@ def test_a_duplicate_waits_for_the_first_one(alice: Person, database: Engine) ->
         assert not waiting.done()
         first.commit()
     answer = waiting.result()
-    assert (answer.status_code, answer.text) == (201, '{"updated_at": "then"}')
-    assert (answer.headers["location"], answer.headers["etag"]) == ("/api/alice/tasks/7", '"then"')
+    assert (answer.status_code, answer.json()) == (201, kept)
+    assert (answer.headers["location"], answer.headers["etag"]) == ("/api/alice/tasks/7", f'"{moment}"')
     assert rows(database, "alice") == []
 
 

@@ -219,7 +219,8 @@ def test_a_signal_lets_what_is_under_way_finish(cluster: Cluster, database: Engi
             assert connection.execute(left, {"others": list(others)}).scalar_one() == 0
 
 
-def test_a_signal_is_not_held_up(cluster: Cluster, database: Engine, tmp_path: Path) -> None:  # noqa: ARG001 - thawed
+@pytest.mark.usefixtures("database")
+def test_a_signal_is_not_held_up(cluster: Cluster, tmp_path: Path) -> None:
     """By a silent database or a slow caller: the process ends within REQUEST_TIMEOUT and a second.
 
     Who waits for the database is told to try again, and so is who has not sent a whole request by then.

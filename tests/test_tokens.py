@@ -232,6 +232,13 @@ HEADERS: dict[str, dict[str, Any]] = {
     "alg a list": {"alg": ["HS256", "EdDSA"]},
     "alg an object": {"alg": {"HS256": 1, "EdDSA": 1}},
     "alg a number": {"alg": 1},
+    **{
+        f"typ {typ!r}": {"typ": typ}
+        for typ in ("at+jwt", "application/at+jwt", "JWS", "text/jwt", "application/application/jwt", "JWT ", "")
+    },
+    "typ null": {"typ": None},
+    "typ a number": {"typ": 1},
+    "typ a list": {"typ": ["JWT"]},
     "a critical extension": {"crit": ["exp"]},
     "a critical extension of our own": {"crit": ["todo"], "todo": 1},
     "no critical extension in particular": {"crit": []},
@@ -278,10 +285,15 @@ def test_a_key_goes_by_its_id_alone(here: Home, key_id: Any) -> None:
     assert here.judge(BY_KEY.token(here, {"kid": key_id})) is AuthInvalid
 
 
-def test_a_type_and_a_strangers_key_id_are_nothing_to_go_by(here: Home) -> None:
-    """Better Auth's tokens have no type, and those of the secret no key id."""
+def test_the_type_jwt_may_be_written_in_any_way(here: Home) -> None:
+    """RFC 7515, section 4.1.9; Better Auth's tokens have none."""
     for mode in MODES:
-        assert here.judge(mode.token(here, {"typ": "JWT"})) == "alice"
+        for typ in ("JWT", "jwt", "Jwt", "application/jwt", "APPLICATION/JWT"):
+            assert here.judge(mode.token(here, {"typ": typ})) == "alice", typ
+
+
+def test_a_strangers_key_id_is_nothing_to_go_by(here: Home) -> None:
+    """Tokens of the secret have no key id."""
     assert here.judge(BY_SECRET.token(here, {"kid": "../../etc/passwd"})) == "alice"
 
 
@@ -375,6 +387,15 @@ def test_another_key_or_secret_is_refused(here: Home) -> None:
             key.sign({"alg": key.algorithm, "kid": key.key_id}, good(here)), signature="A" * (length * 4 // 3)
         )
         assert here.judge(zeros) is AuthInvalid
+
+
+def test_nothing_is_quoted_from_a_forged_token(here: Home) -> None:
+    """Its signature is told, and not the claims that are wrong too: only the issuer's own claims are in the log."""
+    wrong: dict[str, Any] = {"iss": "hers", "aud": "hers", "exp": int(time.time()) - 3600}
+    for signer in (Mode("Mallory's", "EdDSA", MALLORYS.private, kid="EdDSA"), Mode("hers", "HS256", b"x" * 40)):
+        with pytest.raises(AuthInvalid) as refused:
+            here.run(here.verifier.user(signer.token(here, **wrong)))
+        assert refused.value.reason == f"{signer.header['alg']}: Signature verification failed"
 
 
 # Algorithms

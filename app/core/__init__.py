@@ -1,1 +1,1 @@
-"""What any FastAPI service on PostgreSQL behind Better Auth needs; nothing here knows what a task is."""
+"""What any FastAPI service on PostgreSQL behind Better Auth needs; it does not know the product."""

@@ -11,9 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import jwt
-
-from app.core.auth.tokens import is_user_id
+from app.core.auth.tokens import is_user_id, sign
 from app.core.database.dsn import Unreachable, connect
 from app.core.server.run import end_in_order
 from app.core.settings import PROGRAM, Settings, SettingsError
@@ -123,4 +121,4 @@ def token(settings: Settings, user: str) -> str:
         claims["iss"] = settings.jwt_issuer
     if settings.jwt_audience:
         claims["aud"] = settings.jwt_audience
-    return jwt.encode(claims, secret, algorithm="HS256")
+    return sign(claims, secret)

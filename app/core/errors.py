@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+# Replacements for those of pydantic's messages that do not read after a field's name.
 MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is not known here",
@@ -16,13 +17,12 @@ MESSAGES = {
     "string_unicode": "must be Unicode text, without lone surrogates",
     "model_attributes_type": "must be an object",
 }
-"""Replacements for pydantic's messages that do not read after a field's name."""
+# How many characters of an unknown field's name an error repeats.
 NAME_MAX = 64
-"""How many characters of an unknown field's name an error repeats."""
+# How many of a request's errors are listed.
 ERRORS_MAX = 20
-"""How many of a request's errors are listed."""
+# How many characters of a reason the log has.
 REASON_MAX = 300
-"""How many characters of a reason the log has."""
 
 
 class ErrorCode(StrEnum):
@@ -63,7 +63,8 @@ class Problem(BaseModel):
 class ApiError(HTTPException):
     """An error as the caller sees it: a status, a code and one sentence.
 
-    An HTTPException, because FastAPI replaces any other exception that is raised while it reads a body.
+    It is an HTTPException, because FastAPI replaces any other exception that is raised while it
+    reads a body. `reason` is for the log alone, never for the answer.
     """
 
     status: ClassVar[int] = 500
@@ -75,84 +76,84 @@ class ApiError(HTTPException):
     def __init__(self, detail: str | None = None, *, reason: str = "") -> None:
         super().__init__(self.status, detail or self.default_detail, self.default_headers)
         self.reason = reason
-        """For the log alone, never for the answer."""
 
 
 class AuthMissing(ApiError):
     """No bearer token was sent; the header then names no error (RFC 6750, section 3)."""
 
-    status, code, default_detail = (
-        401,
-        ErrorCode.AUTH_MISSING,
-        "Sign in first: no bearer token was sent.",
-    )
+    status = 401
+    code = ErrorCode.AUTH_MISSING
+    default_detail = "Sign in first: no bearer token was sent."
     default_headers: ClassVar = {"WWW-Authenticate": "Bearer"}
 
 
 class AuthInvalid(ApiError):
     """A token was sent that is not valid; which rule it breaks is logged and not disclosed."""
 
-    status, code, default_detail = (
-        401,
-        ErrorCode.AUTH_INVALID,
-        "Sign in again: the token is not valid.",
-    )
+    status = 401
+    code = ErrorCode.AUTH_INVALID
+    default_detail = "Sign in again: the token is not valid."
     default_headers: ClassVar = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
 class AuthForbidden(ApiError):
     """The token is valid, but its user is not the path's."""
 
-    status, code, default_detail = (
-        403,
-        ErrorCode.AUTH_FORBIDDEN,
-        "You have no access to another user's data.",
-    )
+    status = 403
+    code = ErrorCode.AUTH_FORBIDDEN
+    default_detail = "You have no access to another user's data."
 
 
 class NotFound(ApiError):
     """The user has no such resource, or there is no such route."""
 
-    status, code, default_detail = 404, ErrorCode.NOT_FOUND, "There is nothing at this address."
+    status = 404
+    code = ErrorCode.NOT_FOUND
+    default_detail = "There is nothing at this address."
 
 
 class BadRequest(ApiError):
     """The request can't be read."""
 
-    status, code, default_detail = 400, ErrorCode.VALIDATION_ERROR, "The request can't be read."
+    status = 400
+    code = ErrorCode.VALIDATION_ERROR
+    default_detail = "The request can't be read."
 
 
 class PayloadTooLarge(BadRequest):
     """The body is over the limit."""
 
-    status, default_detail = 413, "The body must have at most 64 KiB."
+    status = 413
+    default_detail = "The body must have at most 64 KiB."
 
 
 class Invalid(BadRequest):
-    """The request can be read, but breaks a rule; `errors` says which field breaks which, of the first ERRORS_MAX."""
+    """The request can be read, but breaks a rule.
 
-    status, default_detail = 422, "The request breaks a rule."
+    `errors` says which field breaks which rule, for the first ERRORS_MAX of pydantic's `errors`,
+    each with `loc`, `msg` and `type`.
+    """
+
+    status = 422
+    default_detail = "The request breaks a rule."
 
     def __init__(self, errors: Iterable[Mapping[str, Any]]) -> None:
-        first, others = (found := list(errors))[:ERRORS_MAX], len(found) - ERRORS_MAX
-        self.errors = [
-            {"loc": [*map(_truncated, e["loc"])], "msg": _message(e), "type": e["type"]}
-            for e in first
-        ]
-        # a location is read without its source (body, query, path), if a name follows
-        sentences = [
-            f"{'.'.join(map(str, e['loc'][1:] or e['loc']))}: {e['msg']}" for e in self.errors
-        ]
-        super().__init__("; ".join([*sentences, f"and {others} more"] if others > 0 else sentences))
+        all_errors = list(errors)
+        self.errors = [_shown(error) for error in all_errors[:ERRORS_MAX]]
+        sentences = [_sentence(error) for error in self.errors]
+        hidden = len(all_errors) - len(self.errors)
+        if hidden:
+            sentences.append(f"and {hidden} more")
+        super().__init__("; ".join(sentences))
 
     @classmethod
     def at(cls, source: str, name: str, msg: str, kind: str) -> Self:
-        """One field that breaks one rule."""
+        """One field of `source` (body, query, path or header) that breaks one rule."""
         return cls([{"loc": (source, name), "msg": msg, "type": kind}])
 
 
 class KeysUnavailable(ApiError):
-    """A token can't be verified, because its key can't be fetched; a 401 would sign the user out."""
+    """A token's key can't be fetched, so it can't be verified; a 401 would sign the user out."""
 
     default_detail = "Your sign-in can't be checked right now; please try again."
     default_headers: ClassVar = {"Retry-After": "1"}
@@ -161,10 +162,8 @@ class KeysUnavailable(ApiError):
 class DatabaseError(ApiError):
     """The database failed or does not answer."""
 
-    code, default_detail = (
-        ErrorCode.DATABASE_ERROR,
-        "Your data can't be reached right now; please try again.",
-    )
+    code = ErrorCode.DATABASE_ERROR
+    default_detail = "Your data can't be reached right now; please try again."
     default_headers: ClassVar = {"Retry-After": "1"}
 
 
@@ -174,24 +173,33 @@ class DatabaseUnavailable(DatabaseError):
     status = 503
 
 
-USER_ERRORS = (
-    AuthMissing(),
-    AuthInvalid(),
-    AuthForbidden(),
-    DatabaseError(),
-    KeysUnavailable(),
-    ApiError(),
-)
-"""What any route with a signed-in user may answer."""
-BODY_ERRORS = BadRequest("The body is not valid JSON."), PayloadTooLarge()
-"""What any route with a body may answer too."""
+def _shown(error: Mapping[str, Any]) -> dict[str, Any]:
+    """One of pydantic's errors without the input, which is never echoed."""
+    return {
+        "loc": [_shortened(part) for part in error["loc"]],
+        "msg": _message(error),
+        "type": error["type"],
+    }
 
 
-def _truncated(part: str | int) -> str | int:
+def _shortened(part: str | int) -> str | int:
     """A part of a location; a name comes from the caller and may be long."""
-    return part[:NAME_MAX] if isinstance(part, str) else part
+    if isinstance(part, str):
+        return part[:NAME_MAX]
+    return part
 
 
 def _message(error: Mapping[str, Any]) -> str:
     """What is wrong, to be read after the field's name."""
-    return MESSAGES.get(error["type"]) or re.sub(r"^\w+ should ", "must ", error["msg"])
+    message = MESSAGES.get(error["type"])
+    if message is None:
+        # pydantic's begin with "Input should" or "String should"
+        message = re.sub(r"^\w+ should ", "must ", error["msg"])
+    return message
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    """The field and what is wrong with it; the source (body, query) alone if no field is named."""
+    source, *field = error["loc"]
+    name = ".".join(str(part) for part in field or [source])
+    return f"{name}: {error['msg']}"

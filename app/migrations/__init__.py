@@ -7,7 +7,10 @@ from alembic.config import Config
 
 
 def upgrade(url: str) -> None:
-    """Run all migrations; the configuration is built here, because an installed package has no pyproject."""
+    """Run all migrations on the database at this URL.
+
+    The configuration is built here, because an installed package has no pyproject.toml.
+    """
     config = Config(attributes={"url": url})
     config.set_main_option("script_location", str(Path(__file__).parent))
     command.upgrade(config, "head")

@@ -57,7 +57,7 @@ Feature: Letting pages call
     Scenario Outline: A page of <site> may not call
       Given the frontend is at http://localhost:3000
       When a page of <site> asks whether it may send GET with Authorization
-      Then the page is told "Disallowed CORS origin."
+      Then the browser is told no
       And the page can read no answer
 
       Examples: Close is not enough

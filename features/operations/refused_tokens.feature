@@ -42,5 +42,4 @@ Feature: Refused tokens
         | a JWT plugin without its table   | a 500              | status 500: is the JWT plugin there, and its table?       |
         | another address for the same app | a redirect         | status 302: redirected to /elsewhere/api/auth/jwks        |
         | another site at that address     | HTML               | JSONDecodeError: Expecting value: line 1 column 1 (char 0) |
-        | a JWT plugin that has no key yet | an empty set       | no usable key                                             |
         | a broken network                 | a reset connection | ReadError:                                                |

@@ -11,14 +11,14 @@ Feature: Refusing bad input
       And Alice still has exactly the task "Buy milk"
 
       Examples: Not JSON
-        | what                     | sentence                    | why                              |
-        | an empty body            | The body is empty.          |                                  |
-        | broken JSON              | The body is not valid JSON. |                                  |
-        | invalid UTF-8            | The body is not valid JSON. |                                  |
-        | the number NaN           | The body is not valid JSON. | JSON has no such number          |
-        | the number -Infinity     | The body is not valid JSON. | JSON has no such number          |
-        | a number of 5,000 digits | The body is not valid JSON. | reading it would cost too much   |
-        | lists nested 30,000 deep | The body is not valid JSON. | reading them would cost too much |
+        | what                     | sentence                               | why                              |
+        | an empty body            | The body is empty.                     |                                  |
+        | broken JSON              | The body is not valid JSON.            |                                  |
+        | invalid UTF-8            | The body is not valid JSON.            |                                  |
+        | the number NaN           | The body is not valid JSON.            | JSON has no such number          |
+        | the number -Infinity     | The body is not valid JSON.            | JSON has no such number          |
+        | a number of 5,000 digits | The body is not valid JSON.            | reading it would cost too much   |
+        | lists nested 30,000 deep | The body is nested more than 100 deep. | reading them would cost too much |
 
       Examples: Not declared as JSON
         | what                          | sentence                                   |

@@ -165,9 +165,10 @@ class Lies:
                 yield
             except FAILURES as failure:
                 outcome["noticed"] = f'"{self._step}": {_reason(failure)}'
-        if telling.error:
+        if telling.error and not self.is_all:
             raise telling.error
-        if telling.is_told:
+        # a lie that does not fit into a scenario, for which it was not made, is not told there
+        if telling.is_told and not telling.error:
             outcome["outcome"] = CAUGHT if outcome["noticed"] else UNNOTICED
         pyfuncitem.stash[OUTCOME] = outcome
         return True

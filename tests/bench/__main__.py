@@ -28,11 +28,11 @@ import httpx
 import psutil
 from sqlalchemy import Engine, text
 
-from app import store
 from app.core.auth.tokens import VERIFIED_MAX
 from app.schemas import LIMIT_DEFAULT
 from tests.support.cluster import Cluster, DurableCluster, running_cluster
 from tests.support.service import SECRET
+from tests.support.statements import Call, page, statement_of
 from tests.support.tokens import token
 
 HERE = Path(__file__).parent
@@ -197,8 +197,9 @@ def without_waiting_for_the_disk(engine: Engine) -> Iterator[None]:
 
 def pgbench(cluster: Cluster, folder: Path, seconds: float) -> None:
     """What PostgreSQL by itself makes of the list's statement, at 16 connections."""
-    query = store.list_tasks("", limit=LIMIT_DEFAULT + 1)
-    sql = query.sql % {**query.params, "owner": "'user' || :user"}
+    statement = statement_of("", page(LIMIT_DEFAULT + 1))
+    literals = {name: "NULL" if value is None else value for name, value in statement.params.items()}
+    sql = statement.sql % (literals | {"owner": "'user' || :user"})
     script = folder / "list.sql"
     script.write_text(f"\\set user random(1, {USERS})\n{' '.join(sql.split())};\n")
     command = [str(cluster.bin / "pgbench"), "-n", "-c", "16", "-j", "1", "-T", f"{seconds:g}", "-f", str(script)]
@@ -250,8 +251,8 @@ def grow(engine: Engine, service: Server, sizes: list[int]) -> list[dict[str, ob
 
 def statement_times_of(engine: Engine, users: list[str]) -> dict[str, dict[str, float]]:
     """Median times of 200 runs of a page's statement and of the count's, in ms, PostgreSQL's own; the users in turn."""
-    pages = {user: {"page's SQL": store.list_tasks(user, limit=21)} for user in users}
-    statements = {user: pages[user] | {"count's SQL": store.count_tasks(user)} for user in users}
+    calls: dict[str, Call] = {"page's SQL": page(21), "count's SQL": lambda tasks: tasks.count(complete=None)}
+    statements = {user: {name: statement_of(user, call) for name, call in calls.items()} for user in users}
     taken: dict[str, dict[str, list[float]]] = {user: {name: [] for name in ones} for user, ones in statements.items()}
     with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
         for _ in range(200):

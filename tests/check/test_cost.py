@@ -1,7 +1,7 @@
 """What a request may cost, held without a clock: plans and threads."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ import psycopg2
 import pytest
 from sqlalchemy import Engine, text
 
-from app import store
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task
 from tests.support.people import Cast, Person
 from tests.support.processes import Run
 from tests.support.service import running_service, settings_for
+from tests.support.statements import Call, page, statement_of
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,17 @@ def crowded(cluster: Cluster) -> Iterator[Engine]:
         connection.execute(text("TRUNCATE task"))
 
 
+WHOLE = {"title": "x", "description": None, "complete": True}
+TAG = '"2025-12-20T11:30:00.123456Z"'
+
+
+def create_once(user: str, key: str) -> tuple[str, Mapping[str, Any]]:
+    """The statement that creates a task once, with its parameters."""
+    values = {"title": "x", "description": None}
+    statement = statement_of(user, lambda tasks: tasks.create_once(values, key, b""))
+    return statement.sql, statement.params
+
+
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every node of a plan."""
     yield plan
@@ -42,33 +53,31 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
-STATEMENTS: dict[str, Callable[[int], store.Query]] = {
-    "list": lambda _: store.list_tasks("user500", limit=21),
-    "page": lambda last: store.list_tasks("user500", limit=21, after=last),
-    "completed": lambda _: store.list_tasks("user500", limit=21, complete=True),
-    "count": lambda _: store.count_tasks("user500"),
-    "count completed": lambda _: store.count_tasks("user500", complete=True),
-    "fetch": lambda last: store.fetch_task("user500", last),
-    "replace": lambda last: store.update_task("user500", last, {"title": "x", "description": None, "complete": True}),
-    "change": lambda last: store.update_task("user500", last, {"complete": True}),
-    "delete": lambda last: store.delete_task("user500", last),
-    "change as seen": lambda last: store.update_task("user500", last, {"complete": True}, ['"tag"']),
-    "delete as seen": lambda last: store.delete_task("user500", last, ['"tag"']),
+STATEMENTS: dict[str, Callable[[int], Call]] = {
+    "list": lambda _: page(21),
+    "page": lambda last: page(21, after=last),
+    "completed": lambda _: page(21, complete=True),
+    "count": lambda _: lambda tasks: tasks.count(complete=None),
+    "count completed": lambda _: lambda tasks: tasks.count(complete=True),
+    "fetch": lambda last: lambda tasks: tasks.get(last),
+    "replace": lambda last: lambda tasks: tasks.change(last, WHOLE, None),
+    "change": lambda last: lambda tasks: tasks.change(last, {"complete": True}, None),
+    "delete": lambda last: lambda tasks: tasks.delete(last, None),
+    "change as seen": lambda last: lambda tasks: tasks.change(last, {"complete": True}, [TAG]),
+    "delete as seen": lambda last: lambda tasks: tasks.delete(last, [TAG]),
 }
 
 
-@pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS.keys())
-def test_every_statement_uses_the_key(
-    cluster: Cluster, crowded: Engine, statement: Callable[[int], store.Query]
-) -> None:
+@pytest.mark.parametrize("call", STATEMENTS.values(), ids=STATEMENTS.keys())
+def test_every_statement_uses_the_key(cluster: Cluster, crowded: Engine, call: Callable[[int], Call]) -> None:
     """With the planner's default settings, and no walk through the table."""
     with crowded.connect() as connection:
         last = connection.execute(text("SELECT max(id) FROM task WHERE user_id = 'user500'")).scalar_one()
-    query = statement(last)
+    statement = statement_of("user500", call(last))
     connection_ = psycopg2.connect(cluster.url)
     try:
         with connection_.cursor() as cursor:
-            cursor.execute(f"EXPLAIN (FORMAT JSON) {query.sql}", query.params)
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {statement.sql}", statement.params)
             ((((plan,),)),) = cursor.fetchall()
     finally:
         connection_.close()
@@ -161,15 +170,15 @@ def test_one_statement_for_each_request(cluster: Cluster, database: Engine) -> N
 
         assert sent("GET", all_, 200)[-1:] == ["SELECT"]  # the first one connects
         assert sent("GET", all_, 200) == ["SELECT"]
-        assert sent("POST", all_, 201, title) == ["WITH"]
+        assert sent("POST", all_, 201, title) == ["INSERT"]
         # two tasks now; they are counted apart only where the page does not show them all
         assert sent("GET", all_ + "?limit=2", 200) == ["SELECT"]
         assert sent("GET", all_ + "?limit=1", 200) == ["SELECT", "SELECT"]
         assert sent("GET", all_ + "?offset=1", 200) == ["SELECT", "SELECT"]
         assert sent("GET", all_ + "?after=1", 200) == ["SELECT", "SELECT"]
         assert sent("GET", one, 200) == ["SELECT"]
-        assert sent("PUT", one, 200, whole) == ["WITH"]
-        assert sent("PATCH", one, 200, title) == ["WITH"]
+        assert sent("PUT", one, 200, whole) == ["UPDATE"]
+        assert sent("PATCH", one, 200, title) == ["UPDATE"]
         assert sent("POST", all_, 201, title, idempotency_key="one") == ["SELECT"]
         assert sent("POST", all_, 201, title, idempotency_key="one") == ["SELECT"]
         assert sent("POST", all_, 422, whole | {"complete": 1}, idempotency_key="one") == []
@@ -177,9 +186,9 @@ def test_one_statement_for_each_request(cluster: Cluster, database: Engine) -> N
         tag = alice.ask("GET", one).headers["etag"]
         assert since() == ["SELECT"]
         assert sent("GET", one, 304, if_none_match=tag) == ["SELECT"]
-        assert sent("PATCH", one, 200, title, if_match=tag) == ["WITH"]
-        assert sent("PATCH", one, 412, title, if_match=tag) == ["WITH", "SELECT"]
-        assert sent("PUT", one, 200, whole, if_match="*") == ["WITH"]
+        assert sent("PATCH", one, 200, title, if_match=tag) == ["UPDATE"]
+        assert sent("PATCH", one, 412, title, if_match=tag) == ["UPDATE", "SELECT"]
+        assert sent("PUT", one, 200, whole, if_match="*") == ["UPDATE"]
         assert sent("DELETE", one, 412, if_match=tag) == ["DELETE", "SELECT"]
         assert sent("DELETE", one, 204) == ["DELETE"]
         assert sent("DELETE", one, 404) == ["DELETE"]
@@ -190,12 +199,11 @@ def test_a_key_is_found_by_its_index(cluster: Cluster, database: Engine) -> None
     with database.begin() as connection:
         connection.execute(
             text(
-                "INSERT INTO idempotency_key SELECT 'user' || u, 'key-' || k, '', 1, '{}', now()"
+                "INSERT INTO idempotency_key SELECT 'user' || u, 'key-' || k, '', '{}', now()"
                 " FROM generate_series(1, 500) u, generate_series(1, 100) k"
             )
         )
         connection.execute(text("ANALYZE idempotency_key"))
-    values = {"title": "x", "description": None}
     scans = (
         "SELECT seq_scan, pg_stat_get_xact_numscans('idempotency_key_pkey'::regclass),"
         " pg_stat_get_xact_numscans('idempotency_key_user_id_created_at_idx'::regclass)"
@@ -204,8 +212,7 @@ def test_a_key_is_found_by_its_index(cluster: Cluster, database: Engine) -> None
     counted = {}
     for key in ("key-7", "new"):
         with closing(psycopg2.connect(cluster.url)) as connection_, connection_.cursor() as cursor:
-            query = store.create_task_once("user250", values, key, b"", 24)
-            cursor.execute(query.sql, query.params)
+            cursor.execute(*create_once("user250", key))
             cursor.execute(scans)
             counted[key] = cursor.fetchone()
     # by the key: to find the conflict, and then its answer; by the time: to look for expired ones
@@ -218,8 +225,7 @@ def test_a_plan_made_for_few_keys_is_good_for_many(cluster: Cluster, database: E
         connection.execute(text("VACUUM ANALYZE task, idempotency_key"))
     with closing(psycopg2.connect(cluster.url)) as connection_, connection_.cursor() as cursor:
         for key in range(10):
-            query = store.create_task_once("alice", {"title": "x"}, f"key-{key}", b"", 24)
-            cursor.execute(query.sql, query.params)
+            cursor.execute(*create_once("alice", f"key-{key}"))
         cursor.execute(
             "SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE relname IN ('task', 'idempotency_key')"
         )

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import Engine
 
 from tests.support.cluster import Cluster
 from tests.support.fuzzing import USER
@@ -27,7 +26,8 @@ positive_data_acceptance.expected-statuses = ["2xx", "304", "401", "403", "404",
 
 
 @pytest.mark.parametrize("who", [USER, None])
-def test_it_keeps_its_own_contract(cluster: Cluster, database: Engine, who: str | None, tmp_path: Path) -> None:  # noqa: ARG001 - it starts without tasks
+@pytest.mark.usefixtures("database")
+def test_it_keeps_its_own_contract(cluster: Cluster, who: str | None, tmp_path: Path) -> None:
     """No 5xx, no undocumented status, no answer that breaks its schema, whoever asks; what is valid is taken."""
     configuration = tmp_path / "schemathesis.toml"
     with serving(tmp_path, cluster.url) as service:

@@ -41,7 +41,8 @@ def neon() -> Iterator[str]:
 
     (folder / "password").write_text(PASSWORD)
     (folder / "password").chmod(0o644)
-    run(PROGRAMS / "initdb", "--auth=scram-sha-256", "--username=neondb_owner", "--pwfile=password", "-D", data)
+    how = ["--auth=scram-sha-256", "--username=neondb_owner", "--pwfile=password", "--encoding=UTF8", "--locale=C"]
+    run(PROGRAMS / "initdb", *how, "-D", data)
     certificate: list[str | Path] = [
         "-keyout",
         data / "server.key",

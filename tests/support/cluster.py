@@ -85,6 +85,9 @@ class Cluster:
     def crash(self) -> None:
         """Kill every process of the server, as a power cut does."""
         killed = self._signal(signal.SIGKILL)
+        # through the object that started it, which would otherwise say that it is still running
+        if self._server._process is not None:
+            self._server._process.wait(PATIENCE)
         psutil.wait_procs(killed, timeout=PATIENCE)
 
     def freeze(self) -> None:

@@ -1,7 +1,7 @@
 """A key server, and the application's verifier that trusts it, on an event loop of its own."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +38,10 @@ class Home:
         """Let time pass on the loop."""
         self.run(asyncio.sleep(seconds))
 
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Begin this; it goes on while the loop runs."""
+        return self._runner.get_loop().create_task(work)
+
     def start(self, tokens: Iterable[str], seconds: float = REQUEST_TIMEOUT) -> list[asyncio.Task[Verdict]]:
         """Begin to judge all of these at once, each within so many seconds."""
         loop = self._runner.get_loop()
@@ -52,6 +56,19 @@ class Home:
         (task,) = self.start([token], seconds)
         verdict: Verdict = self.run(task)
         return verdict
+
+    def reason(self, token: str) -> str:
+        """The log's reason for refusing a token."""
+
+        async def judge() -> str:
+            set_deadline(REQUEST_TIMEOUT)
+            try:
+                return await self.verifier.user(token)
+            except (AuthInvalid, KeysUnavailable) as refusal:
+                return refusal.reason
+
+        reason: str = self.run(judge())
+        return reason
 
     def token(self, key: Key, user: str = "alice", **others: Any) -> str:
         """Sign a token as the server's Better Auth would."""
@@ -81,6 +98,7 @@ def hold_reason(reason: str, token: str) -> None:
 def home(*keys: Key, path: str = "", **settings: Any) -> Iterator[Home]:
     """Run a server of these keys, with a verifier for both modes."""
     with key_server(*keys) as server, asyncio.Runner() as runner:
-        chosen = settings_for("postgresql://nowhere", **{"better_auth_url": server.url + path} | settings)
+        ours = {"better_auth_url": server.url + path, "request_timeout": REQUEST_TIMEOUT}
+        chosen = settings_for("postgresql://nowhere", **ours | settings)
         here = Home(server, Verifier(chosen), runner)
         yield here

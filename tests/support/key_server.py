@@ -79,6 +79,8 @@ class KeyServer:
         self.habit = "serve"
         self.paths: list[str] = []
         """Of every request so far."""
+        self.times: list[float] = []
+        """When each of them came, by this machine's monotonic clock."""
         self.sent = 0
         """Bytes of the last body that were taken."""
         self.delay = 0.2
@@ -109,6 +111,7 @@ class KeyServer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                outer.times.append(time.monotonic())
                 outer.paths.append(self.path)
                 with suppress(OSError):
                     HABITS[outer.habit](outer, self)
@@ -189,8 +192,15 @@ HABITS: dict[str, Callable[[KeyServer, BaseHTTPRequestHandler], object]] = {
     "deep JSON": lambda _, handler: _answer(handler, b"[" * 200_000),
     "a list": lambda _, handler: _answer(handler, b"[]"),
     "a number of keys": lambda _, handler: _answer(handler, b'{"keys": 5}'),
+    "an object of keys": lambda _, handler: _answer(handler, b'{"keys": {}}'),
+    "a text of keys": lambda _, handler: _answer(handler, b'{"keys": ""}'),
+    "null in place of keys": lambda _, handler: _answer(handler, b'{"keys": null}'),
+    "an object without keys": lambda _, handler: _answer(handler, b"{}"),
     "no JSON Web Keys": lambda _, handler: _answer(handler, b'{"keys": [null, 5, "x", [], {}]}'),
     "an empty set": lambda _, handler: _answer(handler, b'{"keys": []}'),
+    "a key without an id": lambda server, handler: _answer(
+        handler, json.dumps({"keys": [key | {"kid": None} for key in server.keys]}).encode()
+    ),
     "an oct key": lambda _, handler: _answer(handler, json.dumps({"keys": [OCT]}).encode()),
     "nothing": lambda _, handler: _answer(handler, b""),
     "a 500": lambda server, handler: _answer(handler, _set(server), 500),

@@ -80,10 +80,13 @@ def running_pooler(cluster: Cluster) -> Iterator[Pooler]:
     configuration, users = folder / "pgbouncer.ini", folder / "users"
     users.write_text('"postgres" ""\n')
     configuration.write_text(CONFIGURATION.format(host=cluster.socket.parent, port=port, users=users))
-    # it refuses to run as root; the cluster's own user may use the cluster's socket
-    user = cluster.socket.owner() if getpass.getuser() == "root" else None
+    # It refuses to run as root; the cluster's own user may use the cluster's socket. With root's group beside it, it
+    # would not: the way there is open to others, and closed to that group.
+    identity: dict[str, Any] = {}
+    if getpass.getuser() == "root":
+        identity = {"user": cluster.socket.owner(), "group": cluster.socket.group(), "extra_groups": []}
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([PROGRAM, configuration], user=user, stdout=log, stderr=log)  # noqa: S603 - our own
+        process = subprocess.Popen([PROGRAM, configuration], stdout=log, stderr=log, **identity)  # noqa: S603 - our own
     pooler = Pooler(port)
     try:
         while True:

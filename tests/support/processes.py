@@ -19,7 +19,7 @@ import psutil
 
 from app.cli import main
 from app.core.settings import Settings
-from tests.support.clock import PATIENCE, wait_until
+from tests.support.clock import PATIENCE
 from tests.support.service import SECRET, Service
 
 TODO_API = [str(Path(sys.executable).parent / "todo-api")]
@@ -45,7 +45,7 @@ def todo_api(folder: Path, *arguments: str, **variables: str) -> subprocess.Comp
     out, err = io.StringIO(), io.StringIO()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     with (
-        patch.dict(os.environ, environment(folder, **variables), clear=True),
+        patch.dict(os.environ, environment(folder, **{"PORT": str(free_port())} | variables), clear=True),
         patch.object(sys, "argv", ["todo-api", *arguments]),
         contextlib.chdir(folder),
         contextlib.redirect_stdout(out),
@@ -178,28 +178,3 @@ def postgres_of(folder: Path) -> list[psutil.Process]:
         for process in psutil.process_iter(["name", "cmdline"])
         if process.info["name"] == "postgres" and str(folder) in " ".join(process.info["cmdline"] or [])
     ]
-
-
-def workers_of(run: Run) -> list[psutil.Process]:
-    """The processes that serve: those that the command has started, without PostgreSQL and Python's own helper."""
-    return [
-        process
-        for process in psutil.process_iter(["ppid", "cmdline"])
-        if process.info["ppid"] == run.process.pid and "spawn_main" in " ".join(process.info["cmdline"] or [])
-    ]
-
-
-def at_work(run: Run) -> set[int]:
-    """Which processes hold a connection of these clients, of which there are enough for each to get one."""
-    with contextlib.ExitStack() as clients:
-        for _ in range(50):
-            client = clients.enter_context(socket.create_connection(("127.0.0.1", httpx.URL(run.url).port or 0)))
-            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-            client.recv(1)
-        return {one.pid for one in workers_of(run) if any(link.raddr for link in one.net_connections("tcp"))}
-
-
-def wait_for_two(run: Run) -> list[psutil.Process]:
-    """Return two processes once both are at work."""
-    wait_until(lambda: len(at_work(run)) == 2)
-    return workers_of(run)

@@ -60,7 +60,7 @@ def wait_until_logged() -> None:
     Or else it would be in the output of the next test.
     """
     wait_until(lambda: not any(server.server_state.tasks for server in RUNNING))
-    wait_until(lambda: not writer._lines and not writer._writing)
+    wait_until(writer.is_idle)
 
 
 def settings_for(database_url: str, **others: object) -> Settings:
@@ -84,12 +84,16 @@ def service_in_process(settings: Settings) -> Iterator[Service]:
 
 @contextmanager
 def running_service(
-    settings: Settings, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    settings: Settings, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None, *, root_path: str = ""
 ) -> Iterator[Service]:
-    """Serve on a free port of this machine, as `todo-api serve` does, unless another event loop is wanted."""
+    """Serve on a free port of this machine, as `todo-api serve` does, unless another event loop is wanted.
+
+    With a `root_path` it is behind a proxy that cuts that off.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(at_boundary(app), http=Protocol, access_log=False, log_level="warning"))
+    config = uvicorn.Config(at_boundary(app), http=Protocol, access_log=False, log_level="warning", root_path=root_path)
+    server = uvicorn.Server(config)
 
     def run() -> None:
         with asyncio.Runner(loop_factory=loop_factory or server.config.get_loop_factory()) as runner:

@@ -1,1 +1,4 @@
-"""Who asks. Its doors: `gate.Authentication`, the layer in front of the routes, and `gate.CurrentUser`."""
+"""Who the caller is.
+
+The doors are `gate.Authentication`, the layer in front of the routes, and `gate.CurrentUser`.
+"""

@@ -1,31 +1,25 @@
-"""Who asks: the layer that authenticates each request under `/api`, and the dependency that names its user."""
+"""The layer that authenticates requests under `/api`, and the dependency that names their user."""
 
 from typing import Annotated
 
-from fastapi import Request, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
+from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.core.auth.tokens import Verifier
+from app.core.auth.tokens import Verifier, quoted
 from app.core.errors import AuthForbidden, AuthInvalid, AuthMissing, NotFound
 from app.core.exchange import exchange_of
 
 
-def _bearer_token(scope: Scope) -> str:
-    """The token of the one Authorization header; the scheme is case-insensitive (RFC 9110, 11.1)."""
-    found = [value for name, value in scope["headers"] if name == b"authorization"]
-    if len(found) > 1:
-        raise AuthInvalid(reason=f"{len(found)} Authorization headers")
-    scheme, _, token = found[0].decode("latin-1").partition(" ") if found else ("", "", "")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise AuthMissing
-    return token.strip(" ")
-
-
 class Authentication:
-    """Authenticates a request under `/api` before anything else of it is read.
+    """Authenticates a request under `/api` before anything else of it is read (R-11).
 
-    FastAPI reads and parses a body before it solves dependencies; a caller without a token must not cause that.
+    FastAPI reads and parses a body before it solves dependencies; a caller without a token must
+    not be able to cause that.
+
+    A token is judged once, when the request's head has arrived. A body that comes slowly may end
+    after its token has expired: only the sender of the token can send it, and asked in time.
     """
 
     def __init__(self, app: ASGIApp, verifier: Verifier, *, https_only: bool) -> None:
@@ -34,39 +28,81 @@ class Authentication:
         self._https_only = https_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Reject a request under /api without a valid token, or whose path names another user."""
-        path = scope["path"].split("/") if scope["type"] == "http" else []
-        if path[1:2] == ["api"]:
-            if self._https_only and scope["scheme"] != "https":
-                raise AuthForbidden("Use HTTPS.")
-            user = await self._verifier.user(_bearer_token(scope))
-            exchange_of(scope).user_id = user
-            # /api/{user_id}/…, whether there is such a route or not
-            if len(path) > 3 and path[2] != user:  # noqa: PLR2004 - the parts of a path that goes beyond its user
-                raise AuthForbidden
-        if path and path[-1].endswith("\n"):
-            raise NotFound  # a route's pattern would let one newline follow
+        """Pass a request on if its token is valid and its path is the token's user's.
+
+        Raises AuthMissing, AuthInvalid, AuthForbidden and KeysUnavailable.
+        """
+        if scope["type"] == "http":
+            await self._check(scope)
         await self.app(scope, receive, send)
 
+    async def _check(self, scope: Scope) -> None:
+        path = get_route_path(scope)  # what the router matches: without the server's root path
+        # ["", "api", user, …], whether there is such a route or not
+        parts = path.split("/")
+        if parts[:2] == ["", "api"]:
+            if self._https_only and scope["scheme"] != "https":
+                raise AuthForbidden("Use HTTPS.", reason=_why_not_https(scope))
+            user = await self._verifier.user(_bearer_token(scope))
+            exchange_of(scope).user_id = user
+            goes_beyond_the_user = len(parts) > len(["", "api", user])
+            if goes_beyond_the_user and parts[2] != user:
+                raise AuthForbidden
+        # The pattern that Starlette makes of a route ends in `$`, which one newline may follow.
+        if path.endswith("\n"):
+            raise NotFound
 
-class _Bearer(HTTPBearer):
-    """Declares the scheme to OpenAPI; Authentication has verified the token and the path's user before."""
 
-    async def __call__(self, request: Request) -> str:  # type: ignore[override]  # a dependency may return anything
-        user = exchange_of(request.scope).user_id
-        if user is None:  # Authentication is not among the layers, or the route is not under /api
-            raise AuthMissing
-        return user
+def _why_not_https(scope: Scope) -> str:
+    """What the proxy has said of the request's scheme, for the log (R-34)."""
+    lines = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
+    if not lines:
+        return "no X-Forwarded-Proto was sent"
+    forwarded = b", ".join(lines).decode("latin-1")
+    if forwarded != "https":
+        return f"X-Forwarded-Proto is {quoted(forwarded)}"
+    # uvicorn would have set the request's scheme by it.
+    sender = scope["client"][0] if scope.get("client") else "a Unix socket"
+    return f"X-Forwarded-Proto is https, but FORWARDED_ALLOW_IPS does not name its sender, {sender}"
 
 
-CurrentUser = Annotated[
-    str,
-    Security(
-        _Bearer(
-            scheme_name="Bearer",
-            bearerFormat="JWT",
-            description="The JWT that Better Auth has issued.",
-        )
-    ),
-]
-"""The id of the signed-in user, whose path this is."""
+def _bearer_token(scope: Scope) -> str:
+    """The token of the one Authorization header.
+
+    The scheme has no case (RFC 9110, 11.1). Raises AuthMissing and AuthInvalid.
+    """
+    headers = [value for name, value in scope["headers"] if name == b"authorization"]
+    if not headers:
+        raise AuthMissing
+    if len(headers) > 1:
+        raise AuthInvalid(reason=f"{len(headers)} Authorization headers")
+    scheme, _, credentials = headers[0].decode("latin-1").partition(" ")
+    token: str = credentials.strip(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise AuthMissing
+    return token
+
+
+_BEARER = HTTPBearer(
+    scheme_name="Bearer",
+    bearerFormat="JWT",
+    description="The JWT that Better Auth has issued.",
+    auto_error=False,
+)
+"""Declares the scheme to OpenAPI, and checks nothing."""
+
+
+async def current_user(request: Request, _: Annotated[object, Security(_BEARER)]) -> str:
+    """Return the id of the signed-in user, whose path this is.
+
+    The layer `Authentication` has checked the token, and that the path is this user's. Raises
+    AuthMissing if that layer did not run: a route that it does not guard is closed.
+    """
+    user = exchange_of(request.scope).user_id
+    if user is None:
+        raise AuthMissing
+    return user
+
+
+CurrentUser = Annotated[str, Depends(current_user)]
+"""The id of the signed-in user."""

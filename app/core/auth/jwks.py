@@ -1,156 +1,248 @@
-"""Better Auth's public keys, cached.
+"""Better Auth's public keys (a JWK Set, RFC 7517, 5), cached.
 
-A known key is returned at once, whatever the auth server does. For an unknown one the set is fetched, once for all
-requests that wait, and a fetch that began after the request decides. Between fetches there is a pause, which doubles
-with each fetch that brings no new key, so that bogus key ids can't hammer the auth server.
+A key of the cached set is returned at once, whatever the auth server does. A key id that the set
+does not have makes one fetch for all requests that wait for it. It is unknown only if a fetch that
+*started after* the request does not bring it. Between fetches there is a pause. The pause doubles
+with each fetch that brings no new key, so that made-up key ids can't hammer the auth server.
 """
 
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import httpx
 from jwt import PyJWK
 
+from app.core.auth.egress import egress_to
 from app.core.deadline import deadline
 from app.core.errors import REASON_MAX, KeysUnavailable
 
 ALGORITHMS = ("EdDSA", "ES256", "ES512", "RS256", "PS256")
+"""Those that Better Auth can sign with."""
 FETCH_WITHIN = 2.0
-"""Seconds for a whole fetch, from the name's look-up to the last byte."""
+"""Seconds for a whole fetch, from the look-up of the name to the last byte."""
 SET_MAX = 1024 * 1024
-"""Bytes; a thousand RSA keys."""
+"""Bytes of a key set; a thousand RSA keys fit."""
 REFRESH = 25.0
-"""Seconds between fetches that no request needs: a withdrawn key works until the next one is done."""
-PAUSE_MIN, PAUSE_MAX = 0.25, 2.5
-"""Seconds from the end of a fetch to the next; a rotated key waits for the maximum at most."""
-WAIT_MAX, WAITERS_MAX = 1.0, 100
-"""Seconds that a request waits for a pause to end, and how many may do so."""
-FIND_TIMEOUT = 3.0
-"""Seconds that a request waits in all: for the fetch under way, a pause and the fetch after it."""
+"""Seconds between fetches that no request asks for: they find out that a key was withdrawn."""
+PAUSE_MIN = 0.25
+"""Seconds from one fetch to the next at least."""
+PAUSE_MAX = 2.0
+"""Seconds from the start of a fetch to the next while requests ask for keys that are not there."""
+PAUSE_SHARE = 0.4
+"""The longest pause is this share of a request's time: half of it is left for the fetch."""
+WAITERS_MAX = 1000
+"""Requests that may wait for a fetch.
+
+Each takes about 13 kB, and holds a connection of its own. Whoever fills these places holds about as
+many connections as a process may open by default (1,024 files): that, a proxy must prevent (R-44).
+"""
 
 _log = logging.getLogger(__name__)
 
 
-class Keys:
-    """The key set at `url`, fetched on first use and then kept up to date by a task that ends with the event loop.
+class TooManyWaiters(Exception):
+    """So many requests wait for the next fetch that another one may not; the message says so."""
 
-    `changed` is called on any change.
+
+class BadKeySet(Exception):
+    """The auth server's answer is not a key set; the message says why, for the log."""
+
+
+class Keys:
+    """The key set at `url`, fetched on first use and then kept up to date by an asyncio task.
+
+    `on_change` is called whenever another set than before was read. `request_seconds` is the time
+    that a request has until its answer is due. Raises SettingsError if a variable of the
+    environment can't be used to get there.
     """
 
-    def __init__(self, url: str, changed: Callable[[], None]) -> None:
-        self._current: dict[str, PyJWK] = {}
-        """By key id."""
-        self._changed = changed
-        self.hits = self.misses = 0
-        """How often a key was known when it was needed, and how often it was not."""
+    def __init__(self, url: str, on_change: Callable[[], None], request_seconds: float) -> None:
         self.url = url
-        self._tls = httpx.create_ssl_context()
-        self._last_set: object = None
+        self.hits = 0
+        """How often a key was in the cache when it was needed."""
+        self.misses = 0
+        """How often it was not."""
+        self._on_change = on_change
+        self._egress = egress_to(url)
+        self._keys: dict[str, PyJWK] = {}
+        """By key id."""
+        self._served_set: object = None
+        """The last set that was read, as it was served."""
         self._failure = ""
-        self._began = self._next = 0.0
-        """When the last finished fetch began, and when the pause after it ends."""
-        self._waiters = 0
-        self._fetching: asyncio.Task[None] | None = None
+        """Why the last fetch has failed; empty if it has not."""
+        # All times are the event loop's.
+        self._fetch_began_at = -math.inf
+        """When the last fetch that is done began."""
+        self._pause_ends_at = 0.0
+        self._pause_max = min(PAUSE_MAX, PAUSE_SHARE * request_seconds)
+        self._waiting = 0
+        """How many requests wait for a fetch."""
+        self._task: asyncio.Task[None] | None = None
+        self._fetch_wanted = asyncio.Event()
+        self._fetch_done = asyncio.Condition()
 
     async def find(self, key_id: str) -> PyJWK | None:
-        """Return the key, or None if the set has no such key; raise KeysUnavailable if the set can't be fetched."""
-        if self._fetching is None or self._fetching.done():
-            # new ones with the task: those of an event loop that has ended can't be waited for in another one
-            self._needed, self._finished = asyncio.Event(), asyncio.Condition()
-            self._fetching = asyncio.create_task(self._keep_fetching())
-        if key_id in self._current:
-            self.hits += 1
-            return self._current[key_id]
-        self.misses += 1
-        asked = asyncio.get_running_loop().time()
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(min(asked + FIND_TIMEOUT, deadline())), self._finished:
-                while key_id not in self._current and self._began < asked:
-                    self._ask_for_fetch()
-                    await self._finished.wait()
-        if key_id not in self._current and (self._failure or self._began < asked):
-            raise KeysUnavailable(
-                reason=self._failure or f"an unknown kid, and no newer keys from {self.url} in time"
-            )
-        return self._current.get(key_id)
+        """Return the key of this id, or None if the auth server serves no such key.
 
-    def _ask_for_fetch(self) -> None:
-        """Have a fetch begin after the pause; raise TimeoutError if that is too long, or if too many wait for it."""
-        pause = self._next - asyncio.get_running_loop().time()
-        if pause > WAIT_MAX or (pause > 0 and self._waiters >= WAITERS_MAX):
-            raise TimeoutError
-        self._waiters += 1
-        self._needed.set()
+        Waits for a fetch if the key is not in the cache, until this task's deadline. Raises
+        KeysUnavailable, with the reason for the log, if the set can't be had (R-32), and
+        TooManyWaiters if it can, but not for this request (R-30).
+        """
+        self._start_fetching()
+        if key_id in self._keys:
+            self.hits += 1
+            return self._keys[key_id]
+        self.misses += 1
+        asked_at = asyncio.get_running_loop().time()
+        self._take_place()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline()):
+                    await self._wait_for_newer_set(key_id, asked_at)
+        finally:
+            self._waiting -= 1
+        if key_id in self._keys:
+            return self._keys[key_id]
+        if self._failure:
+            raise KeysUnavailable(reason=self._failure)
+        if self._fetch_began_at < asked_at:
+            raise KeysUnavailable(
+                reason=f"an unknown kid, and no newer keys from {self.url} in time"
+            )
+        return None
+
+    def _take_place(self) -> None:
+        """Count a request that waits; raises KeysUnavailable or TooManyWaiters if too many do."""
+        # Before the first set was read all may wait: each of their keys may be in it.
+        if self._waiting >= WAITERS_MAX and self._fetch_began_at > -math.inf:
+            if self._failure:
+                raise KeysUnavailable(reason=self._failure)
+            raise TooManyWaiters(f"{WAITERS_MAX} requests wait for newer keys already")
+        self._waiting += 1
+
+    def _start_fetching(self) -> None:
+        """Start the task that fetches, if it does not run."""
+        if self._task and not self._task.done():
+            return
+        # A task that is done has ended with its event loop. What was waited for in that loop can't
+        # be waited for in another one.
+        self._fetch_wanted = asyncio.Event()
+        self._fetch_done = asyncio.Condition()
+        self._task = asyncio.create_task(self._keep_fetching())
+
+    async def _wait_for_newer_set(self, key_id: str, asked_at: float) -> None:
+        """Wait for the key, or for the end of a fetch that began after `asked_at`."""
+        async with self._fetch_done:
+            while key_id not in self._keys and self._fetch_began_at < asked_at:
+                self._fetch_wanted.set()
+                await self._fetch_done.wait()
 
     async def _keep_fetching(self) -> None:
-        """Fetch at once, and then whenever a request asks for it or REFRESH is over."""
-        clock, pause = asyncio.get_running_loop().time, PAUSE_MIN
+        """Fetch now, and again when a request asks for it or REFRESH is over."""
+        now = asyncio.get_running_loop().time
+        pause = PAUSE_MIN
         while True:
-            known, idle = self._current.keys(), clock() - self._next
-            began = self._next = (
-                clock()
-            )  # who asks from now on waits for this fetch, and not for a pause
+            ids_before = set(self._keys)
+            began_at = now()
+            quiet_for = began_at - self._pause_ends_at
             await self._fetch()
-            fruitless = self._current.keys() <= known and idle < PAUSE_MAX
-            pause = min(pause * 2, PAUSE_MAX) if fruitless else PAUSE_MIN
-            self._began, self._next, self._waiters = began, clock() + pause, 0
-            self._needed.clear()
-            async with self._finished:
-                self._finished.notify_all()
+            brought_a_new_key = bool(set(self._keys) - ids_before)
+            if brought_a_new_key or quiet_for >= self._pause_max:
+                pause = PAUSE_MIN
+            else:
+                pause = min(pause * 2, self._pause_max)
+            # From start to start: the time that a slow fetch takes does not make the wait longer.
+            self._pause_ends_at = max(began_at + pause, now() + PAUSE_MIN)
+            self._fetch_began_at = began_at
+            self._fetch_wanted.clear()
+            async with self._fetch_done:
+                self._fetch_done.notify_all()
+            # asyncio.wait_for loses a cancellation that comes together with the event (Python
+            # 3.11): a stop would hang.
             with suppress(TimeoutError):
-                # not wait_for: Python 3.11's loses a cancellation that comes with the need, and a stop would hang
                 async with asyncio.timeout(REFRESH):
-                    await self._needed.wait()
-                await asyncio.sleep(self._next - clock())
+                    await self._fetch_wanted.wait()
+                    await asyncio.sleep(self._pause_ends_at - now())
 
     async def _fetch(self) -> None:
+        """Read the set that is served now; if that fails, the keys stay as they are."""
         try:
-            served = json.loads(await self._download())["keys"]
-            if served != self._last_set:
-                self._current, self._last_set = _usable_keys(served), served
-                self._changed()
+            await self._read_set()
             self._failure = ""
-        except Exception as failure:  # whatever is served there, known keys stay in use
-            name = "" if type(failure) is ValueError else f"{type(failure).__name__}: "
-            self._failure = f"no keys from {self.url}: {name}{ascii(str(failure))[1:-1]}"
-            _log.warning("%s", self._failure[:REASON_MAX])
+        except BadKeySet as failure:
+            self._fail(str(failure))
+        except Exception as failure:
+            # The auth server is not ours: whatever it does, the task goes on.
+            self._fail(f"{type(failure).__name__}: {failure}")
+
+    def _fail(self, why: str) -> None:
+        self._failure = f"no keys from {self.url}: {printable(why)}"
+        _log.warning("%s", self._failure[:REASON_MAX])
+
+    async def _read_set(self) -> None:
+        """Take over the set that is served now, whichever keys it has (R-31)."""
+        document = json.loads(await self._download())
+        if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
+            raise BadKeySet("not a key set (RFC 7517, 5)")
+        served_set = document["keys"]
+        if served_set == self._served_set:
+            return
+        self._keys = _usable_keys(served_set)
+        self._served_set = served_set
+        self._on_change()
+        if not self._keys:
+            _log.warning("%s", f"no usable key at {self.url}"[:REASON_MAX])
 
     async def _download(self) -> bytes:
+        """The body at the URL; raises BadKeySet, and httpx's errors."""
         body = bytearray()
-        headers = {"Accept-Encoding": "identity"}  # so that SET_MAX bounds the memory
+        # A compressed body could be far larger than SET_MAX.
+        headers = {"Accept-Encoding": "identity"}
         async with (
             asyncio.timeout(FETCH_WITHIN),
-            httpx.AsyncClient(verify=self._tls, headers=headers) as client,
+            httpx.AsyncClient(
+                headers=headers, verify=self._egress.tls, proxy=self._egress.proxy, trust_env=False
+            ) as client,
             client.stream("GET", self.url) as response,
         ):
             if response.status_code != httpx.codes.OK:
-                elsewhere = response.headers.get("location")
-                why = (
-                    f"redirected to {elsewhere}"
-                    if elsewhere
-                    else "is the JWT plugin there, and its table?"
-                )
-                raise ValueError(f"status {response.status_code}: {why}")
+                hint = "is the JWT plugin there, and its table?"
+                location = response.headers.get("location")
+                if location:
+                    hint = f"redirected to {location}"
+                raise BadKeySet(f"status {response.status_code}: {hint}")
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > SET_MAX:
-                    raise ValueError(f"more than {SET_MAX} bytes")
+                    raise BadKeySet(f"more than {SET_MAX} bytes")
         return bytes(body)
 
 
-def _usable_keys(served: list[dict[str, str]]) -> dict[str, PyJWK]:
-    """The keys of a served set, by key id; raises ValueError if none of them is usable."""
-    keys = {}
-    for entry in served:
-        with suppress(
-            Exception
-        ):  # PyJWT raises errors of Python's own too; the other keys are good
-            key = PyJWK(entry)
-            if key.algorithm_name in ALGORITHMS and key.key_id:
+def _usable_keys(served_set: list[Any]) -> dict[str, PyJWK]:
+    """The keys of a served set that may verify tokens, by key id."""
+    keys: dict[str, PyJWK] = {}
+    for jwk in served_set:
+        # A JWK that is malformed must not cost the others. PyJWT raises errors of Python's own too.
+        with suppress(Exception):
+            key = PyJWK(jwk)
+            if key.algorithm_name in ALGORITHMS and key.key_id and _is_to_verify(jwk):
                 keys[key.key_id] = key
-    if not keys:
-        raise ValueError("no usable key")
     return keys
+
+
+def _is_to_verify(jwk: Mapping[str, Any]) -> bool:
+    """Whether a key is meant for this; most say nothing of their use (RFC 7517, 4.2 and 4.3)."""
+    use = jwk.get("use", "sig")
+    operations = jwk.get("key_ops", ["verify"])
+    return use == "sig" and isinstance(operations, list) and "verify" in operations
+
+
+def printable(text: str) -> str:
+    """The text in printable ASCII, all else escaped: it may come from the auth server."""
+    quoted = ascii(text)
+    return quoted[1:-1]

@@ -4,137 +4,218 @@ import re
 import reprlib
 import time
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import jwt
-from jwt.types import Options
 
-from app.core.auth.jwks import ALGORITHMS, Keys
+from app.core.auth.jwks import ALGORITHMS, Keys, TooManyWaiters, printable
 from app.core.errors import AuthInvalid
 from app.core.limits import USER_ID_MAX
 from app.core.settings import Settings
 
 USER_ID = re.compile(rf"[^/\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{USER_ID_MAX}}}")
-"""A user's id has no `/`, no control character and no surrogate."""
+"""A user's id has no `/`, no control character and no surrogate (R-05)."""
 TOKEN_MAX = 8 * 1024
 """Bytes; the time to verify a bad token grows with its length."""
 LIFETIME_MAX = 31 * 24 * 3600
-"""Seconds from now to a token's `exp`."""
+"""Seconds from now to a token's `exp` (R-27)."""
 LEEWAY = 10
-"""Seconds by which the issuer's clock may differ from this one."""
+"""Seconds by which the issuer's clock may differ from this one (R-27)."""
 VERIFIED_MAX = 4096
 """How many verified tokens are cached; the oldest goes first."""
-_quoted = reprlib.Repr()
-"""Quotes a part of a token for the log: escaped, and cut in the middle if it is long."""
-_quoted.maxstring = 100
+
+_short_repr = reprlib.Repr()
+_short_repr.maxstring = 100
+
+
+class VerifiedToken(NamedTuple):
+    """What a token that was verified says."""
+
+    user: str
+    expires_at: int
+    """The claim `exp`: seconds since 1970."""
 
 
 class Verifier:
-    """Verifies tokens. Each algorithm belongs to one mode, so that no token is ever tried with two keys."""
+    """Verifies tokens.
+
+    A token's `alg` decides which of the two modes judges it, the shared secret or Better Auth's
+    keys, so that no token is ever tried with two keys (R-28).
+    """
 
     def __init__(self, settings: Settings) -> None:
+        self.hits = 0
+        """How often a token was in the cache."""
+        self.misses = 0
+        """How often it was not."""
+        self._verified: dict[str, VerifiedToken] = {}
         self._secret = settings.secret
-        self._verified: dict[str, tuple[str, int]] = {}
-        self.keys = Keys(settings.jwks_url, self._verified.clear) if settings.jwks_url else None
-        self.hits = self.misses = 0
-        """How often a token was in the cache, and how often it was not."""
-        self._issuer, self._audience, self._origin = (
-            settings.jwt_issuer,
-            settings.jwt_audience,
-            settings.auth_origin,
-        )
+        self._issuer = settings.jwt_issuer
+        self._audience = settings.jwt_audience
+        self._origin = settings.auth_origin
+        self.keys: Keys | None = None
+        """Better Auth's keys; None where that mode is not configured."""
+        if settings.jwks_url:
+            self.keys = Keys(
+                settings.jwks_url,
+                on_change=self._verified.clear,
+                request_seconds=settings.request_timeout,
+            )
 
     async def user(self, token: str) -> str:
         """Return the id of the user that the token was issued for.
 
-        A verified token is not verified again until it expires or the keys change. Raises AuthInvalid if the token
-        breaks a rule, with the reason for the log, and KeysUnavailable if its key can't be fetched.
+        A verified token is not verified again until it expires or the keys change. Raises
+        AuthInvalid if the token breaks a rule, with the reason for the log, and KeysUnavailable if
+        its key can't be fetched.
         """
-        user, expires = self._verified.get(token, ("", 0))
-        if expires > time.time() - LEEWAY:
+        cached = self._verified.get(token)
+        if cached and cached.expires_at > time.time() - LEEWAY:
             self.hits += 1
-            return user
+            return cached.user
         self.misses += 1
-        user, expires = await self._verify(token)
+        verified = await self._verify(token)
         if len(self._verified) >= VERIFIED_MAX:
-            del self._verified[next(iter(self._verified))]
-        self._verified[token] = user, expires
-        return user
+            oldest = next(iter(self._verified))
+            del self._verified[oldest]
+        self._verified[token] = verified
+        return verified.user
 
-    async def _verify(self, token: str) -> tuple[str, int]:
-        """The token's user and `exp`."""
+    async def _verify(self, token: str) -> VerifiedToken:
         if len(token) > TOKEN_MAX:
             raise AuthInvalid(reason=f"the token has {len(token)} bytes, more than {TOKEN_MAX}")
-        claims = await self._claims(token)
-        expires = claims["exp"]
-        # PyJWT takes "123", 123.5 and the year 9999 too
-        if type(expires) is not int or expires > time.time() + LIFETIME_MAX:
+        claims = await self._verified_claims(token)
+        expires_at = claims["exp"]
+        # PyJWT takes "123", 123.5 and the year 9999 too.
+        if type(expires_at) is not int or expires_at > time.time() + LIFETIME_MAX:
             raise AuthInvalid(reason="exp is not an integer within 31 days")
-        return _user(claims), expires
+        return VerifiedToken(_user(claims), expires_at)
 
-    async def _claims(self, token: str) -> dict[str, Any]:
-        """The verified claims; the token's `alg` decides the mode."""
-        try:
-            header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError:
-            word = ": undefined" if token == "undefined" else ""  # noqa: S105 - a mistake of many pages
-            raise AuthInvalid(reason=f"not a JWT ({len(token)} characters){word}") from None
-        algorithm, key_id = header.get("alg"), header.get("kid")
-        if algorithm == "HS256" and self._secret:
-            return self._decoded(token, self._secret, algorithm)
-        if algorithm not in ("HS256", *ALGORITHMS):
-            raise AuthInvalid(reason=f"alg is {_quoted.repr(algorithm)}")
-        if algorithm == "HS256" or not self.keys:
-            name = "BETTER_AUTH_SECRET" if algorithm == "HS256" else "BETTER_AUTH_URL"
-            raise AuthInvalid(reason=f"{algorithm}, but {name} is not set")
-        if key_id and (key := await self.keys.find(key_id)):
-            return self._decoded(token, key, algorithm, self._origin)
-        raise AuthInvalid(
-            reason=f"kid is {_quoted.repr(key_id)}, which {self.keys.url} does not serve"
-        )
+    async def _verified_claims(self, token: str) -> dict[str, Any]:
+        """The claims of a token whose signature, times, issuer and audience are good."""
+        header = _header(token)
+        if "typ" in header and not _is_jwt(header["typ"]):
+            raise AuthInvalid(reason=f"typ is {quoted(header['typ'])}, and not JWT")
+        algorithm = header.get("alg")
+        match algorithm:
+            case "HS256":
+                return self._claims_by_secret(token)
+            case str() if algorithm in ALGORITHMS:
+                return await self._claims_by_key(token, algorithm, header.get("kid"))
+        raise AuthInvalid(reason=f"alg is {quoted(algorithm)}")
 
-    def _decoded(
-        self, token: str, key: jwt.PyJWK | str, algorithm: str, origin: str | None = None
+    def _claims_by_secret(self, token: str) -> dict[str, Any]:
+        if not self._secret:
+            raise AuthInvalid(reason="HS256, but BETTER_AUTH_SECRET is not set")
+        return _decode(token, self._secret, "HS256", self._issuer, self._audience)
+
+    async def _claims_by_key(
+        self, token: str, algorithm: str, key_id: str | None
     ) -> dict[str, Any]:
-        issuer, audience = self._issuer or origin, self._audience or origin
-        rules: Options = {
-            "require": ["exp"],
-            "verify_aud": bool(audience),
-            "enforce_minimum_key_length": True,
-        }
+        if not self.keys:
+            raise AuthInvalid(reason=f"{algorithm}, but BETTER_AUTH_URL is not set")
         try:
-            return jwt.decode(
-                token, key, [algorithm], rules, issuer=issuer, audience=audience, leeway=LEEWAY
-            )
-        except jwt.PyJWTError as error:
+            key = await self.keys.find(key_id) if key_id else None
+        except TooManyWaiters as too_many:
+            raise AuthInvalid(reason=f"kid is {quoted(key_id)}, and {too_many}") from None
+        if not key:
             raise AuthInvalid(
-                reason=f"{algorithm}: {_reason(error, token, issuer, audience)}"
-            ) from None
+                reason=f"kid is {quoted(key_id)}, which {self.keys.url} does not serve"
+            )
+        issuer = self._issuer or self._origin
+        audience = self._audience or self._origin
+        return _decode(token, key, algorithm, issuer, audience)
 
 
-def _reason(error: jwt.PyJWTError, token: str, issuer: str | None, audience: str | None) -> str:
-    """Why PyJWT refuses a token; it checks the signature first, so claims are quoted only if that is good."""
-    if not isinstance(
-        error, jwt.ExpiredSignatureError | jwt.InvalidIssuerError | jwt.InvalidAudienceError
-    ):
-        return ascii(str(error))[1:-1]
-    claims = jwt.decode_complete(token, options={"verify_signature": False})["payload"]
-    if isinstance(error, jwt.ExpiredSignatureError):
-        return f"expired {int(time.time()) - max(int(claims['exp']), 0)} s ago"
-    name, expected = (
-        ("iss", issuer) if isinstance(error, jwt.InvalidIssuerError) else ("aud", audience)
-    )
-    return f"{name} is {_quoted.repr(claims[name])}, expected {expected!r}"
+def _header(token: str) -> dict[str, Any]:
+    """The token's header, which nobody has signed yet."""
+    try:
+        return jwt.get_unverified_header(token)
+    except jwt.PyJWTError:
+        reason = f"not a JWT ({len(token)} characters)"
+        if token == "undefined":  # noqa: S105 - what JavaScript sends before it has a token
+            reason += ": undefined"
+        raise AuthInvalid(reason=reason) from None
+
+
+def _is_jwt(typ: object) -> bool:
+    """Whether a header's `typ` says JWT, and not a token for something else (RFC 8725, 3.11).
+
+    It is a media type without case, mostly without its `application/` (RFC 7515, 4.1.9).
+    """
+    return isinstance(typ, str) and typ.lower().removeprefix("application/") == "jwt"
+
+
+def _decode(
+    token: str, key: jwt.PyJWK | str, algorithm: str, issuer: str | None, audience: str | None
+) -> dict[str, Any]:
+    """The token's claims, verified; where `issuer` or `audience` is None, it is not checked."""
+    try:
+        return jwt.decode(
+            token,
+            key=key,
+            algorithms=[algorithm],
+            issuer=issuer,
+            audience=audience,
+            leeway=LEEWAY,
+            options={
+                "require": ["exp"],
+                "verify_aud": bool(audience),
+                "enforce_minimum_key_length": True,
+            },
+        )
+    except jwt.PyJWTError as error:
+        why = _why_refused(error, token, issuer, audience)
+        raise AuthInvalid(reason=f"{algorithm}: {why}") from None
+
+
+def _why_refused(
+    error: jwt.PyJWTError, token: str, issuer: str | None, audience: str | None
+) -> str:
+    """Why PyJWT refuses a token, with the claim that is wrong.
+
+    PyJWT verifies the signature before the claims, so that only the claims of a token that was
+    really issued are quoted: test_nothing_is_quoted_from_a_forged_token holds that.
+    """
+    match error:
+        case jwt.ExpiredSignatureError():
+            expired_at = max(int(_unverified_claims(token)["exp"]), 0)
+            return f"expired {int(time.time()) - expired_at} s ago"
+        case jwt.InvalidIssuerError():
+            return f"iss is {quoted(_unverified_claims(token)['iss'])}, expected {issuer!r}"
+        case jwt.InvalidAudienceError():
+            return f"aud is {quoted(_unverified_claims(token)['aud'])}, expected {audience!r}"
+    return printable(str(error))
+
+
+def _unverified_claims(token: str) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode_complete(token, options={"verify_signature": False})[
+        "payload"
+    ]
+    return claims
+
+
+def quoted(value: object) -> str:
+    """A part of what the caller sent, for the log: escaped, and cut in the middle if it is long."""
+    return _short_repr.repr(value)
 
 
 def _user(claims: Mapping[str, Any]) -> str:
-    """The `user_id` claim, or `sub`; if both are there they must agree, and no other claim is a fallback."""
-    user, *others = [claims[name] for name in ("user_id", "sub") if name in claims] or [None]
-    if not is_user_id(user) or any(other != user for other in others):
+    """The `user_id` claim, or `sub` where there is none; both must agree (R-27, R-29)."""
+    user = claims.get("user_id", claims.get("sub"))
+    if not is_user_id(user) or claims.get("sub", user) != user:
         raise AuthInvalid(reason="user_id and sub are not one user's id")
     return user
 
 
 def is_user_id(user: object) -> TypeGuard[str]:
-    """Whether this can be a user's id."""
+    """Whether this can be a user's id (R-05)."""
     return isinstance(user, str) and USER_ID.fullmatch(user) is not None and user == user.strip()
+
+
+def sign(claims: dict[str, Any], secret: str) -> str:
+    """A token with these claims, as Better Auth signs it with the shared secret.
+
+    For development: in production the service signs nothing.
+    """
+    return jwt.encode(claims, secret, algorithm="HS256")

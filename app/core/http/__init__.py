@@ -1,1 +1,1 @@
-"""What FastAPI does not promise by itself: one envelope, strict requests, layers, the contract, health."""
+"""What FastAPI alone does not promise: one envelope, strict requests, layers, contract, health."""

@@ -1,4 +1,4 @@
-"""From an exception to the envelope of every error."""
+"""What is answered: a schema as JSON, or the envelope of every error."""
 
 import json
 from datetime import UTC, datetime
@@ -7,6 +7,9 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Scope
@@ -15,17 +18,24 @@ from app.core.errors import REASON_MAX, ApiError, BadRequest, Invalid, NotFound
 from app.core.exchange import exchange_of
 
 
+class JsonAnswer(Response):
+    """A schema as JSON, without white space.
+
+    FastAPI would validate what an endpoint returns, and write it by way of Python's dicts.
+    """
+
+    media_type = "application/json"
+
+    def render(self, content: BaseModel) -> bytes:
+        """Return the schema as UTF-8."""
+        return to_json(content)
+
+
 class MethodNotAllowed(BadRequest):
-    """The path exists, but not with this method; `Allow` has those of all its routes (RFC 9110, 10.2.1)."""
+    """The path exists, but not with this method."""
 
-    status, default_detail = 405, "This method is not allowed here."
-
-    def __init__(self, scope: Scope) -> None:
-        super().__init__()
-        here = [route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE]
-        self.headers = {
-            "Allow": ", ".join(sorted({method for route in here for method in route.methods}))
-        }
+    status = 405
+    default_detail = "This method is not allowed here."
 
 
 def _as_api_error(exception: BaseException, scope: Scope) -> ApiError:
@@ -37,10 +47,23 @@ def _as_api_error(exception: BaseException, scope: Scope) -> ApiError:
         case HTTPException(status_code=404):
             return NotFound()
         case HTTPException(status_code=405):
-            return MethodNotAllowed(scope)
+            error = MethodNotAllowed()
+            # FastAPI's names the methods of one route; these are all (RFC 9110, 10.2.1)
+            error.headers = {"Allow": ", ".join(_allowed_methods(scope))}
+            return error
         case HTTPException(status_code=400):  # FastAPI's, if a body can't be read
             return BadRequest()
     return ApiError()
+
+
+def _allowed_methods(scope: Scope) -> list[str]:
+    """The methods of all routes whose path is the request's."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(scope["app"].routes):
+        match, _ = route.matches(scope)
+        if match is not Match.NONE:
+            methods |= route.methods or set()
+    return sorted(methods)
 
 
 async def handle(request: Request, exception: BaseException) -> Response:
@@ -63,5 +86,11 @@ def envelope(error: ApiError) -> Response:
 
 def problem(error: ApiError, timestamp: str) -> dict[str, Any]:
     """The response's body, a Problem."""
-    body = {"detail": error.detail, "error_code": error.code, "timestamp": timestamp}
-    return body | ({"errors": error.errors} if error.errors is not None else {})
+    body: dict[str, Any] = {
+        "detail": error.detail,
+        "error_code": error.code,
+        "timestamp": timestamp,
+    }
+    if error.errors is not None:
+        body["errors"] = error.errors
+    return body

@@ -1,17 +1,33 @@
-"""What OpenAPI can't learn from a route's signature."""
+"""What OpenAPI can't learn from a route's signature.
 
-from collections.abc import Iterable
+The headers of each answer, the errors with their examples, and the parameters in the form that
+generators of clients read best.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
+from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel
 
-from app.core.errors import USER_ERRORS, ApiError, Problem
+from app.core.errors import (
+    ApiError,
+    AuthForbidden,
+    AuthInvalid,
+    AuthMissing,
+    BadRequest,
+    DatabaseError,
+    KeysUnavailable,
+    PayloadTooLarge,
+    Problem,
+)
 from app.core.http.answers import problem
-from app.core.http.requests import KEY_PATTERN
 from app.core.limits import USER_ID_MAX
 
 Json = dict[str, Any]
+Responses = dict[int | str, Json]
 
+# The response headers that are documented.
 HEADERS = {
     "ETag": "The entity tag of this state, for `If-Match` and `If-None-Match`.",
     "Link": 'The path of the next page, as `</api/…>; rel="next"`; sent while more remain.',
@@ -20,88 +36,114 @@ HEADERS = {
     "WWW-Authenticate": 'The scheme, `Bearer`; with `error="invalid_token"` if a token was sent.',
     "X-Request-ID": "The request's id in the log: the caller's own, or a new one.",
 }
-"""The response headers that are documented."""
+# What any route with a signed-in user may answer.
+USER_ERRORS = (
+    AuthMissing(),
+    AuthInvalid(),
+    AuthForbidden(),
+    DatabaseError(),
+    KeysUnavailable(),
+    ApiError(),
+)
+# What any route with a body may answer too.
+BODY_ERRORS = (BadRequest("The body is not valid JSON."), PayloadTooLarge())
 
 
-def parameter(place: str, name: str, description: str, **schema: Any) -> Json:
-    """A parameter of the query, the path or a header; a string, unless the schema says otherwise."""
+def success(status: int, *header_names: str) -> Responses:
+    """The answer with this status, and which headers it has."""
+    return {status: headers(*header_names)}
+
+
+def errors(*failures: ApiError) -> Responses:
+    """The errors of a route under `/api/{user_id}`: these, and those of every such route."""
+    return responses(*USER_ERRORS, *failures)
+
+
+def headers(*names: str) -> Json:
+    """A response's headers; every response has its request's id."""
+    described = {}
+    for name in (*names, "X-Request-ID"):
+        described[name] = {"description": HEADERS[name], "schema": {"type": "string"}}
+    return {"headers": described}
+
+
+def responses(*failures: ApiError) -> Responses:
+    """A route's error responses by status, with each error as an example of itself."""
+    by_status: dict[int, list[ApiError]] = {}
+    for error in sorted(failures, key=lambda error: error.status):
+        by_status.setdefault(error.status, []).append(error)
+    described: Responses = {}
+    for status, same_status in by_status.items():
+        described[status] = _response(same_status)
+    return described
+
+
+def _response(failures: list[ApiError]) -> Json:
+    """The response of these errors, which have one status."""
+    kinds: list[str] = []
+    examples: Json = {}
+    header_names: list[str] = []
+    for error in failures:
+        kind = f"`{error.code}`: {error.default_detail}"
+        if kind not in kinds:
+            kinds.append(kind)
+        examples[error.detail] = {"value": problem(error, "2025-12-20T11:30:00Z")}
+        header_names += error.headers or ()
+    return {
+        "model": Problem,
+        "description": " ".join(kinds),
+        "content": {"application/json": {"examples": examples}},
+        **headers(*header_names),
+    }
+
+
+def parameters(dependant: Dependant) -> list[Json]:
+    """The user in the path, then the query's parameters and the headers that a route declares.
+
+    FastAPI would describe an optional one as one that may also be null. So routes declare theirs
+    with `include_in_schema=False`, and they are described here.
+    """
+    described = [
+        _parameter("path", "user_id", "The token's user.", maxLength=USER_ID_MAX)
+        | {"required": True}
+    ]
+    for declared in _dependants(dependant):
+        for query in declared.query_params:
+            model: Any = query.field_info.annotation
+            described += _query_parameters(model)
+        for header in declared.header_params:
+            info = header.field_info
+            extra: Any = info.json_schema_extra or {}
+            described.append(_parameter("header", header.alias, info.description, **extra))
+    return described
+
+
+def _dependants(dependant: Dependant) -> Iterator[Dependant]:
+    """The endpoint's own declarations, and those of its dependencies."""
+    yield dependant
+    for dependency in dependant.dependencies:
+        yield from _dependants(dependency)
+
+
+def _query_parameters(model: type[BaseModel]) -> list[Json]:
+    """The model's fields as parameters of the query."""
+    described = []
+    for name, schema in model.model_json_schema()["properties"].items():
+        del schema["title"]
+        description = schema.pop("description")
+        # an optional parameter may be left out, but not be null
+        for alternative in schema.pop("anyOf", []):
+            if alternative != {"type": "null"}:
+                schema.update(alternative)
+        described.append(_parameter("query", name, description, **schema))
+    return described
+
+
+def _parameter(place: str, name: str, description: str | None, **schema: Any) -> Json:
+    """A parameter of the path, the query or a header; by default a string."""
     return {
         "name": name,
         "in": place,
         "description": description,
         "schema": {"type": "string"} | schema,
     }
-
-
-USER_PARAMETER = parameter("path", "user_id", "The token's user.", maxLength=USER_ID_MAX) | {
-    "required": True
-}
-IF_MATCH_HEADER = parameter(
-    "header", "If-Match", "Entity tags; the current state must have one of them."
-)
-IF_NONE_MATCH_HEADER = parameter(
-    "header", "If-None-Match", "Entity tags of known states, which are not sent again."
-)
-IDEMPOTENCY_KEY_HEADER = parameter(
-    "header",
-    "Idempotency-Key",
-    "A retry with the same key gets the first answer and creates nothing.",
-    pattern=KEY_PATTERN,
-)
-
-
-def query_parameters(model: type[BaseModel]) -> list[Json]:
-    """The model's fields as parameters of the query: an optional one may be left out, but not be null."""
-    found = []
-    for name, schema in model.model_json_schema()["properties"].items():
-        del schema["title"]
-        found.append(
-            parameter("query", name, schema.pop("description"), **schema.get("anyOf", [schema])[0])
-        )
-    return found
-
-
-def describe(
-    *parameters: Json, sends: Iterable[str] = (), fails: Iterable[ApiError] = (), status: int = 200
-) -> Json:
-    """The arguments `status_code`, `responses` and `openapi_extra` of a route under `/api/{user_id}`.
-
-    `parameters` are those that the route reads by itself (FastAPI's solving of a query or a header takes up to a
-    tenth of a request's time), `sends` the headers of a success, and `fails` the errors beside USER_ERRORS.
-    """
-    answers = {status: headers(*sends)} | responses(*USER_ERRORS, *fails)
-    if IF_NONE_MATCH_HEADER in parameters:
-        answers[304] = headers(*sends)
-    return {
-        "status_code": status,
-        "responses": answers,
-        "openapi_extra": {"parameters": [USER_PARAMETER, *parameters]},
-    }
-
-
-def headers(*names: str) -> Json:
-    """A response's headers; every response has its request's id."""
-    text = {"schema": {"type": "string"}}
-    return {
-        "headers": {
-            name: {"description": HEADERS[name]} | text for name in (*names, "X-Request-ID")
-        }
-    }
-
-
-def responses(*failures: ApiError) -> dict[int | str, Json]:
-    """A route's error responses, with each error as an example of itself."""
-    described: dict[int | str, Json] = {}
-    for status in sorted({error.status for error in failures}):
-        same = [error for error in failures if error.status == status]
-        kinds = dict.fromkeys(f"`{error.code}`: {error.default_detail}" for error in same)
-        examples = {
-            error.detail: {"value": problem(error, "2025-12-20T11:30:00Z")} for error in same
-        }
-        described[status] = {
-            "model": Problem,
-            "description": " ".join(kinds),
-            "content": {"application/json": {"examples": examples}},
-            **headers(*(name for error in same for name in error.headers or ())),
-        }
-    return described

@@ -5,24 +5,21 @@ from base64 import b64encode
 from hashlib import sha256
 
 from fastapi import APIRouter, Request, Response
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
-from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
-from fastapi_offline import FastAPIOffline
 
-# ReDoc writes styles while it runs (no list of hashes would outlive its version), and searches in a worker from a
-# blob; a style can do no harm if nothing can be loaded from elsewhere.
+# ReDoc writes styles while it runs (no list of hashes would outlive its version), and searches in
+# a worker from a blob. A style can do no harm if nothing can be loaded from elsewhere.
 POLICY = (
-    "default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
 )
-PAGES = {
-    one.path: one.endpoint
-    for one in FastAPIOffline(title="Todo API").routes
-    if isinstance(one, APIRoute)
-}
-"""What makes each page; fastapi-offline has it as the routes of an application."""
+# Swagger UI's and ReDoc's scripts; the pages load nothing from another host.
 FILES = StaticFiles(packages=[("fastapi_offline", "static")])
+FILES_PATH = "/static-offline-docs"
+
 router = APIRouter(include_in_schema=False)
 
 
@@ -33,23 +30,51 @@ async def document(request: Request) -> Response:
 
 
 @router.get("/docs")
+async def swagger_ui(request: Request) -> Response:
+    """Return the document as Swagger UI shows it."""
+    prefix = request.scope.get("root_path", "")
+    page = get_swagger_ui_html(
+        openapi_url=f"{prefix}/openapi.json",
+        title=f"{request.app.title} - Swagger UI",
+        swagger_js_url=f"{prefix}{FILES_PATH}/swagger-ui-bundle.js",
+        swagger_css_url=f"{prefix}{FILES_PATH}/swagger-ui.css",
+        swagger_favicon_url=f"{prefix}{FILES_PATH}/favicon.png",
+    )
+    return _with_policy(bytes(page.body))
+
+
 @router.get("/redoc")
-async def page(request: Request) -> Response:
-    """Return a page that shows the document, with its schemas; inline scripts run by hashes (CSP Level 3, 6.7.3)."""
-    shown = await PAGES[request.scope["route"].path](request)
-    html = shown.body.replace(b"<redoc ", b'<redoc schema-definitions-tag-name="schemas" ')
-    hashes = [
-        b64encode(sha256(script).digest())
-        for script in re.findall(rb"<script>(.*?)</script>", html, re.DOTALL)
-    ]
-    scripts = " ".join(f"'sha256-{one.decode()}'" for one in hashes)
-    return HTMLResponse(html, headers={"Content-Security-Policy": POLICY.format(scripts=scripts)})
+async def redoc(request: Request) -> Response:
+    """Return the document as ReDoc shows it, with its schemas."""
+    prefix = request.scope.get("root_path", "")
+    page = get_redoc_html(
+        openapi_url=f"{prefix}/openapi.json",
+        title=f"{request.app.title} - ReDoc",
+        redoc_js_url=f"{prefix}{FILES_PATH}/redoc.standalone.js",
+        redoc_favicon_url=f"{prefix}{FILES_PATH}/favicon.png",
+        with_google_fonts=False,
+    )
+    # an option that FastAPI's function does not have
+    html = bytes(page.body).replace(b"<redoc ", b'<redoc schema-definitions-tag-name="schemas" ')
+    return _with_policy(html)
 
 
-@router.get("/static-offline-docs/{name}")
+def _with_policy(html: bytes) -> Response:
+    """The page, whose inline scripts run by their hashes (CSP Level 3, 6.7.3)."""
+    hashes = []
+    for script in re.findall(rb"<script>(.*?)</script>", html, re.DOTALL):
+        digest = b64encode(sha256(script).digest()).decode()
+        hashes.append(f"'sha256-{digest}'")
+    policy = POLICY.format(scripts=" ".join(hashes))
+    return HTMLResponse(html, headers={"Content-Security-Policy": policy})
+
+
+@router.get(FILES_PATH + "/{name}")
 async def file(request: Request, name: str) -> Response:
-    """Return a file of the pages; Range may be ignored (RFC 9110, 14.2), and Starlette refuses some in plain text."""
-    request.scope["headers"] = [
-        header for header in request.scope["headers"] if header[0] != b"range"
-    ]
+    """Return a file of the pages.
+
+    Range may be ignored (RFC 9110, 14.2), and Starlette refuses some ranges in plain text.
+    """
+    headers = request.scope["headers"]
+    request.scope["headers"] = [header for header in headers if header[0] != b"range"]
     return await FILES.get_response(name, request.scope)

@@ -1,53 +1,55 @@
 """Strict reading of requests: query parameters, headers, the body's size and its JSON (RFC 8259).
 
-FastAPI alone accepts `NaN`, repeated keys, unknown query parameters, bodies of any size and other content types.
+FastAPI alone accepts `NaN`, repeated keys, unknown query parameters, repeated ones, bodies of any
+size and other content types. Each is refused in one place here.
 """
 
 import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from hashlib import sha256
-from typing import Any, NoReturn, TypeVar
-from urllib.parse import quote, urlencode
+from typing import Annotated, Any, NoReturn
 
-from fastapi import Request, Response
+from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from app.core.deadline import extend_deadline
 from app.core.errors import BadRequest, Invalid, PayloadTooLarge
+from app.core.http.contract import parameters
 from app.core.limits import KEY_MAX
 
+# Bytes.
 BODY_MAX = 64 * 1024
-"""Bytes."""
+# Arrays and objects within each other in a body (RFC 8259, 9, lets a parser limit them); a task is
+# one object.
 DEPTH_MAX = 100
-"""Arrays and objects within each other in a body (RFC 8259, 9, lets a parser limit them); a task is one object."""
 JSON_TYPE = re.compile(r"application/([^/;\s]+\+)?json\s*(;.*)?", re.IGNORECASE)
+# Entity tags in one header; each is compared in the database.
 ETAGS_MAX = 100
-"""Entity tags in one header; each is compared in the database."""
+# An idempotency key: printable ASCII.
 KEY_PATTERN = f"^[ -~]{{1,{KEY_MAX}}}$"
-"""An idempotency key: printable ASCII."""
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class StrictRequest(Request):
-    """A request whose parts are read strictly: each is what it should be, or an error."""
+    """A request whose body is what it should be, or an error."""
 
     async def body(self) -> bytes:
-        """Return the whole body; its bytes are counted as they come, because a chunked body has no Content-Length.
+        """Return the whole body.
 
-        Raises BadRequest if it is empty or not JSON by its content type, PayloadTooLarge beyond BODY_MAX.
+        Its bytes are counted as they come, because a chunked body has no Content-Length. Raises
+        BadRequest if it is empty or not JSON by its content type, PayloadTooLarge beyond BODY_MAX.
         """
         if hasattr(self, "_body"):
             return self._body
         if not JSON_TYPE.fullmatch(self.headers.get("content-type", "")):
             raise BadRequest("The content type must be application/json.")
         clock = asyncio.get_running_loop().time
-        began, body = clock(), bytearray()
+        began = clock()
+        body = bytearray()
         async for chunk in self.stream():
             body += chunk
             if len(body) > BODY_MAX:
@@ -61,7 +63,8 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         """Return the parsed body.
 
-        Raises BadRequest if it is not JSON or nested deeper than DEPTH_MAX (R-08), Invalid if a key is repeated.
+        Raises BadRequest if it is not JSON or nested deeper than DEPTH_MAX (R-08), Invalid if a
+        key is repeated.
         """
         body = await self.body()
         try:
@@ -72,55 +75,21 @@ class StrictRequest(Request):
             # also more digits in a number than Python converts
             raise BadRequest("The body is not valid JSON.") from None
 
-    def read_query(self, model: type[Model]) -> Model:
-        """Return the query's parameters; raise Invalid if one is repeated or breaks a rule of the model."""
-        values = _object(self.query_params.multi_items(), "query", "repeated_parameter")
-        try:
-            return model.model_validate(values)
-        except ValidationError as failure:
-            raise Invalid(
-                error | {"loc": ("query", *error["loc"])} for error in failure.errors()
-            ) from None
-
-    def entity_tags(self, header: str) -> list[str] | None:
-        """The entity tags of If-Match or If-None-Match (RFC 9110, 8.8.3); None if the header was not sent.
-
-        Raises Invalid if there are more than ETAGS_MAX.
-        A tag with a comma in it is split and a malformed one taken as it is: neither is ever one of this service's.
-        """
-        lines = self.headers.getlist(header)
-        tags = ",".join(lines).split(",", ETAGS_MAX)
-        if len(tags) > ETAGS_MAX:
-            raise Invalid.at("header", header, f"must have at most {ETAGS_MAX} tags", "too_long")
-        return [tag.strip() for tag in tags] if lines else None
-
-    def idempotency_key(self) -> str | None:
-        """The key under which a retry is recognized; None if none was sent, BadRequest if it can't be used."""
-        keys = self.headers.getlist("idempotency-key")
-        if len(keys) > 1 or not all(re.fullmatch(KEY_PATTERN, key) for key in keys):
-            raise BadRequest(
-                f"Idempotency-Key must be sent once, with 1 to {KEY_MAX} printable ASCII characters."
-            )
-        return keys[0] if keys else None
-
-    def next_page(self, limit: int, after: object) -> dict[str, str]:
-        """The header Link (RFC 8288) with the path of the page after this one; the other parameters stay."""
-        kept = {name: value for name, value in self.query_params.items() if name != "offset"}
-        query = urlencode(kept | {"limit": limit, "after": after})
-        return {"Link": f'<{quote(self.scope["path"])}?{query}>; rel="next"'}
-
 
 def _check_depth(text: str) -> None:
-    """Raise BadRequest if JSON is nested deeper than DEPTH_MAX; takes time in proportion to its length.
+    """Raise BadRequest if JSON is nested deeper than DEPTH_MAX; linear in its length.
 
-    Counted before it is parsed: how deep Python's own parser comes depends on its version and on the free stack.
+    Counted before it is parsed: how deep Python's own parser comes depends on its version and on
+    the free stack.
     """
     if text.count("[") + text.count("{") <= DEPTH_MAX:
         return  # nearly every body
-    # a bracket in a string does not count; without the escaped characters, every other part is a string
+    # A bracket in a string does not count. Without the escaped characters, every other part
+    # between quotes is a string.
     unescaped = text.replace(r"\\", "").replace(r"\"", "")
+    outside_strings = "".join(unescaped.split('"')[::2])
     depth = 0
-    for character in "".join(unescaped.split('"')[::2]):
+    for character in outside_strings:
         if character in "[{":
             depth += 1
         elif character in "]}":
@@ -129,48 +98,67 @@ def _check_depth(text: str) -> None:
             raise BadRequest(f"The body is nested more than {DEPTH_MAX} deep.")
 
 
-def _object(
-    pairs: list[tuple[str, Any]], source: str = "body", kind: str = "repeated_key"
-) -> dict[str, Any]:
-    """The pairs of JSON or of a query; raise Invalid if a name is repeated."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        repeated = next(
-            name for name, count in Counter(name for name, _ in pairs).items() if count > 1
-        )
-        raise Invalid.at(source, repeated, "must appear only once", kind)
-    return found
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; raise Invalid if a key is repeated."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        name = _first_repeated(name for name, _ in pairs)
+        raise Invalid.at("body", name, "must appear only once", "repeated_key")
+    return values
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN, Infinity and -Infinity are not JSON
 
 
-class NoParameters(BaseModel, extra="forbid"):
-    """The query of a route that takes none: an unknown parameter may be a typo."""
+def _first_repeated(names: Iterable[str]) -> str:
+    return next(name for name, count in Counter(names).items() if count > 1)
 
 
 class StrictRoute(APIRoute):
-    """A route that reads its requests strictly."""
+    """A route that reads its requests strictly, and describes its parameters to OpenAPI.
+
+    A route that takes a query declares it as one model that forbids unknown parameters; any other
+    route takes none.
+
+    `get_route_handler` is FastAPI's documented way to a request class of one's own. FastAPI's
+    source marks it "replace or deprecate". This class can go when FastAPI lets an application say
+    how a body is read (its size, its content type, its JSON) and refuses a repeated parameter.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self.openapi_extra = {"parameters": parameters(self.dependant)}
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wrap FastAPI's handler, which is its documented way to use another request class."""
+        """Give FastAPI's handler a StrictRequest, and check the names in the query before."""
         handler = super().get_route_handler()
-        reads_query = any(
-            one["in"] == "query" for one in (self.openapi_extra or {}).get("parameters", [])
-        )
+        takes_query = bool(self.dependant.query_params)
 
         async def strict_handler(request: Request) -> Response:
-            strict = StrictRequest(request.scope, request.receive)
-            if request.scope["query_string"] and not reads_query:
-                strict.read_query(NoParameters)
-            return await handler(strict)
+            strict_request = StrictRequest(request.scope, request.receive)
+            if request.scope["query_string"]:
+                _check_query_names(strict_request, takes_query=takes_query)
+            return await handler(strict_request)
 
         return strict_handler
 
 
+def _check_query_names(request: Request, *, takes_query: bool) -> None:
+    """Raise Invalid if a parameter is repeated, or if there is one where there should be none."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    if len(set(names)) < len(names):
+        name = _first_repeated(names)
+        raise Invalid.at("query", name, "must appear only once", "repeated_parameter")
+    if names and not takes_query:
+        raise Invalid(
+            {"loc": ("query", name), "msg": "", "type": "extra_forbidden"} for name in names
+        )
+
+
 def _digits(text: str) -> str:
-    # pydantic takes 1.0, 1_0 and +1 too; more digits than Python converts have a sentence of Python's
+    # pydantic takes 1.0, 1_0 and +1 too. More digits than Python converts would be answered with
+    # a sentence of Python's.
     if not re.fullmatch("[0-9]{1,1000}", text):
         raise PydanticCustomError("int_parsing", "must be a whole number, in digits")
     return text
@@ -183,13 +171,75 @@ def _true_or_false(text: str) -> str:
     return text
 
 
-Digits, TrueOrFalse = BeforeValidator(_digits), BeforeValidator(_true_or_false)
-"""For an integer and a boolean in a path or a query."""
+# For an integer and a boolean in a path or a query.
+Digits = BeforeValidator(_digits)
+TrueOrFalse = BeforeValidator(_true_or_false)
 
 
-def is_known(tag: str, known: list[str] | None) -> bool:
+def _entity_tags(lines: list[str]) -> list[str]:
+    """The entity tags in all lines of a header (RFC 9110, 8.8.3).
+
+    Our tags contain no comma, so a naive split is enough; a malformed tag is kept as it is, and
+    equals none of ours.
+    """
+    tags = ",".join(lines).split(",", ETAGS_MAX)
+    if len(tags) > ETAGS_MAX:
+        raise PydanticCustomError("too_long", f"must have at most {ETAGS_MAX} tags")
+    return [tag.strip() for tag in tags]
+
+
+IfMatch = Annotated[
+    list[str] | None,
+    AfterValidator(_entity_tags),
+    Header(
+        alias="If-Match",
+        description="Entity tags; the current state must have one of them.",
+        include_in_schema=False,
+    ),
+]
+IfNoneMatch = Annotated[
+    list[str] | None,
+    AfterValidator(_entity_tags),
+    Header(
+        alias="If-None-Match",
+        description="Entity tags of known states, which are not sent again.",
+        include_in_schema=False,
+    ),
+]
+
+
+def etag_matches(etag: str, if_none_match: list[str] | None) -> bool:
     """Whether the entity tag is one of If-None-Match, by weak comparison (RFC 9110, 13.1.2)."""
-    return known == ["*"] or tag in [one.removeprefix("W/") for one in known or []]
+    if if_none_match is None:
+        return False
+    if if_none_match == ["*"]:
+        return True
+    return etag in [tag.removeprefix("W/") for tag in if_none_match]
+
+
+async def _idempotency_key(
+    lines: Annotated[
+        list[str] | None,
+        Header(
+            alias="Idempotency-Key",
+            description="A retry with the same key gets the first answer and creates nothing.",
+            include_in_schema=False,
+            json_schema_extra={"pattern": KEY_PATTERN},
+        ),
+    ] = None,
+) -> str | None:
+    """The key; BadRequest if it is sent twice or can't be used."""
+    if lines is None:
+        return None
+    if len(lines) > 1 or not re.fullmatch(KEY_PATTERN, lines[0]):
+        raise BadRequest(
+            f"Idempotency-Key must be sent once, with 1 to {KEY_MAX} printable ASCII characters."
+        )
+    return lines[0]
+
+
+# The key under which a retry is recognized; None if none was sent.
+IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
 
 
 def fingerprint(body: BaseModel) -> bytes:
@@ -197,10 +247,5 @@ def fingerprint(body: BaseModel) -> bytes:
 
     Defaults are left out, so that a new optional field keeps old fingerprints.
     """
-    return sha256(body.model_dump_json(exclude_defaults=True).encode()).digest()
-
-
-class JsonText(Response):
-    """A response whose content is JSON already."""
-
-    media_type = "application/json"
+    values = body.model_dump_json(exclude_defaults=True)
+    return sha256(values.encode()).digest()

@@ -6,86 +6,112 @@ import logging
 import sys
 import time
 import traceback
-from collections import deque
 from datetime import UTC, datetime
+from queue import Full, Queue
 from select import PIPE_BUF
-from threading import Event, Thread
+from threading import Thread
 from typing import Any
 
+# Lines that may wait until stdout can be written to; further ones are dropped and counted.
 LINES_MAX = 4096
-"""Lines that may wait until stdout can be written to; further ones are dropped and counted."""
+
+# Seconds between two writes. Under load one write for many lines is cheaper than one for each.
 PAUSE = 0.01
-"""Seconds between two writes; under load one write for many lines is cheaper than one for each."""
+
+# Seconds that the end of the process waits for a reader of stdout.
 FLUSH_SECONDS = 0.5
 
 
-class Writer(Thread):
-    """Writes lines to stdout, in a thread of its own: a write blocks while the reader of a pipe is stuck.
+class Writer:
+    """Writes lines to stdout in a thread of its own.
 
-    O_NONBLOCK would avoid that too, but it applies to every process that shares this stdout.
+    A write blocks while the reader of a pipe is stuck. O_NONBLOCK would avoid that too, but it
+    applies to every process that shares this stdout.
+    `logging.handlers.QueueListener` writes each line by itself, and its end waits for its reader.
     """
 
     def __init__(self) -> None:
-        super().__init__(daemon=True)
         self.dropped = 0
-        # a deque and an event: a Queue's locks take longer than the rest of a line's way
-        self._lines: deque[str] = deque()
-        self._has_lines = Event()
-        self._writing = False
+        """How many lines were not written, since the process began."""
+        self._reported = 0
+        self._lines: Queue[str] = Queue(LINES_MAX)
+        self._thread = Thread(target=self._write_lines, name="log", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread, if it has not started; it ends with the process."""
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def write(self, line: str) -> None:
-        """Take a line to be written soon; never blocks and never fails."""
-        if len(self._lines) >= LINES_MAX:
+        """Take a line, with its line end, to be written soon; never blocks and never fails."""
+        try:
+            self._lines.put_nowait(line)
+        except Full:
             self.dropped += 1
-            return
-        self._lines.append(line)
-        if not self._has_lines.is_set():
-            self._has_lines.set()
 
     def flush(self) -> None:
         """Wait until everything is written, for FLUSH_SECONDS at most."""
         end = time.monotonic() + FLUSH_SECONDS
-        while (self._lines or self._writing) and time.monotonic() < end:
+        while not self.is_idle() and time.monotonic() < end:
             time.sleep(PAUSE / 10)
 
-    def run(self) -> None:
-        """Write the waiting lines, again and again; lines that can't be written are dropped."""
-        reported = 0
+    def is_idle(self) -> bool:
+        """Whether all lines are written, or dropped."""
+        return self._lines.unfinished_tasks == 0
+
+    def _write_lines(self) -> None:
         while True:
-            self._has_lines.wait()
-            self._has_lines.clear()
-            self._writing, dropped = True, self.dropped
-            lines = [self._lines.popleft() for _ in range(len(self._lines))]
-            told = f"{dropped - reported} lines of this log were dropped: stdout could not be written to."
-            warning = (
-                [_line(level="WARNING", logger=__name__, message=told)]
-                if dropped > reported
-                else []
-            )
+            lines = self._waiting_lines()
+            dropped = self.dropped
+            text = "".join(lines)
+            if dropped > self._reported:
+                text += _drop_report(dropped - self._reported)
             try:
-                _write("".join(lines + warning).encode())
-                reported = dropped
-            except (
-                OSError,
-                ValueError,
-                AttributeError,
-            ):  # no reader, no space, closed, or not there at all
+                _write(text.encode())
+                self._reported = dropped
+            except (OSError, ValueError, AttributeError):
+                # no reader or no space; stdout is closed; there is no stdout
                 self.dropped += len(lines)
-            self._writing = False
+            for _ in lines:
+                self._lines.task_done()
             time.sleep(PAUSE)
+
+    def _waiting_lines(self) -> list[str]:
+        """Wait for a line; return it and those that wait behind it."""
+        lines = [self._lines.get()]
+        lines += [self._lines.get_nowait() for _ in range(self._lines.qsize())]
+        return lines
+
+
+def _drop_report(count: int) -> str:
+    message = f"{count} lines of this log were dropped: stdout could not be written to."
+    return _line(level="WARNING", logger=__name__, message=message)
 
 
 def _write(data: bytes) -> None:
-    """Write to the raw stdout: a thread that is stuck in the buffered one holds its lock, so the process can't exit.
+    """Write whole lines to stdout.
 
-    Only PIPE_BUF bytes go into a pipe in one piece, which another process that shares it can't interrupt.
+    Only PIPE_BUF bytes go into a pipe in one piece, which another process that shares it can't
+    interrupt; so the lines are written in pieces of at most that size.
     """
-    stdout, start = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), 0
+    # Not the buffered stdout: a thread that is stuck in it holds its lock, and then the process
+    # can't end.
+    stdout = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
+    start = 0
     while start < len(data):
-        end = data.rfind(b"\n", start, start + PIPE_BUF) + 1 or data.find(b"\n", start) + 1
-        written = stdout.write(data[start:end]) or 0  # None if another process has set O_NONBLOCK
-        start += written
-        time.sleep(0 if written else PAUSE)
+        written = stdout.write(data[start : _end_of_piece(data, start)])
+        if written:
+            start += written
+        else:  # the pipe is full, and another process has set O_NONBLOCK
+            time.sleep(PAUSE)
+
+
+def _end_of_piece(data: bytes, start: int) -> int:
+    """Where the last line ends that fits into PIPE_BUF bytes, or else the first one."""
+    newline = data.rfind(b"\n", start, start + PIPE_BUF)
+    if newline == -1:  # a line longer than PIPE_BUF
+        newline = data.find(b"\n", start)
+    return newline + 1
 
 
 writer = Writer()
@@ -103,35 +129,47 @@ def _line(**fields: Any) -> str:
 
 
 def trace(exception: BaseException | None) -> list[str]:
-    """Return the frames and types of an exception and its causes; no messages, because they may hold user input."""
-    if exception is None:
-        return []
-    here = [
-        *map(str.rstrip, traceback.format_tb(exception.__traceback__)),
-        type(exception).__name__,
-    ]
-    if code := getattr(exception, "pgcode", None):
-        here.append(f"SQLSTATE {code}")
-    return here + trace(exception.__cause__ or exception.__context__)
+    """Return the frames and types of an exception and its causes, the outermost first.
+
+    Without messages, because they may hold user input. What `raise … from None` hides is there too.
+    """
+    lines: list[str] = []
+    seen: set[int] = set()
+    while exception is not None and id(exception) not in seen:
+        seen.add(id(exception))
+        frames = traceback.format_tb(exception.__traceback__)
+        lines += [frame.rstrip() for frame in frames]
+        lines.append(type(exception).__name__)
+        sqlstate = getattr(exception, "pgcode", None)
+        if sqlstate:
+            lines.append(f"SQLSTATE {sqlstate}")
+        exception = exception.__cause__ or exception.__context__
+    return lines
 
 
 class JsonLines(logging.Handler):
     """Writes what libraries log, such as uvicorn's errors, in the same format."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record, with its exception's trace but without the exception's message."""
-        exception = record.exc_info[1] if record.exc_info else None
-        traced = {"exception": trace(exception)} if exception else {}
-        write_line(
-            level=record.levelname, logger=record.name, message=record.getMessage(), **traced
-        )
+        """Write the record; of its exception the trace, and not the message."""
+        fields: dict[str, Any] = {
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info and record.exc_info[1]:
+            fields["exception"] = trace(record.exc_info[1])
+        write_line(**fields)
 
 
 def log_as_json() -> None:
-    """Start the log: warnings and errors of all loggers go there too, but for uvicorn's access log."""
-    if not writer.is_alive():
-        writer.start()
+    """Start the log; warnings and errors of all loggers go there too."""
+    writer.start()
     logging.basicConfig(handlers=[JsonLines()], level=logging.WARNING, force=True)
+    # uvicorn gives its loggers handlers of their own
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [], name != "uvicorn.access"
+        logger.handlers = []
+        logger.propagate = True
+    # each request has its line already
+    logging.getLogger("uvicorn.access").propagate = False

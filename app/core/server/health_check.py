@@ -1,7 +1,7 @@
 """Whether the service that this environment configures is ready, for a container's health check.
 
-A command of its own, because it runs every few seconds: `todo-api` imports the application, which
-takes a second of a core.
+A command of its own, because it runs every few seconds: the service's command imports the
+application, which takes a second of a core.
 """
 
 import sys

@@ -1,10 +1,17 @@
-"""uvicorn's HTTP/1.1 protocol with limits on a head's size and headers, the pipeline and unread responses."""
+"""The door to uvicorn's HTTP/1.1 protocol: limits on a head, the pipeline and unread answers.
 
+This is the only module that builds on uvicorn's inner classes, whose sources a test compares with
+those that were read (tests/test_doors.py). It can be deleted once uvicorn has these limits itself.
+Its `zttp` protocol has most of them and calls itself experimental; `h11` has a limit of a head
+alone, and takes twice the time.
+"""
+
+import math
 from random import getrandbits
 from typing import Any
 from weakref import proxy
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -12,138 +19,261 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from app.core.errors import BadRequest
+from app.core.errors import ApiError, BadRequest
 from app.core.exchange import exchange_of
 from app.core.http.answers import envelope
 from app.core.observability.logs import write_line
+from app.core.observability.metrics import Metrics
+from app.core.server.forwarded import take_first_scheme
 
+# Bytes of a request's line and headers, and of trailers or a chunk's extension.
 HEAD_MAX = 64 * 1024
-"""Bytes of a request's line and headers, and of trailers or a chunk's extension."""
+
+# Headers of a request, or trailers: each takes far more memory than its bytes.
 HEADERS_MAX = 100
-"""Headers of a request, or trailers: each takes far more memory than its bytes."""
+
+# Requests that may wait behind the one that is being answered. Neither browsers nor proxies send
+# more.
 PIPELINE_MAX = 16
-"""Requests that may wait behind the one that is being answered; neither browsers nor proxies send more."""
+
+# Seconds that the client may take to read an answer that is larger than the buffers.
 DRAIN_SECONDS = 10
-"""How long the client may take to read an answer that is larger than the buffers."""
+
+NOT_HTTP = "The request is not valid HTTP."
+
+
+class CodingNotSupported(BadRequest):
+    """The body is compressed, or more, before it is sent in chunks (RFC 9112, 6.1)."""
+
+    status = 501
+    default_detail = "The transfer coding is not supported."
 
 
 class Protocol(HttpToolsProtocol):
-    """httptools accepts a head of any size, and uvicorn any number of waiting requests; this limits both."""
+    """One connection. httptools calls the `on_…` methods while `data_received` feeds it.
 
-    _without_progress = 0
-    """Bytes since a request began or its body went on."""
-    _current: RequestResponseCycle | None = None
+    httptools accepts a head of any size, and uvicorn any number of waiting requests; this limits
+    both. A method of httptools' that raises stops the parser, which then raises HttpParserError.
+    """
+
+    _unparsed_bytes = 0
+    """Bytes received since a request began, or since a piece of its body was parsed."""
+    _is_reading_head = False
+    """Whether a request has begun whose head is not complete."""
+    _answering: RequestResponseCycle | None = None
     """The request that is being answered; uvicorn's `cycle` is the last one that was read."""
+    _stop_ends_at = math.inf
+    """When the server stops to wait for answers, by the loop's clock; infinite unless it stops."""
+    _refusal: ApiError | None = None
+    """Why the rest of what the client sends is not read; sent once no other answer is due."""
 
     def data_received(self, data: bytes) -> None:
         """Parse what was received; refuse what is not HTTP, and a head that is too large."""
-        self._without_progress += len(data)
+        if self._refusal:
+            return
+        self._unparsed_bytes += len(data)
         try:
             self.parser.feed_data(data)
-        except HttpParserUpgrade as offer:
-            self._ignore_upgrade(data[offer.args[0] :])
-        except HttpParserError:
-            self.send_400_response("The request is not valid HTTP.")
-        if self._without_progress > HEAD_MAX and not self.transport.is_closing():
-            self.send_400_response("The request's head is too large.")
+        except HttpParserUpgrade as upgrade:
+            (parsed_bytes,) = upgrade.args
+            self._parse_without_upgrade(data[parsed_bytes:])
+        except HttpParserError as error:
+            cause = error.__context__
+            self._refuse(cause if isinstance(cause, ApiError) else BadRequest(NOT_HTTP))
+        if self._unparsed_bytes > HEAD_MAX and not self._refusal:
+            self._refuse(BadRequest("The request's head is too large."))
 
     def on_message_begin(self) -> None:
-        """Begin a request; what comes before that, such as an answered request's body, leaves the connection idle."""
+        """Begin a request.
+
+        uvicorn ends the keep-alive timer on any byte. Here only a request's beginning does, so that
+        neither empty lines nor the body of an answered request keep a connection open.
+        """
         self._unset_keepalive_if_required()
-        self._without_progress = 0
+        self._unparsed_bytes = 0
+        self._is_reading_head = True
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; raise ValueError, as httptools expects, if it is one too many."""
+        """Take a header or a trailer; raise BadRequest if it is one too many."""
         super().on_header(name, value)
         if len(self.headers) > HEADERS_MAX:
-            raise ValueError
+            raise BadRequest(NOT_HTTP)
 
     def on_headers_complete(self) -> None:
-        """Start the request; raise ValueError, as httptools expects, to refuse it."""
-        head = len(self.url) + sum(
-            [len(name) + len(value) + len(b": \r\n") for name, value in self.headers]
-        )
-        hosts = [name for name, _ in self.headers].count(b"host")
-        # RFC 9112, 3.2: one Host, which only HTTP/1.0 may leave out
-        wrong_host = hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0")
-        is_tunnel = self.parser.get_method() == b"CONNECT"
-        if wrong_host or is_tunnel or head > HEAD_MAX or len(self.pipeline) >= PIPELINE_MAX:
-            raise ValueError
+        """Start the request, or have it wait for its turn; raise BadRequest to refuse it."""
+        self._check_head()
+        self._is_reading_head = False
+        if not self.url.startswith(b"/"):
+            self.url = _with_path(self.url)
+        take_first_scheme(self.headers)
         super().on_headers_complete()
-        self.headers = []  # trailers are no headers (RFC 9110, 6.5.1); uvicorn would add them to these
+        # Trailers are no headers (RFC 9110, 6.5.1); uvicorn would append them to this list.
+        self.headers = []
+
+    def _check_head(self) -> None:
+        names = [name for name, _ in self.headers]
+        is_http_1_0 = self.parser.get_http_version() == "1.0"
+        # RFC 9112, 3.2: one Host, which only HTTP/1.0 may leave out
+        hosts = names.count(b"host")
+        has_wrong_host = hosts > 1 or (hosts == 0 and not is_http_1_0)
+        is_tunnel = self.parser.get_method() == b"CONNECT"
+        if has_wrong_host or is_tunnel or self._head_size() > HEAD_MAX:
+            raise BadRequest(NOT_HTTP)
+        if len(self.pipeline) >= PIPELINE_MAX:
+            raise BadRequest(NOT_HTTP)
+        if b"transfer-encoding" in names:
+            if is_http_1_0:  # RFC 9112, 6.1: it has no transfer codings
+                raise BadRequest(NOT_HTTP)
+            self._check_transfer_coding()
+
+    def _check_transfer_coding(self) -> None:
+        """Raise CodingNotSupported for any coding but chunks; httptools ignores all but the last.
+
+        What is not in chunks in the end, or twice, is no HTTP (RFC 9112, 6.1 and 6.3).
+        """
+        values = [value for name, value in self.headers if name == b"transfer-encoding"]
+        codings = [coding.strip().lower() for coding in b",".join(values).split(b",")]
+        if codings[-1] != b"chunked" or codings.count(b"chunked") > 1:
+            raise BadRequest(NOT_HTTP)
+        if len(codings) > 1:
+            raise CodingNotSupported
+
+    def _head_size(self) -> int:
+        """The bytes of the URL and the headers."""
+        separators = len(b": \r\n") * len(self.headers)
+        texts = [len(name) + len(value) for name, value in self.headers]
+        return len(self.url) + separators + sum(texts)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
-        self._without_progress = 0
+        self._unparsed_bytes = 0
         super().on_body(body)
 
     def _should_upgrade(self) -> bool:
-        """Make uvicorn leave a request with an Upgrade header alone; data_received then calls _ignore_upgrade."""
+        """Say yes, so that uvicorn does not start a request with an Upgrade header.
+
+        httptools takes the body of such a request, and all that follows, for another protocol's. It
+        then raises HttpParserUpgrade, and `data_received` has the request parsed again.
+        """
         return True
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
+    def _parse_without_upgrade(self, rest: bytes) -> None:
         """Parse the request again without its Upgrade header, which may be ignored (RFC 9110, 7.8).
 
-        httptools takes the body of such a request, and all that follows, for another protocol's.
+        `rest` is what has been received behind the request's head.
         """
-        line = b"%b %b HTTP/%b" % (
-            self.parser.get_method(),
-            self.url,
-            self.parser.get_http_version().encode(),
-        )
-        headers = [
-            b"%b: %b" % header for header in self.scope["headers"] if header[0] != b"upgrade"
-        ]
+        method = self.parser.get_method()
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (method, self.url, version)]
+        for name, value in self.scope["headers"]:
+            if name != b"upgrade":
+                lines.append(b"%b: %b" % (name, value))
         self.parser = HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-        self.data_received(b"\r\n".join([line, *headers, b"", rest]))
+        self.data_received(b"\r\n".join([*lines, b"", rest]))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._current = cycle
-        # weak: the cycle refers to the scope, and a circle would keep unread bodies until garbage is collected
+        """Start the application on a request; the log may ask whether its client has hung up."""
+        self._answering = cycle
+        # The cycle refers to the scope. A reference back would be a circle, which keeps unread
+        # bodies in memory until garbage is collected.
         weak_cycle = proxy(cycle)
         scope: Any = cycle.scope  # uvicorn has a type of its own for it
         exchange_of(scope).is_disconnected = lambda: weak_cycle.disconnected
         super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
-        """Start the timer that disconnects a client that does not read, because its answer fills memory."""
+        """Start the timer that disconnects a client that does not read: its answer fills memory."""
         super().pause_writing()
-        self._drain_timer = self.loop.call_later(DRAIN_SECONDS, self.transport.abort)
+        self._start_drain_timer()
 
     def resume_writing(self) -> None:
         """Stop the timer: the client has read."""
         super().resume_writing()
         self._drain_timer.cancel()
 
+    def shutdown(self) -> None:
+        """Close once no answer is due; who has not read it by the end of the stop is disconnected.
+
+        uvicorn would wait for the client: the request goes on after it has been cancelled.
+        """
+        super().shutdown()
+        patience = self.config.timeout_graceful_shutdown
+        if patience is not None:
+            self._stop_ends_at = self.loop.time() + patience
+        if self.flow.write_paused:
+            self._drain_timer.cancel()
+            self._start_drain_timer()
+
+    def _start_drain_timer(self) -> None:
+        ends_at = min(self.loop.time() + DRAIN_SECONDS, self._stop_ends_at)
+        self._drain_timer = self.loop.call_at(ends_at, self.transport.abort)
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the request that is being answered: uvicorn tells the last one that was read."""
-        if self._current:
-            self.cycle = self._current
+        """Tell the request that is being answered; uvicorn tells the last one that was read."""
+        if self._answering:
+            self.cycle = self._answering
         super().connection_lost(exc)
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse in the envelope, log it, and close; if another answer is due first, only close."""
-        cycle = self.cycle
-        if (
-            cycle
-            and not cycle.response_complete
-            and (self.pipeline or cycle.response_started or not cycle.more_body)
-        ):
-            self.transport.abort()
+    def on_response_complete(self) -> None:
+        """Begin with the next request, or send the refusal that waited for this answer."""
+        if self._refusal and not self.pipeline and not self.transport.is_closing():
+            self._send_refusal(self._refusal)
             return
+        super().on_response_complete()
+        if self._is_reading_head:  # uvicorn has started the timer of an idle connection
+            self._unset_keepalive_if_required()
+
+    def _refuse(self, error: ApiError) -> None:
+        """Read no more, answer with the error once no earlier answer is due, and close."""
+        self._refusal = error
+        last_request = self.cycle
+        answer_is_due = self._answering is not None and not self._answering.response_complete
+        body_is_broken = answer_is_due and last_request.more_body
+        if not answer_is_due:
+            self._send_refusal(error)
+        elif body_is_broken and self.pipeline:
+            self.pipeline.popleft()  # the request that was read last; the refusal is its answer
+        elif body_is_broken and last_request.response_started:
+            self.transport.abort()  # in the middle of its answer
+        elif body_is_broken:
+            self._send_refusal(error)
+
+    def _send_refusal(self, error: ApiError) -> None:
+        """Answer in the envelope, log it, count it, and close."""
         request_id = f"{getrandbits(128):032x}"
         write_line(
-            request_id=request_id, user_id=None, method=None, endpoint=None, status=400, reason=msg
+            request_id=request_id,
+            user_id=None,
+            method=None,
+            endpoint=None,
+            status=error.status,
+            error_code=error.code,
+            reason=error.detail,
         )
-        refusal = envelope(BadRequest(msg))
-        refusal.headers.update({"Connection": "close", "X-Request-ID": request_id})
+        metrics: Metrics | None = self.app_state.get("metrics")
+        if metrics:
+            metrics.count("other", "none", error.status, error.code, seconds=0)
+        response = envelope(error)
+        response.headers.update({"Connection": "close", "X-Request-ID": request_id})
         headers = [
             *self.server_state.default_headers,
             *self.app_state.get("headers", []),
-            *refusal.raw_headers,
+            *response.raw_headers,
         ]
         lines = [b"%b: %b\r\n" % header for header in headers]
-        self.transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", bytes(refusal.body)]))
+        head = b"".join([STATUS_LINE[error.status], *lines, b"\r\n"])
+        self.transport.write(head + bytes(response.body))
         self.transport.close()
+
+
+def _with_path(url: bytes) -> bytes:
+    """The URL of a request line, with the path that an absolute one may omit (RFC 9110, 4.2.3).
+
+    A URL with a path stays as it is, and so does the `*` of OPTIONS.
+    """
+    parsed = parse_url(url)
+    if parsed.path is not None:
+        return url
+    return b"/" if parsed.query is None else b"/?" + parsed.query

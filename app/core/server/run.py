@@ -1,25 +1,30 @@
-"""How `serve` runs uvicorn, in one process or several: streams, signals, and what it says at the start."""
+"""How `serve` runs uvicorn: streams, signals, sockets, and what it says at the start."""
 
-import gc
+import errno
+import ipaddress
 import math
 import os
 import signal
+import socket
 import sys
-from contextlib import ExitStack
-from tempfile import TemporaryDirectory
-from typing import NoReturn
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, NoReturn
 
 import uvicorn
 
 from app.core.server.protocol import Protocol
-from app.core.settings import Settings
+from app.core.settings import Settings, SettingsError
 
+# The descriptor of the last one of the standard streams.
 STDERR = 2
-"""Its descriptor, the highest of the standard streams'."""
+
+# What the system says of an address of a family that it does not have.
+NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 def end_in_order() -> None:
-    """Have the first SIGTERM, SIGINT or SIGHUP raise KeyboardInterrupt, so that what was started is stopped.
+    """Have the first SIGTERM, SIGINT or SIGHUP raise KeyboardInterrupt, so that `finally` runs.
 
     Before this call SIGTERM ends the process at once, even inside libpq.
     """
@@ -37,48 +42,114 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def open_standard_streams() -> None:
-    """Open /dev/null in place of each standard stream that is closed: uvloop would take its number, and abort."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+    """Open /dev/null in place of each standard stream that is closed.
+
+    A socket would get its number, and uvloop aborts the process when it closes such a socket.
+    """
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= STDERR:  # the lowest free number is given first
         os.set_inheritable(descriptor, True)  # for the processes that this one starts
+        descriptor = os.open(os.devnull, os.O_RDWR)
     os.close(descriptor)
-    sys.stderr = sys.stderr or os.fdopen(STDERR, "w")  # print() would take None for stdout
+    if sys.stderr is None:  # print() would take None for stdout
+        sys.stderr = os.fdopen(STDERR, "w")
 
 
-def run(app: str, settings: Settings) -> None:
-    """Serve an application, given as "module:attribute", until a signal."""
-    end_in_order()
+@contextmanager
+def listen(settings: Settings) -> Iterator[list[socket.socket]]:
+    """Bind HOST and PORT, and yield a socket for each address of the host; close them afterwards.
+
+    They do not listen yet, so a connection is refused until `run` is ready for it. Raises
+    SettingsError, which names HOST or PORT, if that is impossible.
+    """
     with ExitStack() as stack:
-        if False:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(
-                TemporaryDirectory(prefix="todo-api-metrics-")
-            )
-        uvicorn.run(
-            app,
-            http=Protocol,
-            timeout_worker_healthcheck=60,  # longer than a start takes on a slow machine: such a process is killed
-            host=settings.host,
-            port=settings.port,
-            log_config=None,  # the lifespan sets the log up, without an access log of uvicorn's
-            log_level="warning",
-            timeout_graceful_shutdown=math.ceil(settings.request_timeout),
-        )
-    gc.freeze()  # or the interpreter's end goes through all objects, which is most of the time that a stop takes
+        sockets: list[socket.socket] = []
+        for family, address in _addresses(settings.host, settings.port):
+            try:
+                listener = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+                _bind(listener, address)
+            except OSError as error:
+                if error.errno in NO_SUCH_FAMILY:  # the host may have another address
+                    continue
+                raise SettingsError(_reason(error, settings)) from None
+            sockets.append(listener)
+        if not sockets:
+            raise SettingsError(f"HOST: {settings.host} is not an address of this machine")
+        yield sockets
 
 
-def greeting(settings: Settings) -> list[str]:
-    """Where the documentation is, and whose tokens and whose pages are accepted, one line for each."""
-    hs256 = "HS256 under BETTER_AUTH_SECRET, or development's own secret"
-    issuers = {
-        f"keys from {settings.jwks_url}": settings.auth_origin,
-        hs256: "any" if settings.secret else None,
-    }
-    lines = [f"Todo API: http://{settings.host}:{settings.port}/docs"]
-    for keys, issuer in issuers.items():
-        if issuer:
-            lines.append(
-                f"Tokens: {keys}; iss {settings.jwt_issuer or issuer}, aud {settings.jwt_audience or issuer}"
+def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
+    """The family and the socket's address for each address of a host; SettingsError if none."""
+    hosts = [host]
+    if _is_every_ipv6_address(host):
+        hosts.append("0.0.0.0")  # noqa: S104 - `::` is every address, of IPv4 too
+    infos = []
+    for name in hosts:
+        try:
+            infos += socket.getaddrinfo(
+                name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )
-    return [
-        *lines,
-        f"Pages: {', '.join(settings.allowed_origins) or 'none on another origin'} (CORS_ORIGINS)",
-    ]
+        except (OSError, UnicodeError) as error:
+            raise SettingsError(
+                f"HOST: {host} is not an address of this machine: {error}"
+            ) from None
+    return list(dict.fromkeys((int(info[0]), info[4]) for info in infos))
+
+
+def _is_every_ipv6_address(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host) == ipaddress.IPv6Address("::")
+    return False
+
+
+def _bind(listener: socket.socket, address: Any) -> None:
+    """Bind as asyncio does: the port may be used again at once, and IPv6 does not take IPv4."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if listener.family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    listener.bind(address)
+
+
+def _reason(error: OSError, settings: Settings) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"PORT: {settings.port} is in use already on {settings.host}"
+    if error.errno == errno.EACCES:
+        return f"PORT: {settings.port} may not be used by this user"
+    return f"HOST: {settings.host} is not an address of this machine: {error.strerror}"
+
+
+def run(app: str, settings: Settings, sockets: list[socket.socket]) -> None:
+    """Serve an application, given as "module:attribute", in this process until a signal."""
+    end_in_order()
+    config = uvicorn.Config(
+        app,
+        http=Protocol,
+        workers=1,  # or uvicorn would read WEB_CONCURRENCY
+        log_config=None,  # the lifespan sets the log up, without an access log of uvicorn's
+        log_level="warning",
+        timeout_graceful_shutdown=math.ceil(settings.request_timeout),
+    )
+    config.load_app()  # before the event loop runs: it says why the application can't be made
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets)
+
+
+def greeting(settings: Settings, title: str) -> list[str]:
+    """Where the documentation is, and whose tokens and pages are accepted, a line for each."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host  # RFC 3986, 3.2.2
+    lines = [f"{title}: http://{host}:{settings.port}/docs"]
+    if settings.auth_origin:
+        lines.append(_tokens(f"keys from {settings.jwks_url}", settings.auth_origin, settings))
+    if settings.secret:
+        keys = "HS256 under BETTER_AUTH_SECRET, or development's own secret"
+        lines.append(_tokens(keys, "any", settings))
+    origins = ", ".join(settings.allowed_origins) or "none on another origin"
+    lines.append(f"Pages: {origins} (CORS_ORIGINS)")
+    return lines
+
+
+def _tokens(keys: str, issuer: str, settings: Settings) -> str:
+    """The line about the tokens that are verified with these keys."""
+    required_issuer = settings.jwt_issuer or issuer
+    required_audience = settings.jwt_audience or issuer
+    return f"Tokens: {keys}; iss {required_issuer}, aud {required_audience}"

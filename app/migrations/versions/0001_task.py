@@ -32,8 +32,8 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("updated_at >= created_at", name=op.f("task_updated_after_created")),
     )
-    # A backend looks whether its client is still there, also while it waits for a lock: without this,
-    # a statement that the service has given up would go on.
+    # A backend looks whether its client is still there, also while it waits for a lock. Without
+    # this, a statement whose request was cancelled would go on.
     _set_for_this_database("SET client_connection_check_interval = '1s'")
 
 
@@ -43,7 +43,7 @@ def downgrade() -> None:
 
 
 def _set_for_this_database(setting: str) -> None:
+    quoted = setting.replace("'", "''")
     op.execute(
-        f"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {setting.replace(chr(39), chr(39) * 2)}',"
-        " current_database()); END $$"
+        f"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {quoted}', current_database()); END $$"
     )

@@ -5,19 +5,22 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-# No lock is waited for while another is held: the key's row comes first, and expired rows that someone else has
-# locked are passed over. So two requests never deadlock.
-# PL/pgSQL keeps a statement's plan for as long as the connection lasts: without `enable_seqscan = off`, one that was
-# made for a nearly empty table would read the whole of it when it has grown.
+# No lock is waited for while another is held: the key's row comes first, and expired rows that
+# someone else has locked are passed over. So two requests never deadlock.
+# PL/pgSQL keeps a statement's plan for as long as the connection lasts: without
+# `enable_seqscan = off`, one that was made for a nearly empty table would read the whole of it
+# when it has grown.
 CREATE_TASK_ONCE = """
 CREATE FUNCTION create_task_once(
     new_task task, new_answer text, new_key text, new_fingerprint bytea, hours integer
-) RETURNS TABLE (task_id bigint, answer text, same boolean) ROWS 1 LANGUAGE plpgsql SET enable_seqscan = off AS $$
+) RETURNS TABLE (task_id bigint, answer text, same boolean) ROWS 1
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     expiry timestamptz := now() - hours * interval '1 hour';
 BEGIN
-    -- Insert the key, or take over an expired one. A concurrent duplicate waits here until the first has committed.
+    -- Insert the key, or take over an expired one. A concurrent duplicate waits here until the
+    -- first has committed.
     INSERT INTO idempotency_key AS kept (user_id, key, fingerprint, task_id, answer)
     VALUES (new_task.user_id, new_key, new_fingerprint, new_task.id, new_answer)
     ON CONFLICT (user_id, key) DO UPDATE
@@ -28,7 +31,8 @@ BEGIN
     IF NOT FOUND THEN
         -- The key is in use: its first answer is given again.
         RETURN QUERY SELECT kept.task_id, kept.answer, kept.fingerprint = new_fingerprint
-            FROM idempotency_key AS kept WHERE kept.user_id = new_task.user_id AND kept.key = new_key;
+            FROM idempotency_key AS kept
+            WHERE kept.user_id = new_task.user_id AND kept.key = new_key;
         RETURN;
     END IF;
 

@@ -1,0 +1,112 @@
+"""What of the environment counts on the way to the auth server: proxies and certificates.
+
+httpx would read it anew for each fetch, and fail for good on what it can't read. Here it is read
+once, at the start: SettingsError names the variable.
+"""
+
+import os
+import ssl
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+import httpx
+
+from app.core.settings import SettingsError
+
+
+@dataclass(frozen=True)
+class Egress:
+    """How to get to a URL."""
+
+    tls: ssl.SSLContext
+    proxy: httpx.Proxy | None
+
+
+def egress_to(url: str) -> Egress:
+    """Return how to get to a URL; raises SettingsError for a variable that can't be used.
+
+    The proxy is `https_proxy` or `http_proxy`, by the URL's scheme, or else `all_proxy`, each also
+    in capitals; not for this machine, and not for a host that `no_proxy` names.
+    """
+    target = httpx.URL(url)
+    tls = _tls()
+    if _is_loopback(target.raw_host.decode()) or _is_exempt(target):
+        return Egress(tls, proxy=None)
+    for name in (f"{target.scheme}_proxy", "all_proxy"):
+        variable, value = _variable(name)
+        if value:
+            return Egress(tls, _proxy(variable, value, tls))
+    return Egress(tls, proxy=None)
+
+
+def _variable(name: str) -> tuple[str, str]:
+    """The name and the value of a variable that may be written in small letters or in capitals."""
+    variable = name if name in os.environ else name.upper()
+    return variable, os.environ.get(variable, "").strip()
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether this is the machine itself.
+
+    A plain http:// URL of it is taken in production, because nobody can change on the way what is
+    fetched from there. A proxy could.
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_exempt(target: httpx.URL) -> bool:
+    """Whether `no_proxy` names the host, by its name, a domain, an address, a network or `*`."""
+    host = target.raw_host.decode()
+    port = target.port or {"http": 80, "https": 443}[target.scheme]
+    _, no_proxy = _variable("no_proxy")
+    for entry in no_proxy.lower().split(","):
+        name = entry.strip()
+        if _names(name, host) or _names(name.removesuffix(f":{port}"), host):
+            return True
+    return False
+
+
+def _names(name: str, host: str) -> bool:
+    if name == "*":
+        return True
+    try:
+        return ip_address(host) in ip_network(name.strip("[]"), strict=False)
+    except ValueError:  # one of them is no address
+        domain = name.removeprefix("*").removeprefix(".")
+        return domain != "" and f".{host}".endswith(f".{domain}")
+
+
+def _proxy(variable: str, value: str, tls: ssl.SSLContext) -> httpx.Proxy:
+    try:
+        url = httpx.URL(value if "://" in value else f"http://{value}")
+    except httpx.InvalidURL:
+        raise SettingsError(f"{variable} must be the URL of a proxy") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise SettingsError(f"{variable} must be the URL of a proxy, http:// or https://")
+    return httpx.Proxy(url, ssl_context=tls if url.scheme == "https" else None)
+
+
+def _tls() -> ssl.SSLContext:
+    """The authorities in SSL_CERT_FILE, or in SSL_CERT_DIR, or those that come with httpx."""
+    folder = os.environ.get("SSL_CERT_DIR")
+    if folder and not Path(folder).is_dir():  # OpenSSL would trust nobody, and say nothing
+        raise SettingsError("SSL_CERT_DIR is not a folder")
+    try:
+        return httpx.create_ssl_context()
+    except OSError as failure:  # ssl.SSLError is one
+        file = os.environ.get("SSL_CERT_FILE")
+        variable = "SSL_CERT_FILE" if file and not _has_certificates(file) else "SSLKEYLOGFILE"
+        why = failure.strerror or type(failure).__name__
+        raise SettingsError(f"{variable} can't be used: {why}") from None
+
+
+def _has_certificates(file: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
+    except OSError:
+        return False
+    return True
