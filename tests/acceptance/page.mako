@@ -319,7 +319,7 @@ ${link_to(rule.anchor, rule.title)}\
 <p class="narrative">${rule.text}</p>
 % endif
 % for scenario in rule.scenarios:
-% if scenario.tables:
+% if scenario.tables or not scenario.examples:
 <article class="scenario" id="${scenario.anchor}" data-group data-words="${scenario.name} ${' '.join(scenario.tags)} ${' '.join(str(step.text.striptags()) for step in scenario.steps)}">
 <div class="links">${tags(scenario.tags)}${link_to(scenario.anchor, scenario.name)}</div>
 <details><summary><h5>${scenario.name}</h5> ${states(scenario.states)}</summary>

@@ -324,6 +324,8 @@ class _Features:
         subjects = {uri: subject for subject, uri in self._run.catalogue.subjects.items()}
         for document in self._run.specification.documents:
             feature = document.feature
+            if not feature["children"]:
+                continue
             yield Feature(
                 anchor=self._anchors.take("feature", feature["name"]),
                 title=feature["name"],
@@ -335,26 +337,24 @@ class _Features:
             )
 
     def _rules(self, document: Document) -> Iterator[Rule]:
-        grouped: dict[str, tuple[Node | None, list[Source]]] = {}
-        for source in document.scenarios():
-            id_ = source.rule["id"] if source.rule else ""
-            grouped.setdefault(id_, (source.rule, []))[1].append(source)
-        for rule, sources in grouped.values():
-            title = rule["name"] if rule else ""
-            yield Rule(
-                anchor=self._anchors.take("rule", title) if rule else "",
-                title=title,
-                tags=_tags(rule) if rule else [],
-                text=self._words.link(_text(rule), set()) if rule else Markup(""),
-                scenarios=[self._scenario(document, source) for source in sources],
-            )
+        sources = list(document.scenarios())
+        loose = [self._scenario(document, source) for source in sources if source.rule is None]
+        if loose:
+            yield Rule("", "", [], Markup(""), loose)
+        for child in document.feature["children"]:
+            if "rule" in child:
+                rule = child["rule"]
+                anchor = self._anchors.take("rule", rule["name"])
+                own = [source for source in sources if source.rule and source.rule["id"] == rule["id"]]
+                scenarios = [self._scenario(document, source) for source in own]
+                yield Rule(anchor, rule["name"], _tags(rule), self._words.link(_text(rule), set()), scenarios)
 
     def _scenario(self, document: Document, source: Source) -> Scenario:
         pickles = [pickle for pickle in document.pickles if pickle.key.line == source.line]
         keywords = _keywords(document)
         anchor = self._anchors.take("scenario", source.name)
         groups = source.node["examples"]
-        if not groups:
+        if pickles and not groups:
             examples = [self._example(pickle, [], anchor, keywords) for pickle in pickles]
             return Scenario(anchor, source.name, _tags(source.node), [], examples, [])
         rest = iter(pickles)
@@ -424,7 +424,7 @@ def _tags(node: Node) -> list[str]:
 
 
 def _text(node: Node) -> str:
-    return "\n".join(line.strip() for line in node["description"].splitlines())
+    return "\n".join(line.strip() for line in node.get("description", "").splitlines())
 
 
 def _background_steps(document: Document, rule: Node | None) -> list[Node]:

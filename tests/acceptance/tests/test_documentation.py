@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
@@ -335,6 +335,39 @@ def test_an_outline_is_a_table(suite: Suite, target: Path) -> None:
     assert "In any language" in outline
     assert "Then the guest hears &lt;words&gt;" in re.sub("</?b>", "", outline)
     assert "Then the guest hears Bonjour ✘ failed" in words_of(outline)
+
+
+UNFINISHED = """
+  Rule: Everything is written down
+
+    @AC-001
+    Scenario: Nothing happens
+
+    @AC-001
+    Scenario Outline: A guest hears <nothing>
+      Given a house
+
+    @AC-001
+    Scenario Outline: A guest hears <no> words
+      Given a house
+
+      Examples: None
+        | no |
+
+  Rule: Nothing is promised yet
+"""
+
+
+def test_what_is_unfinished_is_shown_all_the_same(suite: Suite, target: Path) -> None:
+    """The gate says what is missing; the page is made."""
+    suite.feature.write_text(FEATURE + UNFINISHED, "utf-8")
+    suite.add("features/empty.feature", "")
+    suite.add("features/loose.feature", "Feature: Loose\n  @AC-001\n  Scenario: On its own\n    Given a house\n")
+    suite.run(f"--living-documentation={target}")
+    page = target.read_text("utf-8")
+    for name in ("Nothing happens", "A guest hears <nothing>", "A guest hears <no> words", "On its own"):
+        assert f">{escape(name)}</h5>" in page
+    assert "must be mended" in section(page, "problems")
 
 
 RULINGS = """
