@@ -623,7 +623,7 @@ def test_while_nothing_listens_known_keys_go_on(known: Home) -> None:
 
 def test_a_hanging_server_delays_nobody_whose_key_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """While others wait for it and it is asked again and again; verified before or not."""
-    for name, seconds in {"REFRESH": 0.05, "FETCH_WITHIN": PATIENCE, "FIND_TIMEOUT": PATIENCE}.items():
+    for name, seconds in {"REFRESH": 0.05, "FETCH_WITHIN": PATIENCE}.items():
         monkeypatch.setattr(jwks, name, seconds)
     with home(FIRST) as here:
         assert here.judge_new(FIRST) == "alice"
