@@ -18,7 +18,7 @@ from app.core.auth.gate import Authentication
 from app.core.auth.tokens import Verifier
 from app.core.database.pool import Pool
 from app.core.http import docs, health
-from app.core.http.answers import handle
+from app.core.http.answers import answer_exception
 from app.core.http.cors import CORS
 from app.core.http.middleware import HSTS, ErrorBoundary, Observability
 from app.core.observability import metrics
@@ -46,7 +46,9 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises SettingsError if no database is configured.
     """
-    pool = Pool(settings.database_dsn, settings.database_pool_size, application_name="todo-api")
+    pool = Pool(
+        settings.required_database_url, settings.database_pool_size, application_name="todo-api"
+    )
     verifier = Verifier(settings)
     app_metrics = metrics.Metrics(pool, verifier)
 
@@ -72,7 +74,11 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=TelemetryConfig(
             tracing=tracing, metrics=False, logs=False, operation_spans=False, auto_configure=True
         ),
-        exception_handlers={HTTPException: handle, RequestValidationError: handle},
+        # in place of FastAPI's own two; ErrorBoundary answers all other exceptions in the same way
+        exception_handlers={
+            HTTPException: answer_exception,
+            RequestValidationError: answer_exception,
+        },
         middleware=[
             Middleware(Observability, settings=settings, metrics=app_metrics),
             Middleware(

@@ -70,7 +70,7 @@ def take_over(connection: Connection) -> None:
 
 def run() -> None:
     """Run the migrations in one transaction, on the caller's URL or else the configured one."""
-    url = context.config.attributes.get("url") or load().database_dsn
+    url = context.config.attributes.get("url") or load().required_database_url
     # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
     engine = create_engine(
         "postgresql+psycopg2://",
