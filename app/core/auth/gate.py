@@ -44,13 +44,13 @@ class Authentication:
                 raise AuthForbidden("Use HTTPS.", reason=_why_not_https(scope))
             user = await self._verifier.verify(_bearer_token(scope))
             exchange_of(scope).user_id = user
-            # Of "/api/alice/tasks" it is "alice", whether there is such a route or not.
+            # Of "/api/alice/x" it is "alice", whether there is such a route or not.
             user_in_path = path.removeprefix("/api").removeprefix("/").partition("/")[0]
             names_a_user = path not in ("/api", "/api/")
             if names_a_user and user_in_path != user:
                 raise AuthForbidden
-        # Starlette would route /api/alice/tasks%0A as /api/alice/tasks: the pattern that it makes
-        # of a route ends in `$`, which one newline may follow.
+        # Starlette would route /api/alice/x%0A as /api/alice/x: the pattern that it makes of a
+        # route ends in `$`, which one newline may follow.
         if path.endswith("\n"):
             raise NotFound
 
