@@ -25,7 +25,7 @@ from app.core.settings import (
     SettingsError,
     load,
     variables_from_env_file,
-    with_origins,
+    with_sources,
 )
 from app.main import create_app
 from app.migrations import upgrade
@@ -44,7 +44,7 @@ def main() -> None:
     try:
         _run(arguments)
     except SettingsError as problem:
-        sys.exit(f"{PROGRAM}: {with_origins(problem)}")
+        sys.exit(f"{PROGRAM}: {with_sources(problem)}")
     except OSError as problem:
         sys.exit(f"{PROGRAM}: {problem}")
     except (CommandError, DBAPIError, DriverError) as failure:
@@ -138,7 +138,7 @@ def migrate(settings: Settings) -> None:
 
 
 def delete_user(settings: Settings, user: str) -> None:
-    """Delete everything that is stored of a user (spec.md, R-21), and print how many rows.
+    """Delete everything that is stored of a user (R-21), and print how many rows.
 
     Raises SettingsError if this can't be a user's id.
     """

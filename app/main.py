@@ -18,7 +18,7 @@ from app.core.auth.gate import Authentication
 from app.core.auth.tokens import Verifier
 from app.core.database.pool import Pool
 from app.core.http import docs, health
-from app.core.http.answers import handle
+from app.core.http.answers import answer_exception
 from app.core.http.cors import CORS
 from app.core.http.middleware import HSTS, ErrorBoundary, Observability
 from app.core.http.requests import QueryLimit
@@ -47,7 +47,9 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises SettingsError if no database is configured.
     """
-    pool = Pool(settings.database_dsn, settings.database_pool_size, application_name=PROGRAM)
+    pool = Pool(
+        settings.required_database_url, settings.database_pool_size, application_name=PROGRAM
+    )
     verifier = Verifier(settings)
     app_metrics = metrics.Metrics(pool, verifier)
 
@@ -76,7 +78,10 @@ def create_app(settings: Settings) -> FastAPI:
         ),
         # ErrorBoundary answers exceptions. FastAPI's own handlers of these two are inside of it and
         # would answer first, so they are replaced.
-        exception_handlers={HTTPException: handle, RequestValidationError: handle},
+        exception_handlers={
+            HTTPException: answer_exception,
+            RequestValidationError: answer_exception,
+        },
         middleware=[
             Middleware(Observability, settings=settings, metrics=app_metrics),
             Middleware(

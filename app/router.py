@@ -9,7 +9,7 @@ from app.core.errors import BadRequest, Invalid
 from app.core.http.answers import JsonAnswer
 from app.core.http.contract import BODY_ERRORS, errors, success
 from app.core.http.requests import (
-    IdempotencyKey,
+    IdempotencyKeyHeader,
     IfMatch,
     IfNoneMatch,
     StrictRoute,
@@ -93,7 +93,7 @@ async def list_tasks(
     responses=success(201, "ETag", "Location") | errors(*BODY_ERRORS, BAD_TITLE),
 )
 async def create_task(
-    request: Request, tasks: MyTasks, body: TaskCreate, idempotency_key: IdempotencyKey
+    request: Request, tasks: MyTasks, body: TaskCreate, idempotency_key: IdempotencyKeyHeader
 ) -> Response:
     """Create a task; the `Location` header has its URL."""
     values = body.model_dump()

@@ -628,7 +628,7 @@ def test_an_unexpected_failure_is_generic_readable_and_traced(
 @pytest.fixture(scope="module")
 def production(service: Service) -> Iterator[Service]:
     """The service as production runs it, behind a proxy on this machine."""
-    with running_service(settings_for(service.settings.database_dsn, environment="production")) as production:
+    with running_service(settings_for(service.settings.required_database_url, environment="production")) as production:
         yield production
 
 
@@ -677,7 +677,7 @@ def test_health_is_open_to_load_balancers(production: Service, path: str) -> Non
 def test_an_untrusted_proxy_is_not_believed(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """What X-Forwarded-Proto says counts only from the addresses that uvicorn is told to trust."""
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1")
-    with running_service(settings_for(service.settings.database_dsn, environment="production")) as distant:
+    with running_service(settings_for(service.settings.required_database_url, environment="production")) as distant:
         answer = httpx.get(distant.url + "/api/alice/tasks", headers=ALICE | {"x-forwarded-proto": "https"})
     assert code(answer) == (403, "AUTH_FORBIDDEN")
 

@@ -585,7 +585,7 @@ def test_the_reason_says_where_a_key_server_redirects_to(at_home: Home) -> None:
 
     async def ask() -> None:
         set_deadline(5)
-        await at_home.verifier.user(at_home.token(FIRST))
+        await at_home.verifier.verify(at_home.token(FIRST))
 
     with pytest.raises(KeysUnavailable) as unavailable:
         at_home.run(ask())

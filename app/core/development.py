@@ -26,10 +26,10 @@ def database_or_embedded(settings: Settings) -> AbstractContextManager[str]:
     if settings.database_url is None:
         return running_postgres(settings.data_dir)
     try:
-        connect(settings.database_dsn).close()
+        connect(settings.required_database_url).close()
     except Unreachable as reason:
         print(f"{PROGRAM}: the database can't be reached yet: {reason}", file=sys.stderr)
-    return nullcontext(settings.database_dsn)
+    return nullcontext(settings.required_database_url)
 
 
 @contextmanager

@@ -129,7 +129,7 @@ def run_offline() -> None:
 
 def run_online() -> None:
     """Run the migrations in one transaction, on the caller's URL or else the configured one."""
-    url = context.config.attributes.get("url") or load().database_dsn
+    url = context.config.attributes.get("url") or load().required_database_url
     # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
     engine = create_engine(
         "postgresql+psycopg2://",

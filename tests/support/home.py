@@ -64,7 +64,7 @@ class Home:
         async def judge() -> str:
             set_deadline(REQUEST_TIMEOUT)
             try:
-                return await self.verifier.user(token)
+                return await self.verifier.verify(token)
             except (AuthInvalid, KeysUnavailable) as refusal:
                 return refusal.reason
 
@@ -82,7 +82,7 @@ class Home:
     async def _verdict(self, token: str, seconds: float) -> Verdict:
         set_deadline(seconds)
         try:
-            return await self.verifier.user(token)
+            return await self.verifier.verify(token)
         except (AuthInvalid, KeysUnavailable) as refusal:
             hold_reason(refusal.reason[:REASON_MAX], token)
             return type(refusal)
