@@ -26,7 +26,14 @@ from tests.support.service import service_in_process, settings_for
 from tests.support.tokens import token
 
 FIRST, SECOND, MALLORYS = Key("first"), Key("second"), Key("bogus")
-WITHOUT_KEYS = ["an empty set", "no JSON Web Keys", "an oct key", "a key without an id"]
+WITHOUT_KEYS = [
+    "an empty set",
+    "no JSON Web Keys",
+    "an oct key",
+    "a key without an id",
+    "a key for encryption",
+    "a key for signing",
+]
 """What a server may serve that is a set, with no usable key in it."""
 GOOD_HABITS = ["serve", "serve slowly", "serve when released"]
 ENDLESS_HABITS = ["hang", "a dripping body"]
