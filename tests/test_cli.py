@@ -202,6 +202,13 @@ def test_a_token_carries_the_configured_issuer_and_audience(folder: Path) -> Non
         (["token", "alice"], {"BETTER_AUTH_URL": "http://localhost:3000"}, "BETTER_AUTH_SECRET is missing"),
         (["token", "a/b"], {}, "a user's id"),
         (["token", ""], {}, "a user's id"),
+        (["token", "\udcff"], {}, "a user's id"),  # what Python makes of the byte ff
+        (["token", "alice"], {"DATA_DIR": "/dev/null"}, "DATA_DIR can't be used: File exists"),
+        (["serve"], {"DATA_DIR": "/dev/null/x"}, "DATA_DIR can't be used: Not a directory"),
+        (["delete-user", ""], {}, "a user's id"),
+        (["delete-user", "\udcff"], {}, "a user's id"),
+        (["delete-user", "a/b"], {}, "a user's id"),
+        (["delete-user", " alice"], {}, "a user's id"),
         (["serve"], {"ENVIRONMENT": "production"}, "DATABASE_URL is missing"),
         (["serve"], {"BETTER_AUTH_SECRET": "short"}, "BETTER_AUTH_SECRET must have"),
         (["serve"], {"PORT": "x"}, "PORT"),
