@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
@@ -45,7 +45,7 @@ DESCRIPTION = "Each user's own tasks. Sign in with Better Auth and send its JWT 
 def create_app(settings: Settings) -> FastAPI:
     """Create the application; it connects to nothing until the first request.
 
-    Raises SettingsError if no database is configured.
+    Raises SettingsError if no database is configured, or if this package is not installed.
     """
     pool = Pool(
         settings.required_database_url, settings.database_pool_size, application_name=PROGRAM
@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     tracing = _is_tracing_configured()
     app = FastAPI(
         title="Todo API",
-        version=version(PROGRAM),
+        version=_version(),
         description=DESCRIPTION,
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/"}],
@@ -107,6 +107,15 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+def _version() -> str:
+    try:
+        return version("todo-api")
+    except PackageNotFoundError:
+        raise SettingsError(
+            "todo-api is not installed: run `pip install --no-deps -e .` in its folder"
+        ) from None
+
+
 def _operation_id(route: APIRoute) -> str:
     # FastAPI's own ids have the path and the method too
     return route.name
@@ -129,3 +138,8 @@ def __getattr__(name: str) -> Any:
         return create_app(load())
     except SettingsError as problem:
         raise SystemExit(str(problem)) from None
+
+
+def __dir__() -> list[str]:
+    """The module's names, `app` among them: `fastapi run app/main.py` looks for it here."""
+    return [*globals(), "app"]

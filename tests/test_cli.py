@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import httpx
@@ -204,6 +205,13 @@ def test_a_token_carries_the_configured_issuer_and_audience(folder: Path) -> Non
         (["token", "alice"], {"BETTER_AUTH_URL": "http://localhost:3000"}, "BETTER_AUTH_SECRET is missing"),
         (["token", "a/b"], {}, "a user's id"),
         (["token", ""], {}, "a user's id"),
+        (["token", "\udcff"], {}, "a user's id"),  # what Python makes of the byte ff
+        (["token", "alice"], {"DATA_DIR": "/dev/null"}, "DATA_DIR can't be used: File exists"),
+        (["serve"], {"DATA_DIR": "/dev/null/x"}, "DATA_DIR can't be used: Not a directory"),
+        (["delete-user", ""], {}, "a user's id"),
+        (["delete-user", "\udcff"], {}, "a user's id"),
+        (["delete-user", "a/b"], {}, "a user's id"),
+        (["delete-user", " alice"], {}, "a user's id"),
         (["serve"], {"ENVIRONMENT": "production"}, "DATABASE_URL is missing"),
         (["serve"], {"BETTER_AUTH_SECRET": "short"}, "BETTER_AUTH_SECRET must have"),
         (["serve"], {"PORT": "x"}, "PORT"),
@@ -338,3 +346,22 @@ def test_the_module_has_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     assert app.main.app.title == "Todo API"
     with pytest.raises(AttributeError):
         _ = app.main.nothing
+
+
+def test_what_looks_for_the_app_by_listing_the_module_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `fastapi run app/main.py` does; another server may be given an expression, as operations.md says."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://")
+    assert "app" in dir(app.main)
+    assert eval("create_app(load())", vars(app.main)).title == "Todo API"  # noqa: S307 - hypercorn does this
+
+
+def test_a_clone_that_is_not_installed_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the dependencies alone, from requirements.txt."""
+
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("app.main.version", missing)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://")
+    with pytest.raises(SystemExit, match=r"todo-api is not installed: run `pip install --no-deps -e .`"):
+        _ = app.main.app

@@ -75,7 +75,22 @@ WRONG: dict[str, tuple[Callable[[Cluster], str], str]] = {
     "a ? in the password, and no host": (lambda _: f"postgresql://u:x?{PASSWORD}=y", "it can't be read"),
     "an @ and a ? in the password": (lambda _: f"postgresql://u:x@y?{PASSWORD}=z@localhost/db", "it can't be read"),
     "a space in the password": (lambda _: f"host=localhost password=x {PASSWORD}=y", "it can't be read"),
-    "an impossible sslmode": (lambda _: f"postgresql://u:{PASSWORD}@localhost/db?sslmode=on", "it can't be read"),
+    "an impossible sslmode": (
+        lambda _: f"postgresql://u:{PASSWORD}@localhost/db?sslmode=on",
+        "PostgreSQL can't use the value of sslmode, or of its PG variable",
+    ),
+    "an impossible timeout": (
+        lambda _: f"postgresql://u:{PASSWORD}@localhost/db?connect_timeout=soon",
+        "PostgreSQL can't use the value of connect_timeout, or of its PG variable",
+    ),
+    "an impossible target": (
+        lambda _: f"postgresql://u:{PASSWORD}@localhost/db?target_session_attrs=rw",
+        "PostgreSQL can't use the value of target_session_attrs, or of its PG variable",
+    ),
+    "an impossible version of TLS": (
+        lambda _: f"postgresql://u:{PASSWORD}@localhost/db?ssl_min_protocol_version=9",
+        "PostgreSQL can't use the value of ssl_min_protocol_version, or of its PG variable",
+    ),
     "no URL": (lambda _: PASSWORD, "it can't be read"),
 }
 

@@ -46,7 +46,7 @@ def running_postgres(data_dir: Path) -> Iterator[str]:
         raise SettingsError(
             "DATABASE_URL is missing, and the extra `embedded` is not installed"
         ) from None
-    data_dir.mkdir(parents=True, exist_ok=True)
+    _make_folder(data_dir)
     with (data_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,10 +73,17 @@ def shared_secret(settings: Settings) -> str | None:
     if settings.production or settings.better_auth_secret or settings.better_auth_url:
         return settings.secret
     path = settings.data_dir / "secret"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     if not path.exists():
         _create_once(path, secrets.token_urlsafe(32))
     return path.read_text()
+
+
+def _make_folder(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise SettingsError(f"DATA_DIR can't be used: {failure.strerror}") from None
 
 
 def _create_once(path: Path, content: str) -> None:

@@ -29,6 +29,14 @@ DriverError = psycopg2.Error
 Unreachable = psycopg2.OperationalError
 """What `connect` raises if the database can't be reached now."""
 NO_REASON = "the driver gives no reason; under Python 3.11.2 it loses one that is not in UTF-8"
+UNUSABLE_VALUE = re.compile(
+    r'^invalid "?(\w+)"? value: |'
+    r'invalid \w+ value "[^"]*" for connection option "(?!port)(\w+)"'
+)
+"""libpq's words for a parameter's value that it can't use.
+
+Not for the port's, which may be a part of a password with an unescaped `/`.
+"""
 Dsn = Mapping[str, str]
 """libpq's parameters by name."""
 
@@ -161,8 +169,12 @@ def _configuration_problem(message: str) -> str | None:
     SQLSTATE. The message itself is not shown: it may hold a part of the password.
     """
     text = re.sub('"[^"]*"', "", message)  # names may hold any word
+    parameter = UNUSABLE_VALUE.search(message)
     problem = None
-    if re.search("invalid|could not match", text):
+    if parameter is not None:
+        name = parameter[1] or parameter[2]
+        problem = f"PostgreSQL can't use the value of {name}, or of its PG variable"
+    elif re.search("invalid|could not match", text):
         problem = "it can't be read"
     elif re.search(r"password|pg_hba\.conf", text):
         problem = "the server refuses its user or password"
