@@ -71,7 +71,9 @@ def runs_service_with_settings(
         port = keys.url.rpartition(":")[2]
         chosen = {name.lower(): value for name, value in (one.split("=") for one in variables.split())}
         chosen = {name: SECRET if value == "…" else value.replace(PORT, port) for name, value in chosen.items()}
-        settings = default_settings(cast.service.settings.database_dsn, **{"better_auth_secret": None} | chosen)
+        settings = default_settings(
+            cast.service.settings.required_database_url, **{"better_auth_secret": None} | chosen
+        )
         service = stack.enter_context(service_in_process(settings))
         cast.service = service
         yield Trusted(keys, key, service, Log(capsys))

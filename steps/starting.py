@@ -1,6 +1,7 @@
 """The steps about starting the service: with unsafe settings, and with none."""
 
 import os
+import shlex
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from app.core.settings import load
 from steps.answers import shown
 from tests.support.cluster import Cluster
 from tests.support.people import Cast, Person
-from tests.support.processes import Run, todo_api
+from tests.support.processes import TODO_API, Run, todo_api
 from tests.support.service import SECRET, Service, service_in_process
 from tests.support.tokens import token
 
@@ -79,7 +80,7 @@ def says_how_to_get_a_token(run: Run) -> None:
     assert run.process.stderr
     # written before it serves, so it is all in the pipe
     greeting = os.read(run.process.stderr.fileno(), 65536).decode()
-    assert greeting.splitlines()[-1] == "A token for Alice: .venv/bin/todo-api token alice"
+    assert greeting.splitlines()[-1] == f"A token for Alice: {shlex.join([*TODO_API, 'token', 'alice'])}"
 
 
 @then("with such a token the developer can create a task and list it")

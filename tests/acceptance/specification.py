@@ -124,15 +124,15 @@ class Document:
 class Specification:
     """All feature files under a folder."""
 
-    documents: list[Document]
-    problems: list[Problem]
+    documents: list[Document] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     """What can't be parsed."""
-    ids: IdGenerator
+    ids: IdGenerator = field(default_factory=IdGenerator)
 
     @classmethod
     def read(cls, features: Path, root: Path) -> "Specification":
         """Parse and compile every feature file; its URI is its path from the root."""
-        specification = cls([], [], IdGenerator())
+        specification = cls()
         for path in sorted(features.rglob("*.feature")):
             uri = path.relative_to(root).as_posix()
             try:
@@ -143,10 +143,11 @@ class Specification:
             if text.startswith(BYTE_ORDER_MARK):
                 mend = "begins with a byte order mark, which pytest-bdd takes for text: save it without one"
                 specification.problems.append(Problem(uri, 0, mend))
-            specification._add(uri, text.removeprefix(BYTE_ORDER_MARK))
+            specification.add(uri, text.removeprefix(BYTE_ORDER_MARK))
         return specification
 
-    def _add(self, uri: str, text: str) -> None:
+    def add(self, uri: str, text: str) -> None:
+        """Parse and compile the text of one feature file."""
         try:
             parsed = Parser(AstBuilder(self.ids)).parse(text)
         except (CompositeParserException, ParserException) as wrong:

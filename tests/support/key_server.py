@@ -15,6 +15,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
+from tests.support.clock import PATIENCE
 from tests.support.tokens import claims
 
 MAKERS: dict[str, Callable[[], Any]] = {
@@ -184,11 +185,18 @@ def _slow(server: KeyServer, handler: BaseHTTPRequestHandler) -> None:
     _answer(handler, keys)
 
 
+def _held(server: KeyServer, handler: BaseHTTPRequestHandler) -> None:
+    keys = _set(server)
+    server.released.wait(PATIENCE)
+    _answer(handler, keys)
+
+
 OCT = {"kty": "oct", "alg": "HS256", "kid": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"}
 
 HABITS: dict[str, Callable[[KeyServer, BaseHTTPRequestHandler], object]] = {
     "serve": _compressed_if_accepted,
     "serve slowly": _slow,
+    "serve when released": _held,
     "HTML": lambda _, handler: _answer(handler, b"<!doctype html><title>Sign in</title>", content_type="text/html"),
     "truncated JSON": lambda server, handler: _answer(handler, _set(server)[:-9]),
     "half a body": lambda server, handler: _answer(handler, _set(server), content_length="9999"),
@@ -217,7 +225,7 @@ HABITS: dict[str, Callable[[KeyServer, BaseHTTPRequestHandler], object]] = {
     "a reset connection": _reset,
     "a huge body": _huge,
     "a dripping body": _drip,
-    "hang": lambda server, _: server.released.wait(30),
+    "hang": lambda server, _: server.released.wait(PATIENCE),
 }
 
 

@@ -101,9 +101,10 @@ def _response(failures: list[ApiError]) -> Json:
 def parameters(dependant: Dependant) -> list[Json]:
     """The user in the path, then the parameters of path, query and headers that a route declares.
 
-    FastAPI would describe an optional one as one that may also be null, and list the path's other
-    parameters before the user: generated clients take them by position. So routes declare theirs
-    with `include_in_schema=False`, and they are described here.
+    FastAPI would describe an optional parameter as "string or null", but nobody can send null in a
+    URL or a header. It would also list the path's other parameters before the user, and generated
+    clients take them by position. So routes declare theirs with `include_in_schema=False`, and they
+    are described here.
     """
     described = [
         _parameter("path", "user_id", "The token's user.", maxLength=USER_ID_MAX)

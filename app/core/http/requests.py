@@ -120,8 +120,8 @@ def _check_depth(text: str) -> None:
     """
     if text.count("[") + text.count("{") <= DEPTH_MAX:
         return  # nearly every body
-    # A bracket in a string does not count. Without the escaped characters, every other part
-    # between quotes is a string.
+    # A bracket in a string does not count. Once escaped backslashes and quotes are removed, each
+    # quote begins or ends a string. Split at the quotes, the first, third, fifth … part is outside.
     unescaped = text.replace(r"\\", "").replace(r"\"", "")
     outside_strings = "".join(unescaped.split('"')[::2])
     depth = 0
@@ -222,6 +222,7 @@ def _entity_tags(lines: list[str]) -> list[str]:
     return [tag.strip() for tag in tags]
 
 
+# Without the header it is None, the endpoint's default, which FastAPI does not validate.
 IfMatch = Annotated[
     list[str] | None,
     AfterValidator(_entity_tags),
@@ -273,7 +274,7 @@ async def _idempotency_key(
 
 
 # The key under which a retry is recognized; None if none was sent.
-IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
+IdempotencyKeyHeader = Annotated[str | None, Depends(_idempotency_key)]
 
 
 def fingerprint(body: BaseModel) -> bytes:
