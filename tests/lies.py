@@ -69,6 +69,15 @@ def claims_of(exchange: Exchange) -> dict[str, Any]:
     return claims
 
 
+def header_of(exchange: Exchange) -> dict[str, Any]:
+    """The header of the request's token, good or not; empty where there is no token."""
+    bearer = exchange.request.headers.get("authorization", "").removeprefix("Bearer ")
+    try:
+        return jwt.get_unverified_header(bearer)
+    except jwt.InvalidTokenError:
+        return {}
+
+
 def query_of(exchange: Exchange) -> list[str]:
     """The parts of the request's query."""
     return [part for part in exchange.request.query.split("&") if part]
@@ -2044,6 +2053,82 @@ def unreadable_change_succeeds(exchange: Exchange) -> Iterator[None]:
         exchange.request.method = "PATCH"
         exchange.request.json = {"complete": True}
     yield
+
+
+# What a token is for, and whose word counts
+
+
+@lie(
+    "A token that says that it is of the type at+jwt is refused",
+    "A token that says that it is of the type application/at+jwt is refused",
+    "A token that says that it is of the type dpop+jwt is refused",
+)
+def tokens_for_something_else_are_taken(exchange: Exchange) -> Iterator[None]:
+    """A token that opens another service opens this one too."""
+    if "+jwt" in header_of(exchange).get("typ", ""):
+        sign_in_as(exchange, owner_of(exchange))
+    yield
+
+
+@lie(
+    "A token that says that it is of the type jwt is accepted",
+    "A token that says that it is of the type application/jwt is accepted",
+)
+def type_has_a_case(exchange: Exchange) -> None:
+    """A token's type must be written in capitals."""
+    if "jwt" in header_of(exchange).get("typ", ""):
+        refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
+
+
+@lie(
+    "The log names this cause: a JWT plugin without a key",
+    "The log names this cause: a key to encrypt with",
+    "The log names this cause: a key to sign with alone",
+    "Made-up key ids open nothing, and Better Auth is not asked each time",
+)
+def unknown_key_is_a_failure(exchange: Exchange) -> None:
+    """A token whose key is not served fails, as if Better Auth were down."""
+    if exchange.response.status == 401 and "kid" in header_of(exchange):
+        refuse(exchange, 500, "INTERNAL_ERROR", "Your sign-in can't be checked right now; please try again.")
+
+
+# of several schemes the server hands on the first, in small letters, so that a lie does not see the others
+
+
+@lie(
+    "Alice lists her tasks where the proxy says https",
+    "Alice lists her tasks where the proxy says HTTPS",
+    "Alice lists her tasks where the proxy says https, http",
+)
+def no_proxy_is_believed(exchange: Exchange) -> None:
+    """Who came to the proxy over https is told to use https."""
+    if "x-forwarded-proto" in exchange.request.headers:
+        refuse(exchange, 403, "AUTH_FORBIDDEN", "Use HTTPS.")
+
+
+@lie(
+    "Alice can't list her tasks where a trusted proxy says http, and the log says why",
+    "Alice can't list her tasks where a trusted proxy says http, https, and the log says why",
+    "Alice can't list her tasks where an unknown proxy says https, and the log says why",
+)
+def any_word_of_any_proxy_counts(exchange: Exchange) -> Iterator[None]:
+    """Who comes through a proxy is served, whatever it says."""
+    if "x-forwarded-proto" in exchange.request.headers:
+        exchange.request.scheme = "https"
+    yield
+
+
+@lie_in_log("Alice can't list her tasks where an unknown proxy says https, and the log says why")
+def sender_is_not_named(line: LogLine) -> list[LogLine]:
+    """The log does not say that the proxy is unknown."""
+    return [line | {"reason": "X-Forwarded-Proto is 'https'"}] if "reason" in line else [line]
+
+
+@lie("A line break behind the issuer's name locks nobody out")
+def line_break_is_a_part_of_the_issuer(exchange: Exchange) -> None:
+    """No token has the issuer that is expected."""
+    if "iss" in claims_of(exchange):
+        refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
 
 
 # More of who is signed in
