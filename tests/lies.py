@@ -175,14 +175,17 @@ def refused_deletion_of_the_list_completes_everything(exchange: Exchange) -> Non
         exchange.sql("UPDATE task SET complete = true")
 
 
-@lie("Replacing a task with one that has no state is refused", "Changing a task to have an empty title is refused")
+@lie(
+    "Replacing a task with one that has the state left out is refused",
+    "Changing a task to have a title without characters is refused",
+)
 def invalid_change_touches_the_task(exchange: Exchange) -> None:
     """A change that breaks a rule is refused, and moves the time of the task's last change."""
     if exchange.response.status == 422 and exchange.request.method in {"PUT", "PATCH"}:
         exchange.sql("UPDATE task SET updated_at = now() + interval '1 second' WHERE id = :id", id=id_of(exchange))
 
 
-@lie("A new task with an empty title is refused")
+@lie("A new task with a title without characters is refused")
 def invalid_task_is_created(exchange: Exchange) -> None:
     """A new task that breaks a rule is refused, and stands on another's list."""
     if exchange.request.method == "POST" and exchange.response.status == 422:
@@ -383,7 +386,7 @@ def cleared_description_is_empty_text(exchange: Exchange) -> None:
         edit_task(exchange, description="")
 
 
-@lie("A new task with an empty description is accepted")
+@lie("A new task with a description without characters is accepted")
 def empty_description_is_none(exchange: Exchange) -> None:
     """An empty description is taken for none."""
     if is_task(exchange, "POST") and exchange.response.json["description"] == "":
@@ -418,7 +421,7 @@ def description_is_stripped(exchange: Exchange) -> None:
         edit_task(exchange, description=exchange.response.json["description"].strip())
 
 
-@lie("Any language and any emoji fit into a title")
+@lie("A title may be in any language, and have emoji in it")
 def title_becomes_ascii(exchange: Exchange) -> None:
     """What is not ASCII in a title becomes question marks."""
     if is_task(exchange, "POST"):
@@ -442,7 +445,7 @@ def new_task_is_stored_as_anothers(exchange: Exchange) -> None:
         exchange.sql("UPDATE task SET user_id = 'bob' WHERE id = :id", id=exchange.response.json["id"])
 
 
-@lie("A deleted task's number is never used again")
+@lie("Numbers only rise, so that a deleted task's number is never used again")
 def number_is_used_again(exchange: Exchange) -> Iterator[None]:
     """A new task gets the number of one that was deleted."""
     before = [row["id"] for row in tasks(exchange)]
@@ -463,7 +466,7 @@ def number_is_used_again(exchange: Exchange) -> Iterator[None]:
 
 @lie(
     "The time of the last change moves forward, and the time of creation stays",
-    "Completing a completed task does no harm",
+    "Completing a task that is done changes nothing but the time of its last change",
 )
 def time_of_change_stays(exchange: Exchange) -> Iterator[None]:
     """A change does not move the time of the last change."""
@@ -473,7 +476,7 @@ def time_of_change_stays(exchange: Exchange) -> Iterator[None]:
         set_time(exchange, "updated_at", before[id_of(exchange)]["updated_at"])
 
 
-@lie("A new title that equals the old one counts as a change")
+@lie("Changing a title to what it is already moves the time of the last change")
 def time_stays_where_nothing_differs(exchange: Exchange) -> Iterator[None]:
     """A change that changes nothing does not move the time of the last change."""
     before = {row["id"]: row for row in tasks(exchange)}
@@ -539,7 +542,7 @@ def unknown_field_is_dropped(exchange: Exchange) -> Iterator[None]:
     yield
 
 
-@lie("A new task with an owner of its own is refused", "Changing a task to have an owner of its own is refused")
+@lie("A new task with an owner given by Alice is refused", "Changing a task to have an owner given by Alice is refused")
 def owner_in_the_body_counts(exchange: Exchange) -> Iterator[None]:
     """A task goes to the person whom the body names."""
     body = exchange.request.json
@@ -637,7 +640,7 @@ def limit_is_a_byte_less(exchange: Exchange) -> None:
         refuse(exchange, 413, "VALIDATION_ERROR", "The body must have at most 64 KiB.")
 
 
-@lie("A change of nothing is refused")
+@lie("A change that says nothing of what to change is refused")
 def change_of_nothing_succeeds(exchange: Exchange) -> Iterator[None]:
     """A change of nothing succeeds, and answers with the task."""
     if exchange.request.method == "PATCH" and exchange.request.json == {}:
@@ -684,7 +687,7 @@ def order_is_reversed(exchange: Exchange) -> None:
         edit(exchange, tasks=exchange.response.json["tasks"][::-1])
 
 
-@lie("A list holds five hundred tasks where I don't say how many")
+@lie("I get the 500 newest tasks if I don't say how many I want")
 def total_is_of_the_page(exchange: Exchange) -> None:
     """The total is the length of the page."""
     if is_list(exchange):
@@ -734,13 +737,13 @@ def link_forgets_the_limit(exchange: Exchange) -> None:
         exchange.response.headers["link"] = re.sub(r"limit=\d+&?", "", exchange.response.headers["link"])
 
 
-@lie("A list holds five hundred tasks where I don't say how many", "A list of 5 tasks, 2 to a page, ends on page 3")
+@lie("I get the 500 newest tasks if I don't say how many I want", "A list of 5 tasks, 2 to a page, ends on page 3")
 def there_is_no_link(exchange: Exchange) -> None:
     """There is no link to the next page."""
     drop_header(exchange, "link")
 
 
-@lie("A list that just fits on its page has no next page", "A list of 4 tasks, 2 to a page, ends on page 2")
+@lie("A list of just 500 tasks has no next page", "A list of 4 tasks, 2 to a page, ends on page 2")
 def last_page_has_a_link(exchange: Exchange) -> None:
     """The last page has a link to one more, which is empty."""
     if is_list(exchange) and exchange.response.json["tasks"] and "link" not in exchange.response.headers:
@@ -748,7 +751,7 @@ def last_page_has_a_link(exchange: Exchange) -> None:
         exchange.response.headers["link"] = f'<{exchange.request.path}?limit=2&after={last}>; rel="next"'
 
 
-@lie("A list holds five hundred tasks where I don't say how many")
+@lie("I get the 500 newest tasks if I don't say how many I want")
 def link_names_a_host(exchange: Exchange) -> None:
     """The link to the next page names the host that the service believes to have."""
     if "link" in exchange.response.headers:
@@ -778,7 +781,7 @@ def page_misses_a_task(exchange: Exchange) -> None:
         edit(exchange, tasks=exchange.response.json["tasks"][1:])
 
 
-@lie("A list holds five hundred tasks where I don't say how many")
+@lie("I get the 500 newest tasks if I don't say how many I want")
 def page_holds_a_hundred(exchange: Exchange) -> Iterator[None]:
     """A page holds a hundred tasks where nobody says how many."""
     if not exchange.request.query:
@@ -786,14 +789,14 @@ def page_holds_a_hundred(exchange: Exchange) -> Iterator[None]:
     yield
 
 
-@lie("I can skip a number of tasks")
+@lie("I can skip the first tasks of the list")
 def nothing_is_skipped(exchange: Exchange) -> Iterator[None]:
     """A list starts at its first task, however many are to be skipped."""
     exchange.request.query = re.sub(r"offset=\d+", "offset=0", exchange.request.query)
     yield
 
 
-@lie("I can skip a number of tasks")
+@lie("I can skip the first tasks of the list")
 def total_leaves_out_what_is_skipped(exchange: Exchange) -> None:
     """The total leaves out the tasks that are skipped."""
     if is_list(exchange) and "offset=" in exchange.request.query:
@@ -834,14 +837,20 @@ def anothers_task_is_listed(exchange: Exchange) -> None:
 # What people are told
 
 
-@lie("A new task with a title of 201 characters is refused", "Changing a task to have an empty title is refused")
+@lie(
+    "A new task with a title of 201 characters is refused",
+    "Changing a task to have a title without characters is refused",
+)
 def every_broken_rule_is_42(exchange: Exchange) -> None:
     """Whatever rule is broken, the answer is "42"."""
     if exchange.response.status == 422:
         say(exchange, "42")
 
 
-@lie("A new task with a title of 201 characters is refused", "Replacing a task with one that has no state is refused")
+@lie(
+    "A new task with a title of 201 characters is refused",
+    "Replacing a task with one that has the state left out is refused",
+)
 def only_the_field_is_named(exchange: Exchange) -> None:
     """The answer names the field, and a rule that is not the one that was broken."""
     if exchange.response.status == 422:
@@ -851,7 +860,7 @@ def only_the_field_is_named(exchange: Exchange) -> None:
         exchange.response.json = body | {"detail": f"{field}: must be 42"}
 
 
-@lie("A new task with an empty title is refused")
+@lie("A new task with a title without characters is refused")
 def another_field_is_blamed(exchange: Exchange) -> None:
     """The list of errors names another field than the sentence."""
     if exchange.response.status == 422:
@@ -874,7 +883,7 @@ def unreadable_request_is_called_names(exchange: Exchange) -> None:
         say(exchange, "Learn to type.")
 
 
-@lie("A change of nothing is refused")
+@lie("A change that says nothing of what to change is refused")
 def nothing_to_change_is_unreadable(exchange: Exchange) -> None:
     """A change of nothing is told to be unreadable."""
     if exchange.response.status == 400:
@@ -895,7 +904,7 @@ def what_is_supported_is_not_told(exchange: Exchange) -> None:
         exchange.response.headers["allow"] = "DELETE, GET, POST"
 
 
-@lie("A list can't be deleted as a whole", "An address that does not exist")
+@lie("A list can't be deleted as a whole", "An address outside the lists, where there is nothing, is told as such")
 def sentence_is_empty(exchange: Exchange) -> None:
     """A refusal says no more than a dot."""
     if exchange.response.status in {404, 405}:
@@ -927,7 +936,7 @@ def version_of_anothers_task_is_compared(exchange: Exchange) -> None:
         refuse(exchange, 412, "VALIDATION_ERROR", "The task has changed.")
 
 
-@lie("A task that was deleted can't be opened", "A task can be deleted once")
+@lie("A task that was deleted can't be opened", "A task can be deleted only once")
 def deleted_task_is_remembered(exchange: Exchange) -> None:
     """Who asks for a task that was deleted is told so, unlike for one that never existed."""
     if exchange.response.status == 404:
@@ -1060,7 +1069,7 @@ def changed_is_created(exchange: Exchange) -> None:
         exchange.response.status = 201
 
 
-@lie("A task that never existed can't be opened", "A task can be deleted once")
+@lie("A task that never existed can't be opened", "A task can be deleted only once")
 def missing_task_is_forbidden(exchange: Exchange) -> None:
     """A task that does not exist is forbidden."""
     if exchange.response.status == 404:
@@ -1088,7 +1097,7 @@ def password_is_a_bad_token(exchange: Exchange) -> None:
         refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
 
 
-@lie("A new task with an empty title is refused")
+@lie("A new task with a title without characters is refused")
 def broken_rule_is_unreadable(exchange: Exchange) -> None:
     """What breaks a rule is answered as what can't be read."""
     if exchange.response.status == 422:
@@ -1102,21 +1111,21 @@ def unreadable_is_a_failure(exchange: Exchange) -> None:
         refuse(exchange, 500, "INTERNAL_ERROR", "Something went wrong; please try again later.")
 
 
-@lie("An address that does not exist")
+@lie("An address outside the lists, where there is nothing, is told as such")
 def code_is_another_one(exchange: Exchange) -> None:
     """The code of an error does not go with its status."""
     if exchange.response.status == 404:
         edit(exchange, error_code="INTERNAL_ERROR")
 
 
-@lie("An address that does not exist")
+@lie("An address outside the lists, where there is nothing, is told as such")
 def envelope_has_a_field_more(exchange: Exchange) -> None:
     """An error has a field that is not in the envelope."""
     if exchange.response.status == 404:
         edit(exchange, path=exchange.request.path)
 
 
-@lie("An address that does not exist")
+@lie("An address outside the lists, where there is nothing, is told as such")
 def error_is_a_day_old(exchange: Exchange) -> None:
     """An error tells yesterday's time."""
     if exchange.response.status == 404:
@@ -1886,7 +1895,7 @@ def changing_creates(exchange: Exchange) -> None:
         exchange.sql("INSERT INTO task (user_id, title) VALUES ('carol', 'Buy oats')")
 
 
-@lie("A task that never existed can't be deleted", "A task can be deleted once")
+@lie("A task that never existed can't be deleted", "A task can be deleted only once")
 def everything_can_be_deleted(exchange: Exchange) -> None:
     """The deletion of what is not there is confirmed."""
     if exchange.request.method == "DELETE" and exchange.response.status == 404:
@@ -1952,7 +1961,7 @@ def list_takes_six_seconds(exchange: Exchange) -> None:
 # More of what people are told
 
 
-@lie("All that is wrong is told at once")
+@lie("All that is wrong with one task is told at once")
 def first_error_alone_is_told(exchange: Exchange) -> None:
     """Of two things that are wrong, the first one alone is told."""
     if exchange.response.status == 422:

@@ -4,9 +4,9 @@ Feature: Failing well
   Rule: Every error has one shape and one readable sentence
 
     @AC-004 @R-22
-    Scenario: An address that does not exist
+    Scenario: An address outside the lists, where there is nothing, is told as such
       Given Alice has the task "Buy milk"
-      When a stranger tries to open an address that does not exist
+      When a stranger tries to open an address outside the lists, where there is nothing
       Then the stranger is told "There is nothing at this address."
       And Alice still has exactly the task "Buy milk"
 

@@ -32,7 +32,7 @@ Feature: Keeping tasks safe
     @AC-006
     Scenario: The database is killed and started again
       Given Alice has the task "Buy milk"
-      And Alice has created the task "Pay the rent"
+      And the service has confirmed Alice's new task "Pay the rent"
       When the database is killed and started again
       Then Alice still has exactly the tasks "Buy milk", "Pay the rent"
 
