@@ -109,8 +109,8 @@ def lists_and_skips(cast: Cast, who: str, count: int) -> None:
     cast(who).ask("GET", cast(who).tasks_path(), params={"offset": count})
 
 
-@when(said("{who:Person} lists {_:Whose} tasks after the task {title:Quoted} of {owner:Person}'s"))
-def lists_after_anothers_task(cast: Cast, who: str, title: str, owner: str) -> None:
+@when(said("{who:Person} lists those of {_:Whose} tasks that come after {owner:Person}'s task {title:Quoted}"))
+def lists_after_anothers_task(cast: Cast, who: str, owner: str, title: str) -> None:
     cast(who).ask("GET", cast(who).tasks_path(), params={"after": cast(owner).tasks[title]["id"]})
 
 

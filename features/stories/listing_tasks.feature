@@ -4,8 +4,8 @@ Feature: Listing tasks
   I want to list my tasks
   So that I can see my todo list in any client
 
-  A task has a title, a description or none, and a state: it is open or done. Apps send the state as `complete`: false is
-  open, true is done. The service adds a number, the time of the task's creation and the time of its last change.
+  A task has a title, a description or none, and a state: it is open or done. Apps send the state as `complete`: false
+  is open, true is done. The service adds a number, the time of the task's creation and the time of its last change.
 
   In these features Alice and Bob are people with lists of their own, and a stranger is somebody who has not signed in.
   Mallory is somebody who forges what the service trusts. The operator runs the service.
