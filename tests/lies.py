@@ -758,9 +758,12 @@ def link_names_a_host(exchange: Exchange) -> None:
         exchange.response.headers["link"] = exchange.response.headers["link"].replace("</", "<http://testserver/")
 
 
-@lie("A task added while I page does not push another one off its page")
+@lie(
+    "A task added while I page does not push another one off its page",
+    "A task deleted while I page takes no other one with it",
+)
 def pages_go_by_their_number(exchange: Exchange) -> None:
-    """The link to the next page counts tasks from the start, so that a new task shifts them."""
+    """The link to the next page counts tasks from the start, so that a new task, or one that is gone, shifts them."""
     if "link" in exchange.response.headers:
         exchange.response.headers["link"] = f'<{exchange.request.path}?limit=2&offset=2>; rel="next"'
 
