@@ -24,7 +24,7 @@ LIES ?= named
 PARALLEL = -n $(WORKERS) --dist loadgroup
 PAGE := build/living-documentation.html
 
-.PHONY: run moved install-run install install-check node test lies check docs lint contract contract-lint deploy-lint dist image lines lock bench faults live pooled distributed mutants fuzz soak
+.PHONY: run moved install-run install install-check node test lies check docs promises lint contract contract-lint deploy-lint dist image lines lock bench faults live pooled distributed mutants fuzz soak
 
 run: install-run
 	@exec $(BIN)/todo-api serve
@@ -62,7 +62,7 @@ install-check: .venv/installed-check
 	$(CHECK)
 	@touch $@
 
-# what some scenarios and the documentation's page take from npm; without it they say what is missing
+# what some scenarios and the look at the documentation's page take from npm; without it they say what is missing
 node: tests/node/node_modules/.package-lock.json
 
 tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
@@ -86,10 +86,15 @@ check: install-check node
 	$(MAKE) --no-print-directory contract-lint deploy-lint
 	$(MAKE) --no-print-directory pooled faults distributed
 
-# the living documentation, and the Cucumber Messages beside it
+# the living documentation, and the Cucumber Messages beside it, from the scenarios alone: under a minute on two cores
+# (WHOLE=1: from all tests, with coverage; SINCE=COMMIT: what changed since then)
 docs: install
 	-@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node; fi
-	$(BIN)/pytest $(PARALLEL) --cov --cov-report= --acceptance=$(ACCEPTANCE) --living-documentation=$(PAGE)
+	$(BIN)/pytest $(PARALLEL) --living-documentation=$(PAGE) $(if $(SINCE),--changes-since=$(SINCE)) $(if $(WHOLE),--cov --cov-report= --acceptance=$(ACCEPTANCE),tests/test_features.py)
+
+# which rules and scenarios were added, reworded and removed since a commit (SINCE=v0.1.0), until another (UNTIL=HEAD)
+promises: install
+	@$(BIN)/python -m tests.acceptance.changes $(or $(SINCE),$(error make promises SINCE=COMMIT)) $(UNTIL)
 
 # every scenario again, by a running `todo-api serve` over HTTP
 live: install

@@ -8,6 +8,7 @@ import pytest
 from pytest_bdd.parser import Step
 from sqlalchemy import Engine, text
 
+from app.core.embedded import EmbeddedPostgres
 from app.core.settings import Settings
 from app.main import create_app
 from tests import lies
@@ -81,6 +82,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--live", action="store_true", help="call a running `todo-api serve` over HTTP")
     parser.addoption("--on-citus", type=Path, metavar="FOLDER", help="use Citus, built from its source in the folder")
     parser.addoption("--through-pgbouncer", action="store_true", help="put PgBouncer before the service's database")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_sync() -> Iterator[None]:
+    """New data don't wait for the disk, here and when they are removed: half of what a new PostgreSQL takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EmbeddedPostgres, "INITDB_OPTIONS", (*EmbeddedPostgres.INITDB_OPTIONS, "--no-sync"))
+        yield
 
 
 @pytest.fixture(scope="session")

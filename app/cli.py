@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import sys
 from argparse import ArgumentParser, Namespace
@@ -15,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from app import store
 from app.core import development
 from app.core.auth.egress import egress_to
-from app.core.auth.tokens import is_user_id
+from app.core.auth.tokens import USER_ID_RULE, is_user_id
 from app.core.database.dsn import DriverError, connect
 from app.core.server import run as server
 from app.core.settings import (
@@ -24,7 +25,7 @@ from app.core.settings import (
     SettingsError,
     load,
     variables_from_env_file,
-    with_origins,
+    with_sources,
 )
 from app.main import create_app
 from app.migrations import upgrade
@@ -43,7 +44,7 @@ def main() -> None:
     try:
         _run(arguments)
     except SettingsError as problem:
-        sys.exit(f"{PROGRAM}: {with_origins(problem)}")
+        sys.exit(f"{PROGRAM}: {with_sources(problem)}")
     except OSError as problem:
         sys.exit(f"{PROGRAM}: {problem}")
     except (CommandError, DBAPIError, DriverError) as failure:
@@ -51,6 +52,7 @@ def main() -> None:
         words = str(cause).strip() or type(cause).__name__
         sys.exit(f"{PROGRAM}: the database failed: {words}")
     except KeyboardInterrupt:
+        # after SIGTERM and SIGHUP too: which signal it was is no longer known here
         sys.exit(128 + signal.SIGINT)
 
 
@@ -115,7 +117,8 @@ def start_lines(settings: Settings) -> list[str]:
     """What the start tells: where it serves, whose tokens it takes, and what may be a mistake."""
     lines = server.greeting(settings, "Todo API")
     if settings.secret and not settings.production:
-        lines.append("A token for Alice: .venv/bin/todo-api token alice")
+        # sys.argv[0]: as it was called, since it may be on no PATH
+        lines.append(f"A token for Alice: {shlex.join([sys.argv[0], 'token', 'alice'])}")
     from_env_file = variables_from_env_file()
     if from_env_file:
         lines.append(f"From .env: {', '.join(from_env_file)}")
@@ -135,21 +138,25 @@ def migrate(settings: Settings) -> None:
 
 
 def delete_user(settings: Settings, user: str) -> None:
-    """Delete everything that is stored of a user (spec.md, R-21), and print how many rows.
+    """Delete everything that is stored of a user (R-21), and print how many rows.
 
     Raises SettingsError if this can't be a user's id.
     """
     if not is_user_id(user):
-        raise SettingsError(development.USER_ID_RULE)
+        raise SettingsError(USER_ID_RULE)
     with (
         development.database_or_embedded(settings) as url,
-        closing(connect(url, application_name="todo-api")) as connection,
+        closing(connect(url, application_name=PROGRAM)) as connection,
         connection.cursor() as cursor,
     ):
+        rows_deleted = {}
         for table, statement in store.DELETE_USER.items():
             cursor.execute(statement, {"owner": user})
-            print(f"{table} rows deleted: {cursor.rowcount}")
+            rows_deleted[table] = cursor.rowcount
         connection.commit()
+    # only now it is certain
+    for table, count in rows_deleted.items():
+        print(f"{table} rows deleted: {count}")
 
 
 def print_openapi(settings: Settings) -> None:

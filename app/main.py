@@ -18,13 +18,14 @@ from app.core.auth.gate import Authentication
 from app.core.auth.tokens import Verifier
 from app.core.database.pool import Pool
 from app.core.http import docs, health
-from app.core.http.answers import handle
+from app.core.http.answers import answer_exception
 from app.core.http.cors import CORS
 from app.core.http.middleware import HSTS, ErrorBoundary, Observability
+from app.core.http.requests import QueryLimit
 from app.core.observability import metrics
 from app.core.observability.tracing import Redaction
 from app.core.server.process import set_up_process
-from app.core.settings import Settings, SettingsError, load
+from app.core.settings import PROGRAM, Settings, SettingsError, load
 
 REQUEST_HEADERS = [
     "Authorization",
@@ -46,13 +47,16 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises SettingsError if no database is configured.
     """
-    pool = Pool(settings.database_dsn, settings.database_pool_size, application_name="todo-api")
+    pool = Pool(
+        settings.required_database_url, settings.database_pool_size, application_name=PROGRAM
+    )
     verifier = Verifier(settings)
     app_metrics = metrics.Metrics(pool, verifier)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        # what the protocol needs where it refuses what never reaches the application
+        # server/protocol.py itself answers what it can't read. No layer sees these answers, so the
+        # protocol adds the header and counts them.
         headers = [HSTS] if settings.production else []
         with set_up_process(), closing(pool):
             yield {"headers": headers, "metrics": app_metrics}
@@ -60,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     tracing = _is_tracing_configured()
     app = FastAPI(
         title="Todo API",
-        version=version("todo-api"),
+        version=version(PROGRAM),
         description=DESCRIPTION,
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/"}],
@@ -72,7 +76,12 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=TelemetryConfig(
             tracing=tracing, metrics=False, logs=False, operation_spans=False, auto_configure=True
         ),
-        exception_handlers={HTTPException: handle, RequestValidationError: handle},
+        # ErrorBoundary answers exceptions. FastAPI's own handlers of these two are inside of it and
+        # would answer first, so they are replaced.
+        exception_handlers={
+            HTTPException: answer_exception,
+            RequestValidationError: answer_exception,
+        },
         middleware=[
             Middleware(Observability, settings=settings, metrics=app_metrics),
             Middleware(
@@ -85,6 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
             ),
             Middleware(ErrorBoundary),
             Middleware(Authentication, verifier=verifier, https_only=settings.production),
+            Middleware(QueryLimit),
         ],
     )
     if tracing:
@@ -93,7 +103,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health.create_router(health.Readiness(pool, store.READY)))
     app.include_router(metrics.create_router(app_metrics))
     app.include_router(docs.router)
-    app.state.storage = store.Storage(pool, settings.idempotency_hours)
+    app.state.store = store.StoreResources(pool, settings.idempotency_hours)
     return app
 
 
@@ -110,7 +120,8 @@ def _is_tracing_configured() -> bool:
 def __getattr__(name: str) -> Any:
     """Create `app` when it is first asked for, as `uvicorn app.main:app` does.
 
-    So to import this module needs no settings and creates nothing.
+    So to import this module needs no settings and creates nothing. Each access creates another
+    one; a server asks once.
     """
     if name != "app":
         raise AttributeError(name)

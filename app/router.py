@@ -9,7 +9,7 @@ from app.core.errors import BadRequest, Invalid
 from app.core.http.answers import JsonAnswer
 from app.core.http.contract import BODY_ERRORS, errors, success
 from app.core.http.requests import (
-    IdempotencyKey,
+    IdempotencyKeyHeader,
     IfMatch,
     IfNoneMatch,
     StrictRoute,
@@ -27,7 +27,7 @@ from app.schemas import (
     TaskResponse,
     TaskUpdate,
 )
-from app.store import MyTasks, Row, TaskChanged, TaskNotFound, entity_tag
+from app.store import MyTasks, Row, TaskChanged, TaskNotFound, Tasks, entity_tag
 
 # Examples for OpenAPI of a request that breaks a rule.
 BAD_LIMIT = Invalid.at(
@@ -38,8 +38,10 @@ BAD_TITLE = Invalid.at(
 )
 BAD_ID = Invalid.at("path", "task_id", "must be a whole number, in digits", "int_parsing")
 
+# No endpoint takes `user_id`: the layer Authentication has compared it with the token's user, whose
+# tasks MyTasks are. contract.parameters describes it to OpenAPI.
 router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictRoute)
-TaskIdInPath = Annotated[TaskId, Path(description="The task's id.")]
+TaskIdInPath = Annotated[TaskId, Path(description="The task's id.", include_in_schema=False)]
 
 
 class TaskAnswer(JsonAnswer):
@@ -66,18 +68,17 @@ async def list_tasks(
     if listing.offset is not None and listing.after is not None:
         raise Invalid.at("query", "offset", "must not be combined with after", "conflict")
     offset = listing.offset or 0
-    # one more than the page holds shows whether another page follows
+    # One row more than the page holds: it shows whether another page follows.
     rows = await tasks.page(
         listing.limit + 1, complete=listing.complete, offset=offset, after=listing.after
     )
     page = rows[: listing.limit]
     has_next = len(rows) > listing.limit
-    count = len(rows)
-    if has_next or offset or listing.after is not None:
-        total = await tasks.count(complete=listing.complete)
-        # others may have deleted tasks between the two statements
-        seen = offset + len(rows) if rows else 0
-        count = max(total, seen)
+    is_first_page = not offset and listing.after is None
+    if is_first_page and not has_next:
+        count = len(rows)
+    else:
+        count = await _count(tasks, listing.complete, offset, rows)
     headers = None
     if has_next:
         next_page = _next_page(request, listing.limit, after=page[-1]["id"])
@@ -92,7 +93,7 @@ async def list_tasks(
     responses=success(201, "ETag", "Location") | errors(*BODY_ERRORS, BAD_TITLE),
 )
 async def create_task(
-    request: Request, tasks: MyTasks, body: TaskCreate, idempotency_key: IdempotencyKey
+    request: Request, tasks: MyTasks, body: TaskCreate, idempotency_key: IdempotencyKeyHeader
 ) -> Response:
     """Create a task; the `Location` header has its URL."""
     values = body.model_dump()
@@ -161,6 +162,19 @@ async def delete_task(tasks: MyTasks, task_id: TaskIdInPath, if_match: IfMatch =
     """Delete the task."""
     await tasks.delete(task_id, if_match)
     return Response(status_code=204)
+
+
+async def _count(tasks: Tasks, complete: bool | None, offset: int, rows: list[Row]) -> int:
+    """How many tasks match the filter, on all pages; `rows` are those after the offset.
+
+    It is counted by a second statement. A task that is deleted between the two must not make the
+    count smaller than what the first one has passed. Without rows nothing was passed for sure: the
+    offset may be beyond the last task.
+    """
+    count = await tasks.count(complete=complete)
+    if not rows:
+        return count
+    return max(count, offset + len(rows))
 
 
 def _next_page(request: Request, limit: int, after: int) -> str:

@@ -5,20 +5,24 @@ from typing import Annotated
 
 from pydantic import (
     MISSING,
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
     WithJsonSchema,
+    model_validator,
 )
+from pydantic_core import PydanticCustomError
 
+from app.core.errors import ERRORS_MAX, Invalid
 from app.core.http.requests import Digits, TrueOrFalse
 from app.models import DESCRIPTION_MAX, ID_MAX, TITLE_MAX
 
 LIMIT_DEFAULT = 500
 LIMIT_MAX = 500
-# PostgreSQL can't store NUL in a text.
+# A text without NUL, for OpenAPI.
 NO_NUL = r"^[^\x00]*$"
 
 
@@ -27,8 +31,19 @@ def _strip(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
+def _refuse_nul(text: str) -> str:
+    # PostgreSQL can't store it in a text. A `pattern` would be told as the pattern itself, and not
+    # as a sentence.
+    if "\0" in text:
+        raise PydanticCustomError("string_pattern_mismatch", "must not contain NUL")
+    return text
+
+
 def format_timestamp(moment: datetime) -> str:
-    """Return a moment as this API writes it: in UTC, with six digits of microseconds and `Z`."""
+    """Return a moment as this API writes it, in bodies and in entity tags.
+
+    In UTC, with six digits of microseconds and `Z`.
+    """
     in_utc = moment.astimezone(UTC).replace(tzinfo=None)
     return in_utc.isoformat(timespec="microseconds") + "Z"
 
@@ -45,14 +60,19 @@ Title = Annotated[
     Field(
         min_length=1,
         max_length=TITLE_MAX,
-        pattern=NO_NUL,
+        json_schema_extra={"pattern": NO_NUL},
         description="Surrounding white space is stripped.",
         examples=["Buy milk"],
     ),
     BeforeValidator(_strip),
+    AfterValidator(_refuse_nul),
 ]
 Description = Annotated[
-    str, Field(max_length=DESCRIPTION_MAX, pattern=NO_NUL, examples=["Two litres"])
+    str,
+    Field(
+        max_length=DESCRIPTION_MAX, json_schema_extra={"pattern": NO_NUL}, examples=["Two litres"]
+    ),
+    AfterValidator(_refuse_nul),
 ]
 Offset = Annotated[int, Field(ge=0, le=ID_MAX), Digits]
 TaskId = Annotated[int, Field(ge=1, le=ID_MAX, json_schema_extra={"format": "int64"}), Digits]
@@ -67,6 +87,17 @@ class Input(BaseModel):
     """A body: its types are strict, and an unknown field is refused, because it may be a typo."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_many_unknown_fields(cls, values: object) -> object:
+        # pydantic would make an error for each
+        if isinstance(values, dict) and len(values) > ERRORS_MAX:
+            fields = cls.model_fields  # a property, too slow to be read for each name
+            unknown = [name for name in values if name not in fields]
+            if len(unknown) > ERRORS_MAX:
+                raise Invalid.unknown("body", unknown)
+        return values
 
 
 class TaskCreate(Input):
@@ -85,6 +116,7 @@ class TaskUpdate(TaskCreate):
 class TaskPatch(Input):
     """The fields of a task to change, at least one; what is left out stays as it is."""
 
+    # pydantic merges it with the base's, so that this is strict and forbids unknown fields too
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
     # A field that was not sent is MISSING, and not in model_dump().
     title: Title | MISSING = MISSING

@@ -1,8 +1,12 @@
-"""Every statement of the service, but for the function of migration 0004.
+"""Every statement of the service, except the function of migration 0004.
 
-Each names its owner. So nobody touches another user's task, and Citus sends it to one shard.
-Citus sets two more rules for a statement that writes: no function that depends on the session,
-like to_char(), and none that is volatile, like clock_timestamp().
+Each statement that reads or writes rows names their owner. So nobody touches another user's task,
+and Citus sends it to one shard. The owner is the signed-in user's id: the column is `user_id`, and
+the parameter is `owner`. Citus sets two more rules for a statement that writes: no function that
+depends on the session, like to_char(), and none that is volatile, like clock_timestamp().
+
+The columns and the condition of If-Match are repeated on purpose: each statement is whole, and can
+be pasted into psql.
 """
 
 from collections.abc import Mapping
@@ -20,18 +24,40 @@ from app.schemas import format_timestamp
 # A task's columns by name; its timestamps are in the session's time zone.
 Row = dict[str, Any]
 
-# Fails unless all migrations have run. has_column_privilege() fails where there is no such column;
-# to select the columns would wait for a migration that has locked the table.
+# One row for each thing that requests need and the database does not have, or does not grant to the
+# role. The statement waits for no lock. To select from the tables would: a migration may have
+# locked them. Rights are asked for by column, because they may be granted by column. Each has a
+# condition of its own, since PostgreSQL's functions take a list of rights as "any of these":
+# nextval() needs either right on the sequence. Of what is missing no rights are told (NULL).
 READY = """
-    SELECT
-        'create_task_with_key'::regproc,
-        has_column_privilege('task', 'id', 'SELECT'),
-        has_column_privilege('task', 'user_id', 'SELECT'),
-        has_column_privilege('task', 'title', 'SELECT'),
-        has_column_privilege('task', 'description', 'SELECT'),
-        has_column_privilege('task', 'complete', 'SELECT'),
-        has_column_privilege('task', 'created_at', 'SELECT'),
-        has_column_privilege('task', 'updated_at', 'SELECT')
+    SELECT name || ' (run todo-api migrate, or grant USAGE on its schema)' AS missing
+    FROM (VALUES ('task'), ('idempotency_key'), ('task_id_seq')) AS relations (name)
+    WHERE to_regclass(name) IS NULL
+    UNION ALL
+    SELECT 'create_task_with_key (run todo-api migrate, or grant USAGE on its schema)'
+    WHERE to_regproc('create_task_with_key') IS NULL
+    UNION ALL
+    SELECT privilege || ' on ' || name || ' (' || string_agg(column_name, ', ') || ')'
+    FROM (VALUES
+        ('SELECT', 'task', '{id,user_id,title,description,complete,created_at,updated_at}'),
+        ('INSERT', 'task', '{id,user_id,title,description,complete,created_at,updated_at}'),
+        ('UPDATE', 'task', '{title,description,complete,updated_at}'),
+        ('SELECT', 'idempotency_key', '{user_id,key,fingerprint,answer,created_at}'),
+        ('INSERT', 'idempotency_key', '{user_id,key,fingerprint,answer}'),
+        ('UPDATE', 'idempotency_key', '{fingerprint,answer,created_at}')
+    ) AS needed (privilege, name, columns), unnest(columns::text[]) AS column_name
+    WHERE NOT has_column_privilege(to_regclass(name), column_name, privilege)
+    GROUP BY name, privilege
+    UNION ALL
+    SELECT 'DELETE on ' || name
+    FROM (VALUES ('task'), ('idempotency_key')) AS relations (name)
+    WHERE NOT has_table_privilege(to_regclass(name), 'DELETE')
+    UNION ALL
+    SELECT 'USAGE on task_id_seq'
+    WHERE NOT has_sequence_privilege(to_regclass('task_id_seq'), 'USAGE, UPDATE')
+    UNION ALL
+    SELECT 'EXECUTE on create_task_with_key'
+    WHERE NOT has_function_privilege(to_regproc('create_task_with_key'), 'EXECUTE')
     """
 
 # By table, what deletes everything that is stored of a user.
@@ -55,11 +81,11 @@ class TaskChanged(BadRequest):
 
 
 @dataclass(frozen=True)
-class Storage:
-    """What the endpoints need of the application; create_app sets it as `app.state.storage`."""
+class StoreResources:
+    """What the store needs of the application; create_app sets it as `app.state.store`."""
 
     pool: Pool
-    # for which a retry with the same key is given the first answer
+    # how long a retry with the same key is given the first answer
     idempotency_hours: int
 
 
@@ -70,9 +96,9 @@ class Tasks:
     answer before the request's deadline.
     """
 
-    def __init__(self, storage: Storage, owner: str) -> None:
-        self._pool = storage.pool
-        self._idempotency_hours = storage.idempotency_hours
+    def __init__(self, resources: StoreResources, owner: str) -> None:
+        self._pool = resources.pool
+        self._idempotency_hours = resources.idempotency_hours
         self._owner = owner
 
     async def page(
@@ -151,7 +177,8 @@ class Tasks:
         That one is returned as it was then. A key is forgotten after `idempotency_hours`. Raises
         Invalid if the first request had another fingerprint.
         """
-        # the function keeps the whole task beside its key, so the id and the defaults are given
+        # The function stores the task as the key's answer before it inserts it, so its id and its
+        # defaults must be known here.
         rows = await self._pool.fetch(
             """
             SELECT id, user_id, title, description, complete, created_at, updated_at
@@ -193,12 +220,13 @@ class Tasks:
         `if_match` are entity tags of which the task must have one. Raises TaskNotFound if this
         user has no such task, TaskChanged if it has none of the tags.
         """
-        # Only these columns: what another client has just changed in the others is kept.
+        # Only these columns: what another client has just changed in the others is kept. Their
+        # names are those of a schema's fields, never the caller's.
         assignments = ", ".join(f"{column} = %({column})s" for column in changes)
-        tags = _as_moments(if_match)
-        # updated_at moves on by a microsecond at least, even if the clock has been set back:
-        # greatest(now(), updated_at + interval '1 microsecond'). That depends on the session's time
-        # zone, which Citus refuses here; to add the interval to a timestamp in UTC does not.
+        moments = _as_moments(if_match)
+        # updated_at grows by a microsecond at least, even if the clock has been set back: no two
+        # states of a task have the same entity tag. The microsecond is added in UTC, because adding
+        # to a timestamptz depends on the session's time zone, which Citus refuses here.
         rows = await self._pool.fetch(
             f"""
             UPDATE task
@@ -208,44 +236,50 @@ class Tasks:
                     timezone('UTC', timezone('UTC', updated_at) + interval '1 microsecond')
                 )
             WHERE user_id = %(owner)s AND id = %(task_id)s
-              AND (%(tags)s::timestamptz[] IS NULL OR updated_at = ANY (%(tags)s::timestamptz[]))
+              AND (
+                  %(moments)s::timestamptz[] IS NULL
+                  OR updated_at = ANY (%(moments)s::timestamptz[])
+              )
             RETURNING id, user_id, title, description, complete, created_at, updated_at
             """,
-            {**changes, "owner": self._owner, "task_id": task_id, "tags": tags},
+            {**changes, "owner": self._owner, "task_id": task_id, "moments": moments},
         )
         if not rows:
-            await self._refuse(task_id, tags)
+            await self._refuse(task_id, moments)
         return rows[0]
 
     async def delete(self, task_id: int, if_match: list[str] | None) -> None:
         """Delete the task; `if_match` and what is raised are as in `change`."""
-        tags = _as_moments(if_match)
+        moments = _as_moments(if_match)
         rows = await self._pool.fetch(
             """
             DELETE FROM task
             WHERE user_id = %(owner)s AND id = %(task_id)s
-              AND (%(tags)s::timestamptz[] IS NULL OR updated_at = ANY (%(tags)s::timestamptz[]))
+              AND (
+                  %(moments)s::timestamptz[] IS NULL
+                  OR updated_at = ANY (%(moments)s::timestamptz[])
+              )
             RETURNING id
             """,
-            {"owner": self._owner, "task_id": task_id, "tags": tags},
+            {"owner": self._owner, "task_id": task_id, "moments": moments},
         )
         if not rows:
-            await self._refuse(task_id, tags)
+            await self._refuse(task_id, moments)
 
-    async def _refuse(self, task_id: int, tags: list[datetime] | None) -> NoReturn:
-        """Say why there was nothing to write: no such task, or none of the tags."""
-        if tags is None:
+    async def _refuse(self, task_id: int, moments: list[datetime] | None) -> NoReturn:
+        """Say why there was nothing to write: no such task, or none of these `updated_at`."""
+        if moments is None:
             raise TaskNotFound
         await self.get(task_id)
         raise TaskChanged
 
 
-async def _tasks_of_user(request: Request, user: CurrentUser) -> Tasks:
-    return Tasks(request.app.state.storage, user)
+async def _tasks_of(request: Request, owner: CurrentUser) -> Tasks:
+    return Tasks(request.app.state.store, owner)
 
 
 # The signed-in user's tasks.
-MyTasks = Annotated[Tasks, Depends(_tasks_of_user)]
+MyTasks = Annotated[Tasks, Depends(_tasks_of)]
 
 
 def entity_tag(task: Row) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 from pytest_bdd import given, parsers, then, when
 
+from steps.signing_in import typed
 from tests.support.key_server import Key, KeyServer, key_server
 from tests.support.log import Log
 from tests.support.people import Cast
@@ -47,6 +48,7 @@ TOKENS: dict[str, Callable[[Trusted], str]] = {
     "one issued by http://localhost:3000": lambda at: at.key.token(at.url("http://localhost:3000")),
     "one issued by http://127.0.0.1:3000": lambda at: at.key.token(at.keys.url),
     "one that expired 12 s ago": lambda _: token("alice", exp=int(time.time()) - 12),
+    "one of the type at+jwt": lambda _: typed("at+jwt"),
     "the token that sign-in answers with": lambda _: "KCo9zNwzXnF8cTwWdVbmGs2Zy5eQ4rLh",
     "the word undefined": lambda _: "undefined",
     "one made with todo-api token": lambda _: token("alice"),
@@ -69,7 +71,9 @@ def runs_service_with_settings(
         port = keys.url.rpartition(":")[2]
         chosen = {name.lower(): value for name, value in (one.split("=") for one in variables.split())}
         chosen = {name: SECRET if value == "…" else value.replace(PORT, port) for name, value in chosen.items()}
-        settings = default_settings(cast.service.settings.database_dsn, **{"better_auth_secret": None} | chosen)
+        settings = default_settings(
+            cast.service.settings.required_database_url, **{"better_auth_secret": None} | chosen
+        )
         service = stack.enter_context(service_in_process(settings))
         cast.service = service
         yield Trusted(keys, key, service, Log(capsys))

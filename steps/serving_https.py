@@ -1,17 +1,19 @@
 """The steps about https in production."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from pytest_bdd import given, then, when
+from pytest_bdd import given, parsers, then, when
 
 from steps.answers import shown
 from steps.failing import OK, ask_for_health
 from steps.vocabulary import said
 from tests.support.cluster import Cluster
+from tests.support.log import Log
 from tests.support.people import Cast, Person
-from tests.support.service import default_settings, service_in_process
+from tests.support.service import default_settings, running_service, service_in_process
 
 HSTS = "strict-transport-security"
 
@@ -34,6 +36,37 @@ def production() -> Iterator[ExitStack]:
 def service_in_production(cast: Cast, cluster: Cluster, production: ExitStack) -> None:
     settings = default_settings(cluster.url, environment="production")
     cast.service = production.enter_context(service_in_process(settings))
+
+
+TRUSTED = {"a trusted proxy": "127.0.0.1", "an unknown proxy": "192.0.2.1"}
+"""FORWARDED_ALLOW_IPS; the steps themselves are the proxy."""
+
+
+@given(parsers.re(rf"a service in production behind (?P<proxy>{'|'.join(TRUSTED)})"), target_fixture="log")
+def service_behind_proxy(  # noqa: PLR0913, PLR0917 - what a service of the scenario's own needs
+    cast: Cast,
+    cluster: Cluster,
+    production: ExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    proxy: str,
+) -> Log:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", TRUSTED[proxy])
+    settings = default_settings(cluster.url, environment="production")
+    cast.service = production.enter_context(running_service(settings))
+    return Log(capsys)
+
+
+@when(parsers.re("Alice (?:lists|tries to list) her tasks, and the proxy says (?P<what>.+)"))
+def lists_through_proxy(cast: Cast, what: str) -> None:
+    headers = {} if what == "nothing" else {"x-forwarded-proto": what}
+    cast("Alice").ask("GET", cast("Alice").tasks_path(), headers=headers)
+
+
+@then(parsers.re('the log gives the reason "(?P<reason>[^"]*)"'))
+def log_gives_reason(log: Log, reason: str) -> None:
+    (line,) = map(json.loads, log.read().splitlines())
+    assert line["reason"] == reason
 
 
 @when(said("{who:Person} tries to list Alice's tasks over http"))

@@ -23,6 +23,11 @@ def changed(good: str) -> str:
     return f"{head}.{body}.{signature}"
 
 
+def typed(typ: str) -> str:
+    """A token of Alice's that says of itself what it is (RFC 7515, 4.1.9)."""
+    return keep_secret(jwt.encode(claims("alice"), SECRET, algorithm="HS256", headers={"typ": typ}))
+
+
 MONTH = 31 * 24 * 3600
 """Seconds."""
 
@@ -56,6 +61,12 @@ TOKENS: dict[str, Callable[[], str]] = {
     "names nobody": lambda: token("alice", sub=None, user_id=None, email=None),
     "names her by email address alone": lambda: token("alice", sub=None, user_id=None),
     "names two different people": lambda: token("alice", sub="mallory"),
+    "says that it is of the type JWT": lambda: typed("JWT"),
+    "says that it is of the type jwt": lambda: typed("jwt"),
+    "says that it is of the type application/jwt": lambda: typed("application/jwt"),
+    "says that it is of the type at+jwt": lambda: typed("at+jwt"),
+    "says that it is of the type application/at+jwt": lambda: typed("application/at+jwt"),
+    "says that it is of the type dpop+jwt": lambda: typed("dpop+jwt"),
     "is far too long": lambda: token("alice", padding="x" * 8192),
 }
 

@@ -1,18 +1,23 @@
 """The steps about starting the service: with unsafe settings, and with none."""
 
 import os
+import shlex
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 from pytest_bdd import given, parsers, then, when
 
+from app.core.settings import load
 from steps.answers import shown
+from tests.support.cluster import Cluster
 from tests.support.people import Cast, Person
-from tests.support.processes import Run, todo_api
-from tests.support.service import SECRET, Service
+from tests.support.processes import TODO_API, Run, todo_api
+from tests.support.service import SECRET, Service, service_in_process
+from tests.support.tokens import token
 
 GOOD = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://127.0.0.1/todo", "BETTER_AUTH_SECRET": SECRET}
 
@@ -23,6 +28,8 @@ UNSAFE: dict[str, dict[str, str]] = {
     "a secret of 31 bytes": {"BETTER_AUTH_SECRET": SECRET[:31]},
     "Better Auth's well-known secret": {"BETTER_AUTH_SECRET": "better-auth-secret-12345678901234567890"},
     "every site allowed to call": {"CORS_ORIGINS": "*"},
+    "a database of white space alone": {"DATABASE_URL": " \n"},
+    "quotes around the database": {"DATABASE_URL": '"postgresql://127.0.0.1/todo"'},
     "a Better Auth without encryption": {"BETTER_AUTH_URL": "http://auth.example.com"},
 }
 
@@ -37,6 +44,25 @@ def starts_in_production(folder: Path, what: str) -> subprocess.CompletedProcess
 @then(parsers.re('it does not start, and says only "(?P<message>[^"]+)"'))
 def does_not_start(start: subprocess.CompletedProcess[str], message: str) -> None:
     assert (start.returncode, start.stdout, start.stderr) == (1, "", message + "\n")
+
+
+ISSUER = "https://auth.example.com"
+
+
+@given("a service whose JWT_ISSUER ends with a line break")
+def issuer_ends_with_line_break(cast: Cast, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    variables = {"DATABASE_URL": cluster.url, "BETTER_AUTH_SECRET": SECRET, "JWT_ISSUER": f"{ISSUER}\n"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with service_in_process(load()) as cast.service:
+        yield
+
+
+@when("Alice lists her tasks with a token of that issuer")
+def lists_with_token_of_issuer(cast: Cast) -> None:
+    alice = cast("Alice")
+    alice.token = token("alice", iss=ISSUER)
+    alice.ask("GET", alice.tasks_path())
 
 
 @given("an empty folder, and nothing configured")
@@ -54,7 +80,7 @@ def says_how_to_get_a_token(run: Run) -> None:
     assert run.process.stderr
     # written before it serves, so it is all in the pipe
     greeting = os.read(run.process.stderr.fileno(), 65536).decode()
-    assert greeting.splitlines()[-1] == "A token for Alice: .venv/bin/todo-api token alice"
+    assert greeting.splitlines()[-1] == f"A token for Alice: {shlex.join([*TODO_API, 'token', 'alice'])}"
 
 
 @then("with such a token the developer can create a task and list it")

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import jwt
 import pytest
+from sqlalchemy import Engine, text
 
 import app.main
 from app.cli import main
@@ -22,6 +23,7 @@ from app.core.embedded import EmbeddedPostgres
 from app.core.server.run import greeting
 from tests.support.clock import PATIENCE
 from tests.support.cluster import Cluster
+from tests.support.factories import make_task, rows
 from tests.support.processes import UVICORN, Run, postgres_of, todo_api
 from tests.support.service import SECRET, settings_for
 
@@ -242,6 +244,27 @@ def test_a_database_that_is_away_is_told_by_what_needs_it(folder: Path) -> None:
     told = todo_api(folder, "delete-user", "alice", DATABASE_URL="postgresql://127.0.0.1:1/x")
     assert told.returncode == 1
     assert "todo-api: the database failed: connection to server" in told.stderr
+
+
+def test_rows_count_as_deleted_once_that_is_committed(folder: Path, cluster: Cluster, database: Engine) -> None:
+    """A failure at the commit, as of a deferred trigger, must not come after the operator has read that all is gone."""
+    make_task(database, user_id="alice")
+    create = (
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$",
+        "CREATE CONSTRAINT TRIGGER fail AFTER DELETE ON task DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION fail()",
+    )
+    with database.begin() as connection:
+        for statement in create:
+            connection.execute(text(statement))
+    try:
+        told = todo_api(folder, "delete-user", "alice", DATABASE_URL=cluster.url)
+    finally:
+        with database.begin() as connection:
+            connection.execute(text("DROP FUNCTION fail CASCADE"))
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("todo-api: the database failed: not now")
+    assert len(rows(database, "alice")) == 1
 
 
 def test_who_interrupts_a_command_is_told_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The contract, `docs/openapi.json`: it is what the application generates, and what the service does."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def test_every_documented_response_is_given(  # noqa: PLR0913, PLR0917 - a respo
     service = without_database if name == UNREACHABLE else both_modes
     if name == UNEXPECTED:
         assert both_modes.app
-        monkeypatch.setitem(both_modes.app.state._state, "storage", None)
+        monkeypatch.setitem(both_modes.app.state._state, "store", None)
     answer = service.http.request(method, place, **request)
     contract.hold(answer)
     assert answer.status_code == status
@@ -155,6 +156,14 @@ def test_ids_are_64_bit_integers_and_health_needs_no_token() -> None:
     assert document["servers"] == [{"url": "/"}]
     assert document["info"]["license"] == {"name": "MIT", "identifier": "MIT"}
     assert [tag["name"] for tag in document["tags"] if tag["description"]] == ["tasks", "health"]
+
+
+def test_the_parameters_of_a_path_are_in_its_order() -> None:
+    """Generated clients take them by position."""
+    for path, operations in PATHS.items():
+        for operation in operations.values():
+            names = [one["name"] for one in operation.get("parameters", []) if one["in"] == "path"]
+            assert names == re.findall(r"{(\w+)}", path)
 
 
 def test_every_operation_has_a_short_name_of_its_own() -> None:

@@ -41,7 +41,7 @@ def test_another_origin_may_read_nothing(service: Service) -> None:
 
 def test_any_origin_may_call_where_all_are_allowed_but_without_credentials(service: Service) -> None:
     """With them, every page on the web could use what the browser keeps for this service."""
-    with running_service(settings_for(service.settings.database_dsn, cors_origins=("*",))) as to_all:
+    with running_service(settings_for(service.settings.required_database_url, cors_origins=("*",))) as to_all:
         for answer in [preflight(to_all, EVIL), httpx.get(to_all.url + TASKS, headers={"origin": EVIL})]:
             assert answer.headers["access-control-allow-origin"] == "*"
             assert "access-control-allow-credentials" not in answer.headers

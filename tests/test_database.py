@@ -771,6 +771,7 @@ def limited(cluster: Cluster, database: Engine) -> Iterator[str]:
     with database.begin() as connection:
         connection.execute(text("CREATE ROLE limited LOGIN CONNECTION LIMIT 2"))
         connection.execute(text("GRANT ALL ON ALL TABLES IN SCHEMA public TO limited"))
+        connection.execute(text("GRANT USAGE ON SEQUENCE task_id_seq TO limited"))
     yield as_role(cluster, "limited")
     with database.begin() as connection:
         connection.execute(text("DROP OWNED BY limited"))
@@ -966,7 +967,7 @@ def dead_port(request: pytest.FixtureRequest) -> Iterator[int]:
 def test_a_dead_address_leaves_time_for_the_next_one(cluster: Cluster, dead_port: int) -> None:
     """And the address that has worked is tried first from then on."""
     url = f"host=127.0.0.1,{cluster.socket.parent} port={dead_port},5432 user=postgres dbname=postgres"
-
+    url += " tcp_user_timeout=0"  # the default would end the attempt after 3 s, where a unit is longer
     unit = allowed(1)
 
     async def ask(pool: Pool) -> list[float]:
@@ -1153,3 +1154,48 @@ def test_no_part_of_a_password_is_taken_for_a_host(after: str) -> None:
     with pytest.raises(SettingsError, match="DATABASE_URL: it can't be read") as problem:
         connect(f"postgresql://u:s3cret{after.format('s3cret')}/db")
     assert "s3cret" not in str(problem.value)
+
+
+# What the log says of a statement that came too late
+
+
+def reasons(cluster: Cluster, statements: list[str], *, size: int, url: str | None = None) -> set[str | None]:
+    """Why statements failed that were sent at once, each with little time to be answered."""
+
+    async def failure(pool: Pool, sql: str) -> str | None:
+        set_deadline(allowed(1))
+        try:
+            await read(pool, sql)
+        except DatabaseError as error:
+            return error.reason
+        return None
+
+    async def work(pool: Pool) -> set[str | None]:
+        return set(await asyncio.gather(*[failure(pool, sql) for sql in statements]))
+
+    told: set[str | None] = run(cluster, work, size=size, url=url)
+    return told - {None}
+
+
+@pytest.mark.usefixtures("database")
+def test_all_who_wait_for_a_database_that_is_away_say_so(cluster: Cluster) -> None:
+    """Those too that wait behind the ones that try to connect: it is not the pool that is too small."""
+    cluster.stop()
+    assert reasons(cluster, [ONE] * 40, size=4) == {"the database can't be reached"}
+
+
+def test_all_who_wait_for_a_database_that_is_silent_say_so(cluster: Cluster, dead_port: int) -> None:
+    """It has accepted nobody."""
+    url = f"postgresql://postgres@127.0.0.1:{dead_port}/postgres"
+    assert reasons(cluster, [ONE] * 40, size=4, url=url) == {"the database can't be reached"}
+
+
+def test_a_database_that_answers_nobody_is_told(cluster: Cluster) -> None:
+    """It is locked, say, for all of them."""
+    assert reasons(cluster, [sleep(PATIENCE)] * 8, size=4) == {"the database does not answer"}
+
+
+def test_a_pool_that_is_too_small_is_told(cluster: Cluster) -> None:
+    """Others have been answered meanwhile."""
+    told = reasons(cluster, [ONE] * 4 + [sleep(PATIENCE)] * 8, size=4)
+    assert told == {"all 4 connections were busy", "no answer in time, while others had theirs"}

@@ -12,6 +12,7 @@ import psutil
 import psycopg2
 import pytest
 
+from app.core import embedded
 from app.core.embedded import EmbeddedPostgres
 from app.core.settings import SettingsError
 from tests.support.processes import Run, postgres_of, todo_api
@@ -190,3 +191,21 @@ def test_a_server_that_crashed_is_started_again(folder: Path) -> None:
         server.stop()
     assert server.pid is None
     server.stop()
+
+
+def test_a_folder_that_is_opened_for_postgresqls_user_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everybody may pass it from then on, so whoever starts as root learns it, once."""
+    monkeypatch.setattr(embedded, "_system_user", lambda: {"user": os.getuid(), "group": os.getgid()})
+    closed = folder / "closed"
+    data = closed / "data"
+    data.mkdir(parents=True)
+    closed.chmod(0o700)
+    programs = folder / "wheel" / "bin"
+    programs.mkdir(parents=True)
+    server = EmbeddedPostgres(data, programs)
+    for told in (f"Every user may pass {closed} now, because PostgreSQL runs as the user pgserver\n", ""):
+        server._let_the_system_user_in(data)
+        assert capsys.readouterr().err == told
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o701

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
 
 from app.core.errors import ERRORS_MAX, Invalid
-from app.core.http.requests import BODY_MAX, DEPTH_MAX, ETAGS_MAX
+from app.core.http.requests import BODY_MAX, BODY_SECONDS, DEPTH_MAX, ETAGS_MAX, PARAMETERS_MAX
 from app.core.settings import Settings
 from app.main import create_app
 from app.store import Tasks
@@ -20,12 +20,17 @@ from tests.support import contract
 from tests.support.clock import PATIENCE
 from tests.support.factories import make_task, rows
 from tests.support.log import logged
+from tests.support.movable_loop import MovableLoop
 from tests.support.service import ORIGIN, Service, running_service, settings_for
 from tests.support.tokens import token
 
 ALICE = {"authorization": f"Bearer {token('alice')}"}
 JSON = {"content-type": "application/json"}
 NOT_JSON, TOO_DEEP = "The body is not valid JSON.", f"The body is nested more than {DEPTH_MAX} deep."
+
+
+NAMES = [f"{number:04x}" for number in range(12_000)]
+MANY = "&".join(NAMES)
 
 
 @pytest.fixture
@@ -202,14 +207,15 @@ def test_an_unknown_name_is_told_up_to_its_64th_character(api: httpx.Client) -> 
 @pytest.mark.parametrize("place", ["body", "query"])
 def test_many_errors_are_told_by_their_number(api: httpx.Client, place: str) -> None:
     """The answer stays small, however many fields are unknown."""
-    names = [f"{number:04x}" for number in range(7000)]
+    names = NAMES[:7000] if place == "body" else NAMES[:PARAMETERS_MAX]
     if place == "body":
         answer = api.post("/api/alice/tasks", headers=ALICE, json={"title": "x"} | dict.fromkeys(names, 1))
     else:
         answer = api.get("/api/alice/tasks?" + "&".join(names), headers=ALICE)
     assert code(answer) == (422, "VALIDATION_ERROR")
     assert [error["loc"] for error in answer.json()["errors"]] == [[place, name] for name in names[:ERRORS_MAX]]
-    assert answer.json()["detail"].endswith(f"{names[ERRORS_MAX - 1]}: is not known here; and 6980 more")
+    hidden = len(names) - ERRORS_MAX
+    assert answer.json()["detail"].endswith(f"{names[ERRORS_MAX - 1]}: is not known here; and {hidden} more")
     assert len(answer.content) < 4000
 
 
@@ -232,30 +238,88 @@ def test_what_is_wrong_is_told_in_words_that_follow_the_fields_name(
     assert answer.json()["detail"] == detail
 
 
+def test_a_validators_sentence_is_told_as_it_is() -> None:
+    """Without pydantic's "Value error, "."""
+    error = {"loc": ("body", "due"), "msg": "Value error, must be a day to come", "type": "value_error"}
+    assert Invalid([error]).detail == "due: must be a day to come"
+
+
+def test_a_pattern_is_told_by_itself() -> None:
+    """The core does not know what a field's pattern is for."""
+    error = {"loc": ("body", "x"), "msg": "String should match pattern '^a$'", "type": "string_pattern_mismatch"}
+    assert Invalid([error]).detail == "x: must match pattern '^a$'"
+
+
 def test_no_number_is_told_where_all_errors_are_listed() -> None:
     """Twenty are listed; a location may hold the place in a list."""
     error = {"loc": ("body", "x", 0), "msg": "is bad", "type": "bad"}
     assert Invalid([error] * ERRORS_MAX).detail == "; ".join(["x.0: is bad"] * ERRORS_MAX)
 
 
-@pytest.mark.parametrize("place", ["body", "query"])
-def test_looking_for_a_repeated_name_takes_linear_time(api: httpx.Client, place: str) -> None:
+def test_looking_for_a_repeated_name_takes_linear_time(api: httpx.Client) -> None:
     """The event loop serves nobody else meanwhile; quadratic, the largest body takes half a second."""
 
     def seconds(count: int) -> float:
-        names = [*(f"{number:04x}" for number in range(count)), "last", "last"]
+        pairs = ",".join(f'"{name}":1' for name in [*NAMES[:count], "last", "last"])
         began = time.process_time()  # the service is in this process
-        if place == "body":
-            pairs = ",".join(f'"{name}":1' for name in names)
-            answer = api.post("/api/alice/tasks", headers=ALICE | JSON, content=f"{{{pairs}}}")
-            assert answer.json()["detail"] == "last: must appear only once"
-        else:
-            answer = api.get("/api/alice/tasks?" + "&".join(names), headers=ALICE)
-        assert code(answer) == (422, "VALIDATION_ERROR")
+        answer = api.post("/api/alice/tasks", headers=ALICE | JSON, content=f"{{{pairs}}}")
+        assert answer.json()["detail"] == "last: must appear only once"
         return time.process_time() - began
 
     few, many = (min(seconds(count) for _ in range(5)) for count in (1750, 7000))
     assert many / few < 8  # in quadratic time 16
+
+
+def cost_of(service: Service, head: str, body: str = "") -> float:
+    """The seconds of CPU that a request takes at least, of five."""
+    request = f"{head}\r\nHost: x\r\nConnection: close\r\nAuthorization: {ALICE['authorization']}\r\n"
+    if body:
+        request += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    port = httpx.URL(service.url).port or 0
+    costs = []
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as raw:
+            began = time.process_time()  # the service is in this process
+            raw.sendall(f"{request}\r\n{body}".encode())
+            while raw.recv(65536):
+                pass
+            costs.append(time.process_time() - began)
+    return min(costs)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *["/api/alice/tasks", "/api/alice/tasks/1", "/api/alice/nowhere", "/health", "/docs", "/openapi.json"],
+        "/static-offline-docs/swagger-ui.css",
+    ],
+)
+def test_many_parameters_cost_no_more_than_one_of_their_length(service: Service, place: str) -> None:
+    """FastAPI parses the query for every route, and the event loop serves nobody else meanwhile."""
+    many = cost_of(service, f"GET {place}?{MANY} HTTP/1.1")
+    assert many / cost_of(service, f"GET {place}?{'x' * len(MANY)} HTTP/1.1") < 3
+
+
+def test_many_unknown_fields_cost_no_more_than_a_repeated_one(service: Service) -> None:
+    """Both are parsed, and an error is made for those alone that are shown."""
+    names = NAMES[:7000]
+    unknown = "{" + ",".join(f'"{name}":1' for name in names) + "}"
+    repeated = "{" + ",".join(f'"{name}":1' for name in [*names, names[-1]]) + "}"
+    head = "POST /api/alice/tasks HTTP/1.1"
+    assert cost_of(service, head, unknown) / cost_of(service, head, repeated) < 3
+
+
+def test_the_number_of_parameters_is_limited(api: httpx.Client) -> None:
+    """Fifty are looked at, as any other; one more is told of all."""
+    fifty = "&".join(NAMES[:PARAMETERS_MAX])
+    for path in ("/api/alice/tasks", "/api/alice/tasks/1"):
+        answer = api.get(f"{path}?{fifty}", headers=ALICE)
+        assert answer.json()["errors"][0]["loc"] == ["query", NAMES[0]]
+        answer = api.get(f"{path}?{fifty}&x", headers=ALICE)
+        assert code(answer) == (422, "VALIDATION_ERROR")
+        assert answer.json()["detail"] == f"query: must have at most {PARAMETERS_MAX} parameters"
+        assert code(api.get(f"{path}?{fifty}&x")) == (401, "AUTH_MISSING")
+    assert api.get(f"/health?{fifty}&x").json() == {"status": "ok"}
 
 
 @pytest.mark.parametrize(
@@ -412,6 +476,41 @@ def test_a_slow_body_leaves_the_database_its_time(api: httpx.Client, service: Se
     assert api.post("/api/alice/tasks", headers=ALICE | JSON, content=slowly()).status_code == 201
 
 
+@pytest.fixture(scope="module")
+def loop_and_service(settings: Settings) -> Iterator[tuple[MovableLoop, Service]]:
+    """A service whose clock can be moved."""
+    loop = MovableLoop()
+    with running_service(settings, lambda: loop) as service:
+        yield loop, service
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(BODY_SECONDS - 1, 201), (BODY_SECONDS, 400)])
+@pytest.mark.parametrize("piece", ["", '{"title": '])
+def test_a_body_has_a_time_of_its_own(
+    loop_and_service: tuple[MovableLoop, Service], database: Engine, piece: str, seconds: int, status: int
+) -> None:
+    """However much of it has come: its sender's token would else be good for as long as the sender likes."""
+    loop, service = loop_and_service
+    body = '{"title": "x"}'
+    head = (
+        f"POST /api/alice/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['authorization']}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", httpx.URL(service.url).port or 0), timeout=PATIENCE) as raw:
+        raw.sendall(head.encode())
+        assert raw.recv(65536).startswith(b"HTTP/1.1 100 ")  # the body is being read
+        raw.sendall(piece.encode())
+        loop.move(seconds)
+        if status == 201:
+            raw.sendall(body.removeprefix(piece).encode())
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += raw.recv(65536)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert status == 201 or b'"The body did not arrive within 30 seconds."' in answer
+    assert len(rows(database, "alice")) == (status == 201)
+
+
 def test_the_limit_of_a_body_is_exact(api: httpx.Client) -> None:
     """64 KiB are read, one byte more is not, told beforehand or not."""
     body = b'{"title": "x"}'.ljust(64 * 1024)
@@ -529,7 +628,7 @@ def test_an_unexpected_failure_is_generic_readable_and_traced(
 @pytest.fixture(scope="module")
 def production(service: Service) -> Iterator[Service]:
     """The service as production runs it, behind a proxy on this machine."""
-    with running_service(settings_for(service.settings.database_dsn, environment="production")) as production:
+    with running_service(settings_for(service.settings.required_database_url, environment="production")) as production:
         yield production
 
 
@@ -578,7 +677,7 @@ def test_health_is_open_to_load_balancers(production: Service, path: str) -> Non
 def test_an_untrusted_proxy_is_not_believed(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """What X-Forwarded-Proto says counts only from the addresses that uvicorn is told to trust."""
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1")
-    with running_service(settings_for(service.settings.database_dsn, environment="production")) as distant:
+    with running_service(settings_for(service.settings.required_database_url, environment="production")) as distant:
         answer = httpx.get(distant.url + "/api/alice/tasks", headers=ALICE | {"x-forwarded-proto": "https"})
     assert code(answer) == (403, "AUTH_FORBIDDEN")
 
@@ -651,6 +750,7 @@ def test_a_failing_database_is_told_in_the_log_by_its_code(
             connection.execute(text("ALTER TABLE elsewhere RENAME TO task"))
     assert api.get("/health/ready").status_code == 200
     log = logged(capsys, 3)
-    for failure in log.splitlines()[:2]:
-        assert "SQLSTATE 42P01" in json.loads(failure)["exception"]
+    request, readiness, _ = [json.loads(line) for line in log.splitlines()]
+    assert "SQLSTATE 42P01" in request["exception"]
+    assert readiness["reason"].startswith("the database lacks: task ")
     assert "sesame4711" not in log

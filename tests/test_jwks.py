@@ -28,7 +28,9 @@ from tests.support.tokens import token
 FIRST, SECOND, MALLORYS = Key("first"), Key("second"), Key("bogus")
 WITHOUT_KEYS = ["an empty set", "no JSON Web Keys", "an oct key", "a key without an id"]
 """What a server may serve that is a set, with no usable key in it."""
-BAD_HABITS = sorted(HABITS.keys() - {"serve", "serve slowly", *WITHOUT_KEYS})
+GOOD_HABITS = ["serve", "serve slowly", "serve when released"]
+ENDLESS_HABITS = ["hang", "a dripping body"]
+BAD_HABITS = sorted(HABITS.keys() - {*GOOD_HABITS, *WITHOUT_KEYS})
 PRODUCTION_PAUSE_MIN = jwks.PAUSE_MIN
 PRODUCTION_PAUSE_MAX = jwks.PAUSE_MAX
 STALE_MAX = jwks.REFRESH + jwks.FETCH_WITHIN
@@ -478,7 +480,8 @@ def test_after_a_quiet_time_the_pause_is_short_again(monkeypatch: pytest.MonkeyP
     with home(FIRST) as here:
 
         def short_after_quiet() -> bool:
-            assert last_pause(here) >= jwks.PAUSE_MAX
+            if last_pause(here) < jwks.PAUSE_MAX:
+                return False  # the fetch before the last one was late at the server
             here.sleep(2 * jwks.PAUSE_MAX)
             assert [here.judge(one) for one in bogus(here, 2)] == [AuthInvalid, AuthInvalid]
             return last_pause(here) < jwks.PAUSE_MAX
@@ -494,7 +497,8 @@ def test_after_a_new_key_the_pause_is_short_again(monkeypatch: pytest.MonkeyPatc
     with home(FIRST) as here:
 
         def short_after_a_new_key() -> bool:
-            assert last_pause(here) >= jwks.PAUSE_MAX
+            if last_pause(here) < jwks.PAUSE_MAX:
+                return False  # the fetch before the last one was late at the server
             rotated = Key(f"rotated-{here.server.fetches}")
             here.server.serve(FIRST, rotated)
             assert here.judge_new(rotated) == "alice"
@@ -506,7 +510,7 @@ def test_after_a_new_key_the_pause_is_short_again(monkeypatch: pytest.MonkeyPatc
 
 def test_a_slow_fetch_does_not_make_the_wait_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pause runs from the start of one fetch to the start of the next."""
-    for name, seconds in {"PAUSE_MIN": 0.1, "PAUSE_MAX": 0.8}.items():
+    for name, seconds in {"PAUSE_MIN": 0.1, "PAUSE_MAX": 0.8, "FETCH_WITHIN": PATIENCE}.items():
         monkeypatch.setattr(jwks, name, seconds)
     with home(FIRST) as here:
         here.server.delay = 0.6
@@ -522,7 +526,7 @@ def test_a_slow_fetch_does_not_make_the_wait_longer(monkeypatch: pytest.MonkeyPa
 
 def test_a_fetch_that_fills_the_pause_is_not_followed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow auth server gets some rest too."""
-    for name, seconds in {"PAUSE_MIN": 0.1, "PAUSE_MAX": 0.1}.items():
+    for name, seconds in {"PAUSE_MIN": 0.1, "PAUSE_MAX": 0.1, "FETCH_WITHIN": PATIENCE}.items():
         monkeypatch.setattr(jwks, name, seconds)
     with home(FIRST) as here:
         here.server.habit = "serve slowly"
@@ -532,7 +536,7 @@ def test_a_fetch_that_fills_the_pause_is_not_followed_at_once(monkeypatch: pytes
 
 def test_a_fetch_that_nobody_asked_for_is_enough_during_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who needs its key waits for it, and not for the pause."""
-    for name, seconds in {"PAUSE_MIN": 60, "PAUSE_MAX": 60, "REFRESH": 0.1}.items():
+    for name, seconds in {"PAUSE_MIN": 60, "PAUSE_MAX": 60, "REFRESH": 0.1, "FETCH_WITHIN": PATIENCE}.items():
         monkeypatch.setattr(jwks, name, seconds)
     with home(FIRST) as here:
         assert here.judge_new(FIRST) == "alice"
@@ -548,17 +552,26 @@ def test_a_fetch_that_nobody_asked_for_is_enough_during_a_pause(monkeypatch: pyt
 @pytest.mark.parametrize("habit", BAD_HABITS)
 def test_while_keys_cant_be_had_known_ones_go_on(at_home: Home, habit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unknown ones can't be judged, one fetch is enough to say so, and after it all is well without a restart."""
-    monkeypatch.setattr(jwks, "FETCH_WITHIN", 0.3)
-    at_home.server.habit = habit
+
+    def misbehave() -> None:
+        monkeypatch.setattr(jwks, "FETCH_WITHIN", allowed(0.3) if habit in ENDLESS_HABITS else PATIENCE)
+        at_home.server.habit = habit
+
+    def behave() -> None:
+        monkeypatch.setattr(jwks, "FETCH_WITHIN", PATIENCE)
+        at_home.server.habit = "serve"
+
+    misbehave()
     assert at_home.judge_new(FIRST) is KeysUnavailable
     assert at_home.server.fetches == 1
-    at_home.server.habit = "serve"
+    behave()
     assert at_home.judge_new(FIRST) == "alice"
     at_home.server.serve(SECOND)
-    at_home.server.habit = habit
+    misbehave()
     assert at_home.judge_new(SECOND) is KeysUnavailable
     assert at_home.server.fetches == 3
     assert at_home.judge_new(FIRST, number=1) == "alice"
+    behave()
     at_home.server.serve(FIRST, SECOND)
     assert at_home.judge_new(SECOND) == "alice"
     # a redirect is not followed, and a huge body is not read to its end: the machine's buffers have taken some of it
@@ -572,7 +585,7 @@ def test_the_reason_says_where_a_key_server_redirects_to(at_home: Home) -> None:
 
     async def ask() -> None:
         set_deadline(5)
-        await at_home.verifier.user(at_home.token(FIRST))
+        await at_home.verifier.verify(at_home.token(FIRST))
 
     with pytest.raises(KeysUnavailable) as unavailable:
         at_home.run(ask())
@@ -649,13 +662,15 @@ def test_the_wait_for_keys_ends_with_the_requests_time(at_home: Home) -> None:
     assert 0.15 < time.monotonic() - began < allowed(jwks.FETCH_WITHIN)
 
 
-def test_one_who_gives_up_does_not_end_the_fetch_of_the_others(at_home: Home) -> None:
+def test_one_who_gives_up_does_not_end_the_fetch_of_the_others(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """It goes on, and brings the key; whether a caller's time is over, or the caller is gone."""
-    at_home.server.habit, at_home.server.delay = "serve slowly", allowed(0.4)
-    (gone,), (hasty,), (patient,) = (at_home.start([at_home.token(FIRST)], seconds) for seconds in (10, 0.1, 10))
-    at_home.sleep(0.05)
+    monkeypatch.setattr(jwks, "FETCH_WITHIN", PATIENCE)
+    at_home.server.habit = "serve when released"
+    (gone,), (hasty,), (patient,) = (at_home.start([at_home.token(FIRST)], seconds) for seconds in (60, 0.1, 60))
+    wait_for(at_home, lambda: at_home.server.fetches == 1)
     gone.cancel()
     assert at_home.run(hasty) is KeysUnavailable
+    at_home.server.released.set()
     assert at_home.run(patient) == "alice"
     assert at_home.server.fetches == 1
 

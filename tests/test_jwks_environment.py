@@ -7,6 +7,7 @@ import pytest
 
 from app.core.auth.egress import egress_to
 from app.core.auth.tokens import Verifier
+from app.core.database.dsn import parse
 from app.core.settings import SettingsError
 from tests.support.home import home
 from tests.support.key_server import Key, key_server
@@ -129,6 +130,13 @@ def test_without_keys_to_fetch_none_of_it_is_read(monkeypatch: pytest.MonkeyPatc
     """In the mode of the secret alone."""
     set_all(monkeypatch, {"HTTPS_PROXY": "nonsense://", "SSL_CERT_FILE": "/missing"})
     assert Verifier(settings_for("postgresql://nowhere")).keys is None
+
+
+def test_a_database_with_the_systems_certificates_changes_none_of_it() -> None:
+    """The driver is told where the system's are, and the fetch of the keys is not, whichever comes first."""
+    usual = egress_to(HTTPS).tls.get_ca_certs()
+    parse("postgresql://localhost/db?sslrootcert=system")
+    assert egress_to(HTTPS).tls.get_ca_certs() == usual
 
 
 def test_a_certificate_file_is_trusted_in_place_of_the_usual_ones(

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    {"core.settings", "core.limits", "core.errors", "core.deadline", "core.exchange"},
+    {"core.settings", "core.limits", "core.errors", "core.deadline", "core.exchange", "core.printable"},
     {"core.auth", "core.database"},
     {"core.observability"},
     {"core.http"},

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from threading import Event
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import pytest
@@ -79,6 +79,41 @@ def test_what_a_broken_stdout_does_not_take_is_dropped(monkeypatch: pytest.Monke
     assert json.loads(stdout.lines[1])["message"].startswith("1 lines of this log were dropped")
 
 
+class Hesitating(Writer):
+    """A writer that is slow to count: another thread may count between its reading and its writing."""
+
+    count = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many lines were dropped, some time ago."""
+        count = self.count
+        time.sleep(0.001)
+        return count
+
+    @dropped.setter
+    def dropped(self, value: int) -> None:
+        self.count = value
+
+
+def test_no_dropped_line_is_missed_where_two_threads_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One drops the lines that may not wait, the other those that stdout does not take."""
+    monkeypatch.setattr(logs, "LINES_MAX", 1)
+    writer = Hesitating()
+    writer.write("waiting\n")
+
+    def drop_twenty() -> None:
+        for _ in range(20):
+            writer.write("x\n")
+
+    threads = [Thread(target=drop_twenty) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert writer.dropped == 40
+
+
 def test_a_flush_waits_for_what_is_on_its_way_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines that wait, and those that are being written; the process must be able to end."""
     monkeypatch.setattr(logs, "FLUSH_SECONDS", 0.1)
@@ -115,15 +150,15 @@ def failing(cause: Exception | None) -> ValueError:
 
 def test_a_trace_has_the_types_of_all_causes_and_no_message() -> None:
     """The cause that was named, or else what was being handled; a message may hold what a user wrote."""
-    assert logs.trace(failing(OSError("sesame"))) == ["ValueError", "OSError"]
-    assert logs.trace(failing(None)) == ["ValueError", "KeyError"]
+    assert logs.traceback_lines(failing(OSError("sesame"))) == ["ValueError", "OSError"]
+    assert logs.traceback_lines(failing(None)) == ["ValueError", "KeyError"]
 
 
 def test_a_trace_ends_where_causes_go_round() -> None:
     """`raise failure from failure` is a mistake of somebody's; the request's line is written all the same."""
     failure = ValueError("sesame")
     failure.__cause__ = failure
-    assert logs.trace(failure) == ["ValueError"]
+    assert logs.traceback_lines(failure) == ["ValueError"]
     first, second = ValueError("sesame"), KeyError("sesame")
     first.__cause__, second.__cause__ = second, first
-    assert logs.trace(first) == ["ValueError", "KeyError"]
+    assert logs.traceback_lines(first) == ["ValueError", "KeyError"]

@@ -1,9 +1,12 @@
 """The table as the models say it, as the migrations make it, and what it refuses by itself."""
 
+import io
 import json
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,6 +21,7 @@ from app.core.settings import SettingsError
 from app.migrations import upgrade
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
+from tests.support.log import logged
 from tests.support.people import Cast
 from tests.support.service import running_service, service_in_process, settings_for
 from tests.support.tokens import token
@@ -390,3 +394,194 @@ def test_nobody_else_gives_ids(database: Engine) -> None:
         connection.execute(
             text("INSERT INTO task (user_id, id, title) OVERRIDING SYSTEM VALUE VALUES ('alice', 0, 'x')")
         )
+
+
+# A role without rights
+
+
+READY_WITHOUT = [
+    ("REVOKE SELECT ON task", "SELECT on task ("),
+    ("REVOKE INSERT ON task", "INSERT on task ("),
+    ("REVOKE UPDATE ON task", "UPDATE on task ("),
+    ("REVOKE DELETE ON task", "DELETE on task"),
+    ("REVOKE SELECT ON idempotency_key", "SELECT on idempotency_key ("),
+    ("REVOKE INSERT ON idempotency_key", "INSERT on idempotency_key ("),
+    ("REVOKE UPDATE ON idempotency_key", "UPDATE on idempotency_key ("),
+    ("REVOKE DELETE ON idempotency_key", "DELETE on idempotency_key"),
+    ("REVOKE USAGE ON SEQUENCE task_id_seq", "USAGE on task_id_seq"),
+    ("REVOKE EXECUTE ON FUNCTION create_task_with_key", "EXECUTE on create_task_with_key"),
+    ("REVOKE USAGE ON SCHEMA todo", "task (run todo-api migrate, or grant USAGE on its schema)"),
+]
+"""What is taken from a role that has all rights, and what readiness says is missing first."""
+
+
+@pytest.fixture
+def rightful(empty: Any) -> Iterator[tuple[str, str]]:
+    """The URLs of a database with our tables in a schema of their own: of its owner, and of a role with all rights."""
+    url = empty()
+    run_sql(url, "CREATE SCHEMA todo", "CREATE ROLE rightful LOGIN")
+    ours = f"{url}{'&' if '?' in url else '?'}{SCHEMA_OF_ITS_OWN}"
+    upgrade(ours)
+    run_sql(
+        ours,
+        "REVOKE EXECUTE ON FUNCTION create_task_with_key FROM PUBLIC",
+        "GRANT EXECUTE ON FUNCTION create_task_with_key TO rightful",
+        "GRANT USAGE ON SCHEMA todo TO rightful",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON task, idempotency_key TO rightful",
+        "GRANT USAGE ON SEQUENCE task_id_seq TO rightful",
+    )
+    yield ours, make_url(ours).set(username="rightful").render_as_string(hide_password=False)
+    run_sql(url, "DROP OWNED BY rightful", "DROP ROLE rightful")
+
+
+@pytest.mark.parametrize(("revoke", "missing"), READY_WITHOUT)
+def test_it_is_not_ready_without_a_right_that_requests_need(
+    rightful: tuple[str, str], capsys: pytest.CaptureFixture[str], revoke: str, missing: str
+) -> None:
+    """A rolling deployment would replace a service that works; the log names what is missing."""
+    owner, url = rightful
+    with service_in_process(settings_for(url)) as service:
+        assert service.http.get("/health/ready").status_code == 200
+        run_sql(owner, f"{revoke} FROM rightful")
+        assert service.http.get("/health/ready").status_code == 503
+        line = json.loads(logged(capsys, 2).splitlines()[-1])
+    assert line["reason"].startswith(f"the database lacks: {missing}")
+
+
+def test_rights_that_are_granted_by_column_are_enough(rightful: tuple[str, str]) -> None:
+    """Those of the columns that requests write."""
+    owner, url = rightful
+    run_sql(
+        owner,
+        "REVOKE UPDATE ON task, idempotency_key FROM rightful",
+        "GRANT UPDATE (title, description, complete, updated_at) ON task TO rightful",
+        "GRANT UPDATE (fingerprint, answer, created_at) ON idempotency_key TO rightful",
+        "REVOKE USAGE ON SEQUENCE task_id_seq FROM rightful",
+        "GRANT UPDATE ON SEQUENCE task_id_seq TO rightful",
+    )
+    with running_service(settings_for(url)) as service:
+        alice = Cast(service)("Alice")
+        for _ in range(2):
+            made = alice.ask("POST", alice.tasks_path(), json={"title": "x"}, headers={"Idempotency-Key": "one"})
+            assert made.status_code == 201
+        task = f"{alice.tasks_path()}/{made.json()['id']}"
+        assert alice.ask("PATCH", task, json={"complete": True}).status_code == 200
+        assert alice.ask("DELETE", task).status_code == 204
+        assert service.http.get("/health/ready").status_code == 200
+
+
+def test_the_migrations_can_be_written_down(
+    cluster: Cluster, empty: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As SQL that PostgreSQL takes, and without a database; up, and down again."""
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+
+    def written(run: Callable[..., None], revisions: str) -> str:
+        output = io.StringIO()
+        run(Config(toml_file="pyproject.toml", output_buffer=output), revisions, sql=True)
+        return output.getvalue()
+
+    def psql(url: str, statements: str) -> None:
+        script = tmp_path / "migrations.sql"
+        script.write_text(statements)
+        arguments = [str(cluster.bin / "psql"), "--quiet", "--set=ON_ERROR_STOP=1", f"--file={script}", url]
+        subprocess.run(arguments, check=True, capture_output=True)  # noqa: S603 - our own
+
+    url, migrated = empty(), empty()
+    upgrade(migrated)
+    psql(url, written(command.upgrade, "head"))
+    assert dump(cluster, url) == dump(cluster, migrated)
+    for query in ("SELECT version_num FROM todo_api_version", "SHOW client_connection_check_interval"):
+        assert column(url, query) == column(migrated, query)
+    psql(url, written(command.downgrade, "head:base"))
+    assert "CREATE" not in dump(cluster, url)
+
+
+# A role that does not own the database
+
+
+CHECK = "SET client_connection_check_interval"
+LEFT_OUT = (
+    "todo-api: client_connection_check_interval is left out, because this role does not own the database. Its owner"
+    " runs: ALTER DATABASE name SET client_connection_check_interval = '1s'\n"
+)
+
+
+@pytest.fixture
+def guest(empty: Any) -> Iterator[tuple[str, str]]:
+    """The URLs of an empty database: of its owner, and of a role that may connect to it."""
+    url = empty()
+    run_sql(url, "CREATE ROLE guest LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    yield url, make_url(url).set(username="guest").render_as_string(hide_password=False)
+    run_sql(url, "DROP OWNED BY guest", "DROP ROLE guest")
+
+
+def test_a_schema_of_its_own_is_enough(guest: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """One line says what was left out, each time until the owner has done it; going down works too."""
+    owner, url = guest
+    run_sql(owner, "CREATE SCHEMA guest AUTHORIZATION guest")
+    for _ in range(2):
+        upgrade(url)
+        assert capsys.readouterr().err == LEFT_OUT
+    with service_in_process(settings_for(url)) as service:
+        assert service.http.get("/health/ready").status_code == 200
+    command.downgrade(alembic(url), "base")
+    upgrade(url)
+    capsys.readouterr()
+    database = make_url(owner).database
+    run_sql(owner, f"ALTER DATABASE {database} SET client_connection_check_interval = '2s'")
+    upgrade(url)
+    assert capsys.readouterr().err == ""
+    assert column(url, "SHOW client_connection_check_interval") == ["2s"]
+
+
+@pytest.mark.parametrize("search_path", ["public", "missing"])
+def test_a_role_that_may_create_nothing_is_told_so(guest: tuple[str, str], search_path: str) -> None:
+    """In one sentence, and nothing is changed."""
+    _, url = guest
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL: its role may not create tables there"):
+        upgrade(f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{search_path}")
+
+
+def test_the_owner_sets_what_a_restored_dump_lacks(empty: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A dump has no settings of the database; a value of the operator's own is left alone."""
+    url = empty()
+    upgrade(url)
+    database = make_url(url).database
+    for before, after in (("RESET client_connection_check_interval", "1s"), (f"{CHECK} = '5s'", "5s")):
+        run_sql(url, f"ALTER DATABASE {database} {before}")
+        upgrade(url)
+        assert column(url, "SHOW client_connection_check_interval") == [after]
+    assert capsys.readouterr().err == ""
+
+
+# Tasks that came with their ids
+
+
+def test_new_ids_begin_beyond_those_that_came(empty: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """By logical replication, or from a dump without the sequence; the sequence is never set back."""
+    url = empty()
+    upgrade(url)
+    copied = "INSERT INTO task (user_id, id, title) OVERRIDING SYSTEM VALUE VALUES"
+    run_sql(url, f"{copied} ('alice', 1, 'x'), ('bob', 2, 'x'), ('bob', 700, 'x')")
+
+    def ids() -> list[int]:
+        with running_service(settings_for(url)) as service:
+            alice = Cast(service)("Alice")
+            return [
+                alice.ask("POST", alice.tasks_path(), json={"title": "x"}, headers=headers).json()["id"]
+                for headers in ({}, {"Idempotency-Key": str(time.time())})
+            ]
+
+    capsys.readouterr()
+    upgrade(url)
+    assert capsys.readouterr().err == "todo-api: tasks came with their ids; new ones begin after 1700\n"
+    assert ids() == [1701, 1702]
+    capsys.readouterr()
+    run_sql(url, "DELETE FROM task")
+    upgrade(url)
+    assert capsys.readouterr().err == ""
+    assert ids() == [1703, 1704]
+    run_sql(url, f"{copied} ('alice', 1705, 'x')")
+    upgrade(url)
+    assert ids() == [2706, 2707]

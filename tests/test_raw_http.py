@@ -18,7 +18,7 @@ import uvicorn
 from sqlalchemy import Engine, text
 from starlette.types import Receive, Scope, Send
 
-from app.core.server.protocol import DRAIN_SECONDS, HEAD_MAX, PIPELINE_MAX, Protocol
+from app.core.server.protocol import DRAIN_SECONDS, HEAD_MAX, NOT_HTTP, PIPELINE_MAX, Protocol
 from tests.support import contract
 from tests.support.clock import PATIENCE, allowed, pause, wait_until
 from tests.support.cluster import Cluster
@@ -190,6 +190,23 @@ REFUSED = {
     "20,000 headers": HEALTH + b"".join(b"X-%d: y\r\n" % number for number in range(20_000)) + b"\r\n",
     "a path of 100 kB": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
 }
+TOO_MANY_HEADERS = "The request has more than 100 headers or trailers."
+TOO_LARGE = "The request's head is too large."
+WITHOUT_ONE_HOST = "The request must have one Host header."
+SENTENCES = {
+    "chunks in HTTP/1.0": "HTTP/1.0 has no transfer codings.",
+    "a proxy's CONNECT": "This service is not a proxy: it opens no tunnels.",
+    "no host": WITHOUT_ONE_HOST,
+    "two hosts": WITHOUT_ONE_HOST,
+    "two hosts in HTTP/1.0": WITHOUT_ONE_HOST,
+    "no host, and an offer of HTTP/2": WITHOUT_ONE_HOST,
+    "300 short headers": TOO_MANY_HEADERS,
+    "60,000 short headers": TOO_MANY_HEADERS,
+    "20,000 headers": TOO_MANY_HEADERS,
+    "a header of 100 kB": TOO_LARGE,
+    "a path of 100 kB": TOO_LARGE,
+}
+"""What a client is told where the request is valid HTTP; all else is told that it is not."""
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -208,6 +225,7 @@ def test_what_could_be_read_in_two_ways_is_read_in_none(service: Process, databa
     contract.hold(refusal)
     assert refusal.headers["strict-transport-security"].startswith("max-age=")
     assert refusal.json()["error_code"] == "VALIDATION_ERROR"
+    assert refusal.json()["detail"] == SENTENCES.get(what, NOT_HTTP)
     assert rows(database, "alice") == []
     logged = (400, refusal.headers["x-request-id"])
     wait_until(lambda: logged in [(line["status"], line["request_id"]) for line in logged_since(service, start)])
@@ -331,10 +349,13 @@ def test_the_refusal_of_a_request_does_not_overtake_the_answer_before_it(service
 def test_requests_before_one_too_many_are_answered(service: Process, count: int) -> None:
     """One is answered at a time and PIPELINE_MAX may wait; the refusal of what is more comes behind their answers."""
     answered = min(count, PIPELINE_MAX + 1)
+    is_refused = count > answered
     with connect(service) as raw:
         raw.sendall((HEALTH + b"\r\n") * count)
-        expected = [200] * answered + [400] * (count > answered)
-        assert statuses(read_answers(raw, len(expected))) == expected
+        expected = [200] * answered + [400] * is_refused
+        said = read_answers(raw, len(expected))
+    assert statuses(said) == expected
+    assert (b"More than 16 requests wait for their answers on this connection." in said) == is_refused
 
 
 def test_nothing_is_read_behind_what_is_refused(service: Process, database: Engine) -> None:
@@ -407,6 +428,21 @@ def test_a_head_may_come_in_pieces(service: Process) -> None:
                 time.sleep(0.02)
             raw.sendall(b"\r\n\r\n")
             assert statuses(read_answers(raw)) == [200]
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 5])
+def test_a_head_that_is_too_large_is_told_as_that_in_one_piece_and_in_several(service: Process, pieces: int) -> None:
+    """How a network cuts it up is not the client's doing."""
+    head = HEALTH + b"X-A: " + b"a" * (HEAD_MAX + 2000) + b"\r\n\r\n"
+    size = len(head) // pieces + 1
+    with connect(service) as raw:
+        with suppress(ConnectionError):
+            for start in range(0, len(head), size):
+                raw.sendall(head[start : start + size])
+                time.sleep(0.02)
+        said = read(raw)
+    assert statuses(said) == [400]
+    assert json.loads(said.partition(b"\r\n\r\n")[2])["detail"] == TOO_LARGE
 
 
 # Whoever takes their time
@@ -501,23 +537,38 @@ class Answers:
         self.thread.join(PATIENCE)
 
 
-@pytest.mark.usefixtures("service")
-def test_who_does_not_read_an_answer_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some seconds: a large answer fills memory until it is read. Who reads in time is not."""
-    drain = allowed(1)
-    monkeypatch.setattr("app.core.server.protocol.DRAIN_SECONDS", drain)
+def test_who_does_not_read_an_answer_is_disconnected(service: Process, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """After some seconds: a large answer fills memory until it is read."""
+    monkeypatch.setattr("app.core.server.protocol.DRAIN_SECONDS", 0.5)
     answers = Answers()
     try:
         host, port = answers.url.removeprefix("http://").split(":")
-        with ExitStack() as stack:
-            raw, reader = [stack.enter_context(socket.create_connection((host, int(port)), 10)) for _ in range(2)]
+        with socket.create_connection((host, int(port)), PATIENCE) as raw:
             raw.sendall(HEALTH + b"\r\n")
-            for _ in range(2):
-                reader.sendall(HEALTH + b"\r\n")
-                assert len(read(reader, until=b"x" * 16 * MEBIBYTE)) > 16 * MEBIBYTE
-                time.sleep(0.8 * drain)
-            assert len(answers.server.server_state.connections) == 1
+            raw.recv(1, socket.MSG_PEEK)  # the answer has begun
+            wait_until(lambda: not answers.server.server_state.connections)
             assert len(read(raw)) < 16 * MEBIBYTE
+    finally:
+        answers.end()
+
+
+def test_who_reads_an_answer_in_time_is_not(service: Process, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """In one of three trials: on a busy machine it takes a while to read that much."""
+    answers = Answers()
+    host, port = answers.url.removeprefix("http://").split(":")
+
+    def is_served_twice(drain: float) -> bool:
+        monkeypatch.setattr("app.core.server.protocol.DRAIN_SECONDS", drain)
+        with socket.create_connection((host, int(port)), PATIENCE) as raw:
+            for _ in range(2):
+                raw.sendall(HEALTH + b"\r\n")
+                if len(read(raw, until=b"x" * 16 * MEBIBYTE)) < 16 * MEBIBYTE:
+                    return False
+                time.sleep(0.8 * drain)
+            return len(answers.server.server_state.connections) == 1
+
+    try:
+        assert any(is_served_twice(drain) for drain in (1, 4, 16))
     finally:
         answers.end()
 

@@ -14,7 +14,7 @@ from fastapi import Request
 
 from app.core.errors import REASON_MAX, ApiError, AuthInvalid, DatabaseError, NotFound
 from app.core.exchange import Exchange, exchange_of
-from app.core.http.answers import handle
+from app.core.http.answers import answer_exception
 from tests.support import contract
 from tests.support.home import Home, home
 from tests.support.key_server import base64url
@@ -85,14 +85,14 @@ def test_a_hostile_token_has_a_harmless_reason(strict: Home, make: Callable[[], 
 def test_a_reason_is_one_sentence_and_no_more(strict: Home, make: Callable[[], str], reason: str) -> None:
     """As the log has it."""
     with pytest.raises(AuthInvalid) as refused:
-        strict.run(strict.verifier.user(make()))
+        strict.run(strict.verifier.verify(make()))
     assert refused.value.reason == reason
 
 
 def test_an_expired_token_is_told_with_its_age(strict: Home) -> None:
     """In whole seconds by this service's clock."""
     with pytest.raises(AuthInvalid) as refused:
-        strict.run(strict.verifier.user(with_claims(exp=int(time.time()) - 3600)))
+        strict.run(strict.verifier.verify(with_claims(exp=int(time.time()) - 3600)))
     assert refused.value.reason in [f"HS256: expired {seconds} s ago" for seconds in range(3600, 3610)]
 
 
@@ -113,7 +113,7 @@ def test_the_reason_is_in_the_log_alone(service: Service, capsys: pytest.Capture
 def left_for_the_log(error: ApiError) -> dict[str, object]:
     """What the handler leaves in the exchange."""
     request = Request({"type": "http"})
-    asyncio.run(handle(request, error))
+    asyncio.run(answer_exception(request, error))
     exchange = exchange_of(request.scope)
     return {
         field.name: getattr(exchange, field.name)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.core.settings import Settings, SettingsError, load, variables_from_env_file, with_origins
+from app.core.settings import Settings, SettingsError, load, variables_from_env_file, with_sources
 
 SECRET = "Zk3vQp9xLr7tYw2uNs5mHd8cBf4gJa6e"
 PRODUCTION = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://db/x", "BETTER_AUTH_SECRET": SECRET}
@@ -257,10 +257,10 @@ def test_a_problem_says_that_it_comes_from_the_dot_env_file(monkeypatch: pytest.
     monkeypatch.setenv("HOST", "127.0.0.3")
     with pytest.raises(SettingsError) as refused:
         load()
-    assert with_origins(refused.value).startswith("PORT (from .env): ")
+    assert with_sources(refused.value).startswith("PORT (from .env): ")
     assert variables_from_env_file() == ["PORT", "BETTER_AUTH_SECRET"]
     monkeypatch.setenv("PORT", "8001")
     with pytest.raises(SettingsError) as refused:
         load()
     sentence = "BETTER_AUTH_SECRET (from .env) must have at least 32 bytes"
-    assert with_origins(refused.value).splitlines()[0] == sentence
+    assert with_sources(refused.value).splitlines()[0] == sentence

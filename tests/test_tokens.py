@@ -394,7 +394,7 @@ def test_nothing_is_quoted_from_a_forged_token(here: Home) -> None:
     wrong: dict[str, Any] = {"iss": "hers", "aud": "hers", "exp": int(time.time()) - 3600}
     for signer in (Mode("Mallory's", "EdDSA", MALLORYS.private, kid="EdDSA"), Mode("hers", "HS256", b"x" * 40)):
         with pytest.raises(AuthInvalid) as refused:
-            here.run(here.verifier.user(signer.token(here, **wrong)))
+            here.run(here.verifier.verify(signer.token(here, **wrong)))
         assert refused.value.reason == f"{signer.header['alg']}: Signature verification failed"
 
 

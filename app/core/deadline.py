@@ -1,4 +1,7 @@
-"""The deadline of the current request; it bounds everything that is waited for on its behalf."""
+"""The deadline of the current request; it bounds all that the service waits for on its behalf.
+
+It does not bound the wait for the request's body: by that time it is extended.
+"""
 
 import asyncio
 from contextvars import ContextVar
@@ -12,10 +15,10 @@ def set_deadline(seconds: float) -> None:
 
 
 def extend_deadline(seconds: float) -> None:
-    """Add the `seconds` that were spent waiting for the caller."""
+    """Add the `seconds` that were spent waiting for the caller; LookupError if none was set."""
     _deadline.set(_deadline.get() + seconds)
 
 
 def deadline() -> float:
-    """Return this task's deadline, on the event loop's clock."""
+    """Return this task's deadline, on the event loop's clock; LookupError if none was set."""
     return _deadline.get()

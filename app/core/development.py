@@ -11,31 +11,29 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from app.core.auth.tokens import is_user_id, sign
+from app.core.auth.tokens import USER_ID_RULE, is_user_id, sign
 from app.core.database.dsn import Unreachable, connect
 from app.core.server.run import end_in_order
 from app.core.settings import PROGRAM, Settings, SettingsError
 
-USER_ID_RULE = "a user's id has 1 to 255 characters, none of them a control character or /"
-
 
 def database_or_embedded(settings: Settings) -> AbstractContextManager[str]:
-    """The URL of the configured database, or else of the embedded one.
+    """The URL of the configured database, as in production, or else of the embedded one.
 
     The embedded one runs until the context's end. Raises SettingsError if the URL is wrong. A
     database that is merely away is reported on stderr.
     """
     if settings.database_url is None:
-        return postgres(settings.data_dir)
+        return running_postgres(settings.data_dir)
     try:
-        connect(settings.database_dsn).close()
+        connect(settings.required_database_url).close()
     except Unreachable as reason:
         print(f"{PROGRAM}: the database can't be reached yet: {reason}", file=sys.stderr)
-    return nullcontext(settings.database_dsn)
+    return nullcontext(settings.required_database_url)
 
 
 @contextmanager
-def postgres(data_dir: Path) -> Iterator[str]:
+def running_postgres(data_dir: Path) -> Iterator[str]:
     """Run PostgreSQL with its data in `data_dir/postgres` and yield its URL; stop it at the end.
 
     A server that an earlier, killed run has left behind is taken over. Raises SettingsError if

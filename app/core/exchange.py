@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from starlette.types import Scope
 
 
-def _unknown() -> bool:
+def _never() -> bool:
     return False
 
 
@@ -22,14 +22,15 @@ class Exchange:
     """Why the request was refused, for the log alone: bounded, without a token or a secret."""
     exception: BaseException | None = None
     """What made the service fail, where no reason says it."""
-    is_disconnected: Callable[[], bool] = _unknown
+    is_disconnected: Callable[[], bool] = _never
     """Whether the client has hung up; False under a server that can't tell."""
 
 
 def exchange_of(scope: Scope) -> Exchange:
     """Return the request's exchange; whoever asks first makes it.
 
-    It is kept in `scope["state"]`, which a server need not send (ASGI, lifespan state).
+    It is kept in `scope["state"]`: what the lifespan has yielded, which the server copies for each
+    request. A server need not send any (ASGI, lifespan state).
     """
     state = scope.setdefault("state", {})
     exchange: Exchange | None = state.get("exchange")

@@ -22,10 +22,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PROGRAM = "todo-api"
 """The name of the command, and of the package."""
 ENV_FILE = ".env"
-SECRET_BYTES = 32
+SECRET_BYTES_MIN = 32
 # Without a secret, Better Auth silently signs with a public one that starts like this.
-WELL_KNOWN_SECRET = "better-auth-secret-"  # noqa: S105 - refused, not used
-SECRET_DISTINCT_CHARACTERS = 8
+WELL_KNOWN_SECRET_PREFIX = "better-auth-secret-"  # noqa: S105 - refused, not used
+SECRET_DISTINCT_CHARACTERS_MIN = 8
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -57,7 +57,7 @@ def _auth_url(url: HttpUrl) -> HttpUrl:
 
 
 class Settings(BaseSettings):
-    """All settings, read once and then frozen; no secret has a default (spec.md, Configuration)."""
+    """All settings, read once and then frozen; no secret has a default."""
 
     model_config = SettingsConfigDict(
         env_file=ENV_FILE,
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
         return self.cors_origins
 
     @property
-    def database_dsn(self) -> str:
+    def required_database_url(self) -> str:
         """The database's URL; SettingsError if none is configured."""
         if self.database_url is None:
             raise SettingsError(
@@ -149,33 +149,28 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _strip_white_space(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """White space around a value is no part of it, but for the secret (spec.md, R-33).
+        """The values without white space around them; refuse what has quotes around it (R-33).
 
         A Kubernetes secret that was made with `echo` ends with a newline. A value of nothing else
-        counts as not set.
+        counts as not set. A shell takes quotes off a value; Docker's `--env-file` passes them on.
+        BETTER_AUTH_SECRET stays as it is: both may be a part of it.
         """
+        problems = []
         stripped: dict[str, Any] = {}
         for name, value in values.items():
             if not isinstance(value, str) or name == "better_auth_secret":
                 stripped[name] = value
-            elif value.strip():
-                stripped[name] = value.strip()
+                continue
+            text = value.strip()
+            if text != _without_quotes(text):
+                problems.append(
+                    f"{name.upper()} has quotes around it: write the value without them"
+                )
+            if text:
+                stripped[name] = text
+        if problems:
+            raise ValueError("\n".join(problems))
         return stripped
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_quotes(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """A shell takes quotes off a value; Docker's `--env-file` passes them on."""
-        quoted = [
-            f"{name.upper()} has quotes around it: write the value without them"
-            for name, value in values.items()
-            if name != "better_auth_secret"
-            and isinstance(value, str)
-            and value.strip() != _without_quotes(value.strip())
-        ]
-        if quoted:
-            raise ValueError("\n".join(quoted))
-        return values
 
     @model_validator(mode="after")
     def _refuse_what_is_unsafe(self) -> Self:
@@ -195,10 +190,10 @@ class Settings(BaseSettings):
         except UnicodeEncodeError:
             return ["BETTER_AUTH_SECRET must be UTF-8"]
         problems = []
-        if size < SECRET_BYTES:
-            problems.append(f"BETTER_AUTH_SECRET must have at least {SECRET_BYTES} bytes")
-        is_well_known = secret.startswith(WELL_KNOWN_SECRET)
-        if is_well_known or len(set(secret)) < SECRET_DISTINCT_CHARACTERS:
+        if size < SECRET_BYTES_MIN:
+            problems.append(f"BETTER_AUTH_SECRET must have at least {SECRET_BYTES_MIN} bytes")
+        is_well_known = secret.startswith(WELL_KNOWN_SECRET_PREFIX)
+        if is_well_known or len(set(secret)) < SECRET_DISTINCT_CHARACTERS_MIN:
             problems.append(
                 "BETTER_AUTH_SECRET is well known or easily guessed:"
                 " make one with `openssl rand -base64 32`"
@@ -238,12 +233,15 @@ def _without_quotes(value: str) -> str:
 
 def _is_safe_from_change(url: HttpUrl) -> bool:
     """Whether nobody on the way can change what is fetched from there."""
-    if url.scheme == "https" or url.host == "localhost":
-        return True
+    return url.scheme == "https" or is_loopback(url.host or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a URL's host, in lower case, is the machine itself."""
     try:
-        return ip_address((url.host or "").strip("[]")).is_loopback
+        return ip_address(host.strip("[]")).is_loopback
     except ValueError:
-        return False
+        return host == "localhost"
 
 
 def _is_origin(text: str) -> bool:
@@ -268,10 +266,8 @@ def _is_origin(text: str) -> bool:
         return False
     if port is None:
         return text == f"{url.scheme}://{host}"
-    return text == f"{url.scheme}://{host}:{port}" and port not in (
-        0,
-        DEFAULT_PORTS.get(url.scheme),
-    )
+    has_default_port = port == DEFAULT_PORTS.get(url.scheme)
+    return text == f"{url.scheme}://{host}:{port}" and port != 0 and not has_default_port
 
 
 def load() -> Settings:
@@ -303,8 +299,8 @@ def variables_from_env_file() -> list[str]:
     ]
 
 
-def with_origins(problem: SettingsError) -> str:
-    """The message, which says of each variable that begins a line if it came from `.env`."""
+def with_sources(problem: SettingsError) -> str:
+    """The message, with `(from .env)` behind each variable there that begins a line."""
     message = str(problem)
     for name in variables_from_env_file():
         message = re.sub(rf"^{name}\b", f"{name} (from {ENV_FILE})", message, flags=re.MULTILINE)

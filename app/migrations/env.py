@@ -8,11 +8,9 @@ from sqlmodel import SQLModel
 
 from app import models
 from app.core.database.dsn import connect
-from app.core.settings import SettingsError, load
+from app.core.settings import PROGRAM, SettingsError, load
 
-METADATA = models.Task.metadata
-# Autogenerate compares against what the models fill.
-assert METADATA is SQLModel.metadata  # noqa: S101 - see above
+METADATA = SQLModel.metadata
 
 LOCKS = (
     # Concurrent migrations run one after the other, and wait for each other for a minute.
@@ -27,32 +25,65 @@ LOCKS = (
 
 # Alembic's default, alembic_version, may belong to another application in the same database.
 VERSION_TABLE = "todo_api_version"
-# The tables and other relations of the schema, and the constraints of a table called task.
-NAMES = """
+# The names of the schema's tables (and of its other relations).
+TABLE_NAMES = """
     SELECT relname FROM pg_class
     WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
-    UNION
-    SELECT conname FROM pg_constraint WHERE conrelid = to_regclass('task')
 """
 # Every version of this service has given its table this constraint.
-OUR_CONSTRAINT = "task_title_length"
+TASK_IS_OURS = """
+    SELECT true FROM pg_constraint
+    WHERE conrelid = to_regclass('task') AND conname = 'task_title_length'
+"""
 
-# as the first migration does; Citus passes it on to the workers that there are by now
-CHECK_INTERVAL = (
-    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET client_connection_check_interval = ''1s'''"
-    ", current_database()); END $$"
-)
+# As the first migration does. Citus passes it on to the workers that there are by now.
+CHECK_INTERVAL = """
+    DO $$ BEGIN
+        EXECUTE format(
+            'ALTER DATABASE %I SET client_connection_check_interval = ''1s''', current_database()
+        );
+    END $$
+"""
+# Whether this role may do that, the interval of a new session, and whether Citus is there.
+CHECK_INTERVAL_STATE = """
+    SELECT
+        pg_has_role(datdba, 'USAGE'),
+        current_setting('client_connection_check_interval'),
+        EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')
+    FROM pg_database
+    WHERE datname = current_database()
+"""
+# Whether this role may make tables; NULL if no schema of the search path exists.
+MAY_CREATE = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
+HAS_TASKS = "SELECT to_regclass('task') IS NOT NULL"
+
+# New ids begin so far beyond the largest one. The sequence must not be set back behind an id that a
+# request has drawn meanwhile: so many are not drawn between two steps of one statement.
+ID_MARGIN = 1000
+# The last id that was drawn, if any; this needs no right to select from the sequence.
+LAST_ID = "coalesce(pg_sequence_last_value('task_id_seq'::regclass), 0)"
+ADVANCE = f"SELECT setval('task_id_seq', :start) WHERE {LAST_ID} < :largest"
 
 
 def take_over(connection: Connection) -> None:
-    """Rename alembic_version if it is this service's; raises SettingsError if a table is not."""
-    names = set(connection.scalars(text(NAMES)))
+    """Rename alembic_version to VERSION_TABLE if it is this service's.
+
+    Raises SettingsError if another application has a table of the same name as one of ours, or if
+    this role may create none.
+    """
+    names = set(connection.scalars(text(TABLE_NAMES)))
     if VERSION_TABLE in names:
         return
+    if not connection.scalar(text(MAY_CREATE)):
+        raise SettingsError(
+            "DATABASE_URL: its role may not create tables there. Let an owner of the database give"
+            " it a schema of its own: CREATE SCHEMA todo AUTHORIZATION todo, which PostgreSQL"
+            " searches first for a role called todo."
+        )
     tables = sorted(METADATA.tables.keys() & names)
     if not tables:
         return
-    if OUR_CONSTRAINT not in names:
+    if not connection.scalar(text(TASK_IS_OURS)):
         raise SettingsError(
             f"DATABASE_URL: another application has a table called {tables[0]} there. Give this"
             " service a schema of its own: CREATE SCHEMA todo, and options=-csearch_path%3Dtodo"
@@ -60,7 +91,8 @@ def take_over(connection: Connection) -> None:
         )
     if "alembic_version" not in names:
         return
-    # what versions of this service have written there
+    # What this service has written there: since 0003 its version is in VERSION_TABLE, so there will
+    # be no others.
     ours = "SELECT FROM alembic_version WHERE version_num IN ('0001', '0002')"
     if connection.execute(text(ours)).rowcount:
         connection.execute(text(f"ALTER TABLE alembic_version RENAME TO {VERSION_TABLE}"))
@@ -69,12 +101,39 @@ def take_over(connection: Connection) -> None:
 
 
 def run() -> None:
+    """Run the migrations, or write them down (`alembic upgrade head --sql`)."""
+    if context.is_offline_mode():
+        run_offline()
+    else:
+        run_online()
+
+
+def run_offline() -> None:
+    """Write the migrations down as SQL, which needs no database.
+
+    What depends on a database is left out: an old alembic_version, Citus, ids that came from
+    elsewhere.
+    """
+    context.configure(
+        dialect_name="postgresql",
+        dialect_opts={"paramstyle": "named"},  # psycopg2's own doubles each %
+        target_metadata=METADATA,
+        version_table=VERSION_TABLE,
+        literal_binds=True,
+    )
+    with context.begin_transaction():
+        for lock in LOCKS:
+            context.execute(lock)
+        context.run_migrations()
+
+
+def run_online() -> None:
     """Run the migrations in one transaction, on the caller's URL or else the configured one."""
-    url = context.config.attributes.get("url") or load().database_dsn
+    url = context.config.attributes.get("url") or load().required_database_url
     # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
     engine = create_engine(
         "postgresql+psycopg2://",
-        creator=lambda: connect(url, application_name="todo-api"),
+        creator=lambda: connect(url, application_name=PROGRAM),
         poolclass=pool.NullPool,
     )
     with engine.connect() as connection:
@@ -86,14 +145,55 @@ def run() -> None:
                 connection.execute(text(lock))
             take_over(connection)
             context.run_migrations()
+            set_check_interval(connection)
             distribute(connection)
+        # in a transaction of its own: it reads all of the table, and requests wait for a migration
+        with connection.begin():
+            for lock in LOCKS:
+                connection.execute(text(lock))
+            advance_ids(connection)
+
+
+def set_check_interval(connection: Connection) -> None:
+    """Set what the first migration sets on the database, where a session does not have it.
+
+    A dump that was restored into another database lacks it. A role that does not own the database
+    is told what its owner does.
+    """
+    if not connection.scalar(text(HAS_TASKS)):
+        return
+    is_owner, interval, is_citus = connection.execute(text(CHECK_INTERVAL_STATE)).one()
+    is_set = interval != "0"
+    if is_owner and (is_citus or not is_set):
+        connection.execute(text(CHECK_INTERVAL))
+    if not is_owner and not is_set:
+        print(
+            "todo-api: client_connection_check_interval is left out, because this role does not own"
+            " the database. Its owner runs: ALTER DATABASE name SET"
+            " client_connection_check_interval = '1s'",
+            file=sys.stderr,
+        )
+
+
+def advance_ids(connection: Connection) -> None:
+    """Have new ids begin beyond those of tasks that came with theirs, and say so on stderr.
+
+    They come so by logical replication, or from a dump without the sequence. The sequence is never
+    set back. Citus gives all ids on the coordinator, so it is this database's sequence there too.
+    """
+    if not connection.scalar(text(HAS_TASKS)):
+        return
+    largest = connection.scalar(text("SELECT max(id) FROM task")) or 0
+    start = min(largest + ID_MARGIN, models.ID_MAX)
+    was_behind = connection.scalar(text(ADVANCE), {"start": start, "largest": largest})
+    if was_behind:
+        print(f"todo-api: tasks came with their ids; new ones begin after {start}", file=sys.stderr)
 
 
 def distribute(connection: Connection) -> None:
     """Distribute the tables by their users if the database has the extension Citus."""
     if not connection.scalar(text("SELECT true FROM pg_extension WHERE extname = 'citus'")):
         return
-    connection.execute(text(CHECK_INTERVAL))
     exists = text("SELECT to_regclass(:table) IS NOT NULL")
     is_distributed = text(
         "SELECT true FROM pg_dist_partition"
@@ -109,7 +209,7 @@ def distribute(connection: Connection) -> None:
             continue
         connection.execute(distribute_table, params)
         connection.execute(truncate, params)
-        print(f"todo-api: {table} is distributed by user_id (Citus)", file=sys.stderr)
+        print(f"{PROGRAM}: {table} is distributed by user_id (Citus)", file=sys.stderr)
 
 
 run()

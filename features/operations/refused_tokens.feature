@@ -26,6 +26,17 @@ Feature: Refused tokens
         | another BETTER_AUTH_SECRET             | BETTER_AUTH_SECRET=…                                                    | one made with todo-api token elsewhere | HS256: Signature verification failed                                       |
         | a key of another Better Auth           | BETTER_AUTH_URL=http://127.0.0.1:3000                                   | one under a key that is not published | kid is 'another', which http://127.0.0.1:3000/api/auth/jwks does not serve |
 
+      Examples: A token for something else
+        | why                                  | settings             | token                      | reason                      |
+        | what opens another service           | BETTER_AUTH_SECRET=… | one of the type at+jwt     | typ is 'at+jwt', and not JWT |
+
+      @R-31
+      Examples: A key server without a key that fits
+        | why                         | settings                                                                                   | token                               | reason                                                                   |
+        | a JWT plugin without a key  | BETTER_AUTH_URL=http://127.0.0.1:3000, whose key server answers with an empty set          | one issued by http://127.0.0.1:3000 | kid is 'known', which http://127.0.0.1:3000/api/auth/jwks does not serve |
+        | a key to encrypt with       | BETTER_AUTH_URL=http://127.0.0.1:3000, whose key server answers with a key for encryption  | one issued by http://127.0.0.1:3000 | kid is 'known', which http://127.0.0.1:3000/api/auth/jwks does not serve |
+        | a key to sign with alone    | BETTER_AUTH_URL=http://127.0.0.1:3000, whose key server answers with a key for signing     | one issued by http://127.0.0.1:3000 | kid is 'known', which http://127.0.0.1:3000/api/auth/jwks does not serve |
+
   Rule: Where the keys can't be had, the log says from where and why
 
     @AC-002 @R-32 @R-38

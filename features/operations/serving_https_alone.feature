@@ -37,3 +37,34 @@ Feature: Serving https alone
       When Alice lists her tasks
       Then Alice sees exactly the task "Buy milk"
       And her browser is not told to use https
+
+  Rule: Behind a proxy that it is told of, the service takes the proxy's word
+
+    @AC-002 @R-34
+    Scenario Outline: Alice lists her tasks where the proxy says <what>
+      Given a service in production behind a trusted proxy
+      And Alice has the task "Buy milk"
+      When Alice lists her tasks, and the proxy says <what>
+      Then Alice sees exactly the task "Buy milk"
+
+      Examples: What it says first is how Alice came
+        | what         | why                                       |
+        | https        |                                           |
+        | HTTPS        | in capitals it is the same                |
+        | https, http  | behind it stands another proxy, over http |
+
+    @AC-002 @R-34
+    Scenario Outline: Alice can't list her tasks where <whom> says <what>, and the log says why
+      Given a service in production behind <whom>
+      And Alice has the task "Buy milk"
+      When Alice tries to list her tasks, and the proxy says <what>
+      Then Alice is told "Use HTTPS."
+      And the log gives the reason "<reason>"
+      And Alice still has exactly the task "Buy milk"
+
+      Examples: Each has a remedy of its own
+        | whom              | what        | reason                                                                                 |
+        | a trusted proxy   | nothing     | no X-Forwarded-Proto was sent                                                          |
+        | a trusted proxy   | http        | X-Forwarded-Proto is 'http'                                                            |
+        | a trusted proxy   | http, https | X-Forwarded-Proto is 'http'                                                            |
+        | an unknown proxy  | https       | X-Forwarded-Proto is https, but FORWARDED_ALLOW_IPS does not name its sender, 127.0.0.1 |

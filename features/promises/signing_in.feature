@@ -47,6 +47,12 @@ Feature: Signing in
         | what               |
         | expires in 31 days |
 
+      Examples: A token may say of itself that it is one
+        | what                              |
+        | says that it is of the type JWT             |
+        | says that it is of the type jwt             |
+        | says that it is of the type application/jwt |
+
   Rule: Any other token is refused
 
     @AC-002 @R-27 @R-38
@@ -71,6 +77,12 @@ Feature: Signing in
         | expires in 31 days and a minute  | no token of Better Auth's lives that long |
         | becomes valid in a minute        |                                           |
         | is issued a minute from now      |                                           |
+
+      Examples: For something else
+        | what                                 | why                                           |
+        | says that it is of the type at+jwt             | it opens another service                      |
+        | says that it is of the type application/at+jwt | it opens another service                      |
+        | says that it is of the type dpop+jwt           | it proves that somebody has a key, and no more |
 
       @R-29
       Examples: Not for a person

@@ -152,7 +152,7 @@ Feature: Signing in with Better Auth
       Given a Better Auth that counts how often it is asked for its keys
       And Alice has the task "Buy milk"
       When Mallory tries to list Alice's tasks with 50 tokens at once, each signed with a key under another made-up name
-      Then none of them has got in
+      Then each of them is told to sign in again
       And Better Auth was asked for its keys at most 3 times
       And Alice still has exactly the task "Buy milk"
 

@@ -10,7 +10,8 @@ redaction      no token leaves a run
 coverage       what the same run covered
 verdict        criterion by criterion, what is proven
 messages       the run as Cucumber Messages
-page           the living documentation
+page           the living documentation, by page.mako, page.css and page.js
+changes        which rules and scenarios are new, reworded or gone between two commits
 lying          pytest's hooks for a test of the steps: the application lies, and a scenario must notice
 boundary       what a lie is, and where it changes what the application says and does
 """

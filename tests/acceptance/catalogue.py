@@ -82,6 +82,12 @@ class Catalogue:
     needs: dict[str, Need]
     language: Language
     folders: tuple[str, ...] = ()
+    subjects: dict[str, str] = field(default_factory=dict)
+    """By what a stakeholder calls its promises, such as privacy: a feature file's path from the root."""
+    outside: dict[str, str] = field(default_factory=dict)
+    """What the product does not do, and whose it is."""
+    glossary: dict[str, str] = field(default_factory=dict)
+    """Words of the features, and what they mean."""
 
     @classmethod
     def read(cls, features: Path, root: Path) -> "Catalogue":
@@ -101,6 +107,9 @@ class Catalogue:
                 allowed={f"{home}/{path}": tuple(ones) for path, ones in words.get("allowed", {}).items()},
             ),
             folders=tuple(f"{home}/{name}/" for name in said.get("folders", ())),
+            subjects={subject: f"{home}/{path}" for subject, path in said.get("subjects", {}).items()},
+            outside=said.get("outside", {}),
+            glossary=said.get("glossary", {}),
         )
 
     def place(self, document: Document) -> tuple[int, int, str]:

@@ -5,6 +5,7 @@
 --acceptance=everywhere       the same, and nothing is let off
 --messages=PATH               write the run as Cucumber Messages
 --living-documentation=PATH   write the page for stakeholders, and the Messages beside it
+--changes-since=COMMIT        what the page compares the features with: else main, or on main the last release
 """
 
 import time
@@ -14,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance import coverage, evidence, hooks, messages, page, verdict
+from tests.acceptance import changes, coverage, evidence, hooks, messages, page, verdict
 from tests.acceptance.catalogue import FILE, Catalogue
+from tests.acceptance.changes import Changes
 from tests.acceptance.coverage import Covered
 from tests.acceptance.definitions import Definition, check, definitions, key_of
 from tests.acceptance.evidence import Recorder, ScenarioRun
@@ -43,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--messages", metavar="PATH", type=Path, help="write Cucumber Messages")
     group.addoption("--living-documentation", metavar="PATH", type=Path, help="write the page for stakeholders")
+    group.addoption("--changes-since", metavar="COMMIT", help="what the page compares the features with")
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -54,6 +57,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the gate, and register every id, so that --strict-markers refuses any other."""
     features = config.rootpath / (config.getini("bdd_features_base_dir") or "features")
     gate = Gate(config, features)
+    if since := config.option.changes_since:
+        try:
+            changes.revision_of(config.rootpath, since)
+        except changes.UnknownRevision as problem:
+            raise pytest.UsageError(f"--changes-since: {problem}") from None
     config.addinivalue_line("markers", "needs(tool, …): can't run without these tools from outside Python")
     for name, meaning in gate.catalogue.markers().items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
@@ -80,6 +88,10 @@ class Gate:
         """What is wrong with the definitions: known where tests are collected, with xdist in the workers."""
         self.absent: dict[Problem, list[str]] = {}
         """What was not run here, and the tools that it needs."""
+        self.failed: dict[str, None] = {}
+        """The tests that failed and are no scenarios, and the modules that could not be collected."""
+        self.passed = 0
+        """How many tests passed that are no scenarios."""
         self.verdict: Verdict | None = None
         self.written: list[str] = []
         self._by_function: dict[Any, list[Definition]] = {}
@@ -180,13 +192,30 @@ class Gate:
             self.absent[Problem(said["uri"], said["line"], text)] = said["tools"]
         run: ScenarioRun | None = getattr(report, "acceptance", None)
         if run is None:
+            self._count_other(report)
             return
         key = Key(*run["key"])
         run["worker"] = getattr(getattr(report, "node", None), "workerinput", {}).get("workerid", "")
         before = self.runs.get(key)
         if before is not None and report.when == "teardown":
             run = {**before, "state": FAILED, "reason": run["reason"], "before_steps": False, "ended": run["ended"]}
+        elif before is not None and (before["state"], run["state"]) == (FAILED, PASSED):
+            # whoever runs it again has not mended it
+            first = before["reason"].strip().splitlines()[-1]
+            run = {**run, "state": FAILED, "reason": f"it passed when it was run again, after: {first}"}
         self.runs[key] = run
+
+    def _count_other(self, report: pytest.TestReport) -> None:
+        """Count a test that is no scenario; a scenario has a record in each report that counts here."""
+        if report.failed:
+            self.failed[report.nodeid] = None
+        elif report.when == "call" and report.passed:
+            self.passed += 1
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note what could not be collected; with xdist the workers say so."""
+        if report.failed:
+            self.failed[report.nodeid] = None
 
     # When all have run
 
@@ -208,8 +237,8 @@ class Gate:
             return  # scenarios fail on purpose, which is no verdict on the criteria
         self.verdict = self._judge()
         held = self.verdict.holds or not self.enforces
-        written = self._write(self.verdict, success=self.verdict.holds and exitstatus == pytest.ExitCode.OK)
-        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) and not (held and written):
+        self._write(self.verdict, exitstatus)
+        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) and not held:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _judge(self) -> Verdict:
@@ -247,24 +276,36 @@ class Gate:
         ]
         return {id_: coverage.judge(said, bar, endpoints, answered) for id_, bar in bars.items()}
 
-    def _write(self, judged: Verdict, *, success: bool) -> bool:
-        """Write what was asked for; say whether all of it could be."""
+    def _write(self, judged: Verdict, exitstatus: int) -> None:
+        """Write what was asked for."""
         target: Path | None = self.config.option.living_documentation
         path: Path | None = self.config.option.messages or (target and target.with_name("messages.ndjson"))
         if path is None:
-            return True
+            return
         commit = Commit.read(self.root)
+        success = judged.holds and exitstatus == pytest.ExitCode.OK
         messages.write(path, messages.messages(self.specification, self.runs, commit, self.started, success=success))
         self.written.append(f"Cucumber Messages: {path}")
         if target is None:
-            return True
-        try:
-            page.write(target, path, judged, commit)
-        except page.PageError as problem:
-            self.written.append(f"No living documentation: {problem}")
-            return False
+            return
+        interrupted = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+        run = page.Run(
+            catalogue=self.catalogue,
+            specification=self.specification,
+            runs=self.runs,
+            verdict=judged,
+            commit=commit,
+            others=page.OtherTests(list(self.failed), self.passed, interrupted),
+            changes=self._changes(),
+            everything=self.everywhere,
+        )
+        page.write(target, run)
         self.written.append(f"Living documentation: {target}")
-        return True
+
+    def _changes(self) -> Changes | None:
+        """What is new in the features, where there is something to compare them with."""
+        base = self.config.option.changes_since or changes.base_of(self.root)
+        return changes.since(self.root, base, self.specification) if base else None
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the matrix, and what must be mended."""

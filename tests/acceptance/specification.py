@@ -14,6 +14,8 @@ from gherkin.stream.id_generator import IdGenerator
 
 Node = dict[str, Any]
 
+BYTE_ORDER_MARK = "\ufeff"
+
 
 class Key(NamedTuple):
     """Which pickle: a scenario by file and line, and its row among all its examples, from 0."""
@@ -122,20 +124,30 @@ class Document:
 class Specification:
     """All feature files under a folder."""
 
-    documents: list[Document]
-    problems: list[Problem]
+    documents: list[Document] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     """What can't be parsed."""
-    ids: IdGenerator
+    ids: IdGenerator = field(default_factory=IdGenerator)
 
     @classmethod
     def read(cls, features: Path, root: Path) -> "Specification":
         """Parse and compile every feature file; its URI is its path from the root."""
-        specification = cls([], [], IdGenerator())
+        specification = cls()
         for path in sorted(features.rglob("*.feature")):
-            specification._add(path.relative_to(root).as_posix(), path.read_text("utf-8"))
+            uri = path.relative_to(root).as_posix()
+            try:
+                text = path.read_text("utf-8")
+            except UnicodeDecodeError:
+                specification.problems.append(Problem(uri, 0, "is not UTF-8: save it as UTF-8"))
+                continue
+            if text.startswith(BYTE_ORDER_MARK):
+                mend = "begins with a byte order mark, which pytest-bdd takes for text: save it without one"
+                specification.problems.append(Problem(uri, 0, mend))
+            specification.add(uri, text.removeprefix(BYTE_ORDER_MARK))
         return specification
 
-    def _add(self, uri: str, text: str) -> None:
+    def add(self, uri: str, text: str) -> None:
+        """Parse and compile the text of one feature file."""
         try:
             parsed = Parser(AstBuilder(self.ids)).parse(text)
         except (CompositeParserException, ParserException) as wrong:

@@ -81,8 +81,8 @@ def judge(
     tagged = [(pickle.tags, state_of(runs.get(key))) for key, pickle in pickles.items()]
 
     def row(id_: str, title: str) -> Row:
-        states = _count(state for tags, state in tagged if id_ in tags)
-        return Row(id_, title, states, _status(states, everything=everything))
+        states = count(state for tags, state in tagged if id_ in tags)
+        return Row(id_, title, states, status(states, everything=everything))
 
     criteria = []
     for criterion in catalogue.criteria.values():
@@ -93,7 +93,7 @@ def judge(
     stories = []
     for story, title in catalogue.stories.items():
         plain = row(story, title)
-        cells = {id_: _count(state for tags, state in tagged if {story, id_} <= tags) for id_ in catalogue.criteria}
+        cells = {id_: count(state for tags, state in tagged if {story, id_} <= tags) for id_ in catalogue.criteria}
         stories.append(Row(**{**vars(plain), "cells": {id_: states for id_, states in cells.items() if states}}))
     rulings = []
     for ruling in catalogue.rulings.values():
@@ -102,13 +102,15 @@ def judge(
     return stories, criteria, rulings
 
 
-def _count(states: Iterable[str]) -> Counter[str]:
+def count(states: Iterable[str]) -> Counter[str]:
+    """How many scenarios passed, failed and so on, in this order."""
     order = [PASSED, FAILED, SKIPPED, XFAILED, NOT_HERE, NOT_RUN]
     counted = Counter(states)
     return Counter({state: counted[state] for state in order if counted[state]})
 
 
-def _status(states: Counter[str], *, everything: bool) -> str:
+def status(states: Counter[str], *, everything: bool) -> str:
+    """Whether scenarios in these states prove what they carry; with `everything` a missing tool is no excuse."""
     if states[FAILED] or states[SKIPPED] or states[XFAILED] or not states:
         return NOT_PROVEN
     if states[NOT_RUN]:

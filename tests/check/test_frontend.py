@@ -192,7 +192,7 @@ def call(api: str, port: int) -> Any:
 def test_a_page_with_credentials_does_all_six_operations_in_a_browser(service: Service) -> None:
     """And where its preflight is refused, the console names the header, not the origin."""
     port = free_port()
-    settings = settings_for(service.settings.database_dsn, cors_origins=(f"http://localhost:{port}",))
+    settings = settings_for(service.settings.required_database_url, cors_origins=(f"http://localhost:{port}",))
     with running_service(settings) as running:
         told = call(running.url, port)
     operations = {"create": 201, "list": 200, "fetch": 200, "replace": 200, "change": 200, "delete": 204}

@@ -9,12 +9,13 @@ from typing import Any
 from app.core.auth.tokens import Verifier
 from app.core.deadline import set_deadline
 from app.core.errors import REASON_MAX, AuthInvalid, KeysUnavailable
+from tests.support.clock import PATIENCE
 from tests.support.key_server import Key, KeyServer, key_server
 from tests.support.service import settings_for
 
 Verdict = str | type[AuthInvalid] | type[KeysUnavailable]
 """A good token's user, or why there is none."""
-REQUEST_TIMEOUT = 10.0
+REQUEST_TIMEOUT = PATIENCE
 """Seconds; more than any wait for a key."""
 
 
@@ -63,7 +64,7 @@ class Home:
         async def judge() -> str:
             set_deadline(REQUEST_TIMEOUT)
             try:
-                return await self.verifier.user(token)
+                return await self.verifier.verify(token)
             except (AuthInvalid, KeysUnavailable) as refusal:
                 return refusal.reason
 
@@ -81,7 +82,7 @@ class Home:
     async def _verdict(self, token: str, seconds: float) -> Verdict:
         set_deadline(seconds)
         try:
-            return await self.verifier.user(token)
+            return await self.verifier.verify(token)
         except (AuthInvalid, KeysUnavailable) as refusal:
             hold_reason(refusal.reason[:REASON_MAX], token)
             return type(refusal)

@@ -15,6 +15,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
+from tests.support.clock import PATIENCE
 from tests.support.tokens import claims
 
 MAKERS: dict[str, Callable[[], Any]] = {
@@ -134,6 +135,10 @@ def _set(server: KeyServer) -> bytes:
     return json.dumps({"keys": server.keys}).encode()
 
 
+def _changed_set(server: KeyServer, **changes: object) -> bytes:
+    return json.dumps({"keys": [key | changes for key in server.keys]}).encode()
+
+
 def _compressed_if_accepted(server: KeyServer, handler: BaseHTTPRequestHandler) -> None:
     if "gzip" in handler.headers["accept-encoding"]:
         _answer(handler, gzip.compress(_set(server)), content_encoding="gzip")
@@ -180,11 +185,18 @@ def _slow(server: KeyServer, handler: BaseHTTPRequestHandler) -> None:
     _answer(handler, keys)
 
 
+def _held(server: KeyServer, handler: BaseHTTPRequestHandler) -> None:
+    keys = _set(server)
+    server.released.wait(PATIENCE)
+    _answer(handler, keys)
+
+
 OCT = {"kty": "oct", "alg": "HS256", "kid": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"}
 
 HABITS: dict[str, Callable[[KeyServer, BaseHTTPRequestHandler], object]] = {
     "serve": _compressed_if_accepted,
     "serve slowly": _slow,
+    "serve when released": _held,
     "HTML": lambda _, handler: _answer(handler, b"<!doctype html><title>Sign in</title>", content_type="text/html"),
     "truncated JSON": lambda server, handler: _answer(handler, _set(server)[:-9]),
     "half a body": lambda server, handler: _answer(handler, _set(server), content_length="9999"),
@@ -198,9 +210,9 @@ HABITS: dict[str, Callable[[KeyServer, BaseHTTPRequestHandler], object]] = {
     "an object without keys": lambda _, handler: _answer(handler, b"{}"),
     "no JSON Web Keys": lambda _, handler: _answer(handler, b'{"keys": [null, 5, "x", [], {}]}'),
     "an empty set": lambda _, handler: _answer(handler, b'{"keys": []}'),
-    "a key without an id": lambda server, handler: _answer(
-        handler, json.dumps({"keys": [key | {"kid": None} for key in server.keys]}).encode()
-    ),
+    "a key without an id": lambda server, handler: _answer(handler, _changed_set(server, kid=None)),
+    "a key for encryption": lambda server, handler: _answer(handler, _changed_set(server, use="enc")),
+    "a key for signing": lambda server, handler: _answer(handler, _changed_set(server, key_ops=["sign"])),
     "an oct key": lambda _, handler: _answer(handler, json.dumps({"keys": [OCT]}).encode()),
     "nothing": lambda _, handler: _answer(handler, b""),
     "a 500": lambda server, handler: _answer(handler, _set(server), 500),
@@ -213,7 +225,7 @@ HABITS: dict[str, Callable[[KeyServer, BaseHTTPRequestHandler], object]] = {
     "a reset connection": _reset,
     "a huge body": _huge,
     "a dripping body": _drip,
-    "hang": lambda server, _: server.released.wait(30),
+    "hang": lambda server, _: server.released.wait(PATIENCE),
 }
 
 

@@ -165,7 +165,7 @@ def service_process(settings: Settings) -> Iterator[Service]:
         has_timeout = "request_timeout" in settings.model_fields_set
         timeout = {"REQUEST_TIMEOUT": f"{settings.request_timeout:g}"} if has_timeout else {}
         with (
-            serving(Path(name), settings.database_dsn, **timeout) as process,
+            serving(Path(name), settings.required_database_url, **timeout) as process,
             httpx.Client(base_url=process.url, timeout=30) as client,
         ):
             yield Service(client, settings, log=process.log)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 from app.core.database.pool import Pool
-from app.store import Storage, Tasks
+from app.store import StoreResources, Tasks
 
 Call = Callable[[Tasks], Awaitable[object]]
 """A call of one method of a user's tasks."""
@@ -30,7 +30,7 @@ class _Recorder:
 
 def statement_of(owner: str, call: Call) -> Statement:
     """The first statement that the call would send."""
-    tasks = Tasks(Storage(cast("Pool", _Recorder()), 24), owner)
+    tasks = Tasks(StoreResources(cast("Pool", _Recorder()), 24), owner)
 
     async def record() -> None:
         await call(tasks)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import httpx
 
-from app.core.settings import SettingsError
+from app.core.settings import SettingsError, is_loopback
 
 
 @dataclass(frozen=True)
 class Egress:
-    """How to get to a URL."""
+    """How to get to a URL: which certificates are trusted, and by which proxy, if any."""
 
     tls: ssl.SSLContext
     proxy: httpx.Proxy | None
@@ -31,7 +31,9 @@ def egress_to(url: str) -> Egress:
     """
     target = httpx.URL(url)
     tls = _tls()
-    if _is_loopback(target.raw_host.decode()) or _is_exempt(target):
+    # A plain http:// URL of this machine is taken in production, because nobody on the way can
+    # change what is fetched from there. A proxy could, so none is used.
+    if is_loopback(target.raw_host.decode()) or _is_exempt(target):
         return Egress(tls, proxy=None)
     for name in (f"{target.scheme}_proxy", "all_proxy"):
         variable, value = _variable(name)
@@ -44,18 +46,6 @@ def _variable(name: str) -> tuple[str, str]:
     """The name and the value of a variable that may be written in small letters or in capitals."""
     variable = name if name in os.environ else name.upper()
     return variable, os.environ.get(variable, "").strip()
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether this is the machine itself.
-
-    A plain http:// URL of it is taken in production, because nobody can change on the way what is
-    fetched from there. A proxy could.
-    """
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_exempt(target: httpx.URL) -> bool:
@@ -98,6 +88,8 @@ def _tls() -> ssl.SSLContext:
     try:
         return httpx.create_ssl_context()
     except OSError as failure:  # ssl.SSLError is one
+        # It opens two files: the certificates, and SSLKEYLOGFILE. If the first is good it was the
+        # second.
         file = os.environ.get("SSL_CERT_FILE")
         variable = "SSL_CERT_FILE" if file and not _has_certificates(file) else "SSLKEYLOGFILE"
         why = failure.strerror or type(failure).__name__

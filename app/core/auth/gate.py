@@ -7,9 +7,10 @@ from fastapi.security import HTTPBearer
 from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.core.auth.tokens import Verifier, quoted
+from app.core.auth.tokens import Verifier
 from app.core.errors import AuthForbidden, AuthInvalid, AuthMissing, NotFound
 from app.core.exchange import exchange_of
+from app.core.printable import quoted
 
 
 class Authentication:
@@ -19,7 +20,8 @@ class Authentication:
     not be able to cause that.
 
     A token is judged once, when the request's head has arrived. A body that comes slowly may end
-    after its token has expired: only the sender of the token can send it, and asked in time.
+    after its token has expired, by at most the time that a body has (`requests.BODY_SECONDS`): only
+    the sender of the token can send it, and asked in time.
     """
 
     def __init__(self, app: ASGIApp, verifier: Verifier, *, https_only: bool) -> None:
@@ -38,19 +40,25 @@ class Authentication:
 
     async def _check(self, scope: Scope) -> None:
         path = get_route_path(scope)  # what the router matches: without the server's root path
-        # ["", "api", user, …], whether there is such a route or not
-        parts = path.split("/")
-        if parts[:2] == ["", "api"]:
+        if is_under_api(path):
             if self._https_only and scope["scheme"] != "https":
                 raise AuthForbidden("Use HTTPS.", reason=_why_not_https(scope))
-            user = await self._verifier.user(_bearer_token(scope))
+            user = await self._verifier.verify(_bearer_token(scope))
             exchange_of(scope).user_id = user
-            goes_beyond_the_user = len(parts) > len(["", "api", user])
-            if goes_beyond_the_user and parts[2] != user:
+            # Of "/api/alice/x" it is "alice", whether there is such a route or not.
+            user_in_path = path.removeprefix("/api").removeprefix("/").partition("/")[0]
+            names_a_user = path not in ("/api", "/api/")
+            if names_a_user and user_in_path != user:
                 raise AuthForbidden
-        # The pattern that Starlette makes of a route ends in `$`, which one newline may follow.
+        # Starlette would route /api/alice/x%0A as /api/alice/x: the pattern that it makes of a
+        # route ends in `$`, which one newline may follow.
         if path.endswith("\n"):
             raise NotFound
+
+
+def is_under_api(path: str) -> bool:
+    """Whether a path is `/api` or under it; it is given without the server's root path."""
+    return path == "/api" or path.startswith("/api/")
 
 
 def _why_not_https(scope: Scope) -> str:
@@ -77,8 +85,9 @@ def _bearer_token(scope: Scope) -> str:
     if len(headers) > 1:
         raise AuthInvalid(reason=f"{len(headers)} Authorization headers")
     scheme, _, credentials = headers[0].decode("latin-1").partition(" ")
-    token: str = credentials.strip(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token: str = credentials.strip(" ")  # any number of spaces may follow the scheme, and no tabs
+    has_token = token.strip() != ""  # other white space alone is no token either
+    if scheme.lower() != "bearer" or not has_token:
         raise AuthMissing
     return token
 

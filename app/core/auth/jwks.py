@@ -1,9 +1,10 @@
 """Better Auth's public keys (a JWK Set, RFC 7517, 5), cached.
 
 A key of the cached set is returned at once, whatever the auth server does. A key id that the set
-does not have makes one fetch for all requests that wait for it. It is unknown only if a fetch that
-*started after* the request does not bring it. Between fetches there is a pause. The pause doubles
-with each fetch that brings no new key, so that made-up key ids can't hammer the auth server.
+does not have makes one fetch for all requests that wait for it. A key id is refused as unknown only
+if a fetch that *started after* the request does not bring it. Between fetches there is a pause. The
+pause doubles with each fetch that brings no new key, so that made-up key ids can't hammer the auth
+server.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from jwt import PyJWK
 from app.core.auth.egress import egress_to
 from app.core.deadline import deadline
 from app.core.errors import REASON_MAX, KeysUnavailable
+from app.core.printable import printable
 
 ALGORITHMS = ("EdDSA", "ES256", "ES512", "RS256", "PS256")
 """Those that Better Auth can sign with."""
@@ -30,16 +32,19 @@ SET_MAX = 1024 * 1024
 REFRESH = 25.0
 """Seconds between fetches that no request asks for: they find out that a key was withdrawn."""
 PAUSE_MIN = 0.25
-"""Seconds from one fetch to the next at least."""
+"""Seconds from the end of one fetch to the start of the next at least."""
 PAUSE_MAX = 2.0
 """Seconds from the start of a fetch to the next while requests ask for keys that are not there."""
 PAUSE_SHARE = 0.4
-"""The longest pause is this share of a request's time: half of it is left for the fetch."""
+"""The longest pause, as a share of a request's time.
+
+Half of that time is left for the fetch, and a tenth for the answer.
+"""
 WAITERS_MAX = 1000
 """Requests that may wait for a fetch.
 
 Each takes about 13 kB, and holds a connection of its own. Whoever fills these places holds about as
-many connections as a process may open by default (1,024 files): that, a proxy must prevent (R-44).
+many connections as a process may open by default (1,024 files). A proxy must prevent that (R-44).
 """
 
 _log = logging.getLogger(__name__)
@@ -76,8 +81,8 @@ class Keys:
         self._failure = ""
         """Why the last fetch has failed; empty if it has not."""
         # All times are the event loop's.
-        self._fetch_began_at = -math.inf
-        """When the last fetch that is done began."""
+        self._last_finished_fetch_began_at = -math.inf
+        """Before all else if no fetch has ended yet."""
         self._pause_ends_at = 0.0
         self._pause_max = min(PAUSE_MAX, PAUSE_SHARE * request_seconds)
         self._waiting = 0
@@ -110,7 +115,8 @@ class Keys:
             return self._keys[key_id]
         if self._failure:
             raise KeysUnavailable(reason=self._failure)
-        if self._fetch_began_at < asked_at:
+        timed_out = self._last_finished_fetch_began_at < asked_at
+        if timed_out:
             raise KeysUnavailable(
                 reason=f"an unknown kid, and no newer keys from {self.url} in time"
             )
@@ -118,8 +124,9 @@ class Keys:
 
     def _take_place(self) -> None:
         """Count a request that waits; raises KeysUnavailable or TooManyWaiters if too many do."""
-        # Before the first set was read all may wait: each of their keys may be in it.
-        if self._waiting >= WAITERS_MAX and self._fetch_began_at > -math.inf:
+        # Before the first fetch has ended all may wait: each of their keys may be in its set.
+        has_fetched = self._last_finished_fetch_began_at > -math.inf
+        if self._waiting >= WAITERS_MAX and has_fetched:
             if self._failure:
                 raise KeysUnavailable(reason=self._failure)
             raise TooManyWaiters(f"{WAITERS_MAX} requests wait for newer keys already")
@@ -138,7 +145,7 @@ class Keys:
     async def _wait_for_newer_set(self, key_id: str, asked_at: float) -> None:
         """Wait for the key, or for the end of a fetch that began after `asked_at`."""
         async with self._fetch_done:
-            while key_id not in self._keys and self._fetch_began_at < asked_at:
+            while key_id not in self._keys and self._last_finished_fetch_began_at < asked_at:
                 self._fetch_wanted.set()
                 await self._fetch_done.wait()
 
@@ -149,6 +156,8 @@ class Keys:
         while True:
             ids_before = set(self._keys)
             began_at = now()
+            # A request that asks for a key in the pause has the fetch begin at its end. So for this
+            # long, none has asked.
             quiet_for = began_at - self._pause_ends_at
             await self._fetch()
             brought_a_new_key = bool(set(self._keys) - ids_before)
@@ -158,7 +167,7 @@ class Keys:
                 pause = min(pause * 2, self._pause_max)
             # From start to start: the time that a slow fetch takes does not make the wait longer.
             self._pause_ends_at = max(began_at + pause, now() + PAUSE_MIN)
-            self._fetch_began_at = began_at
+            self._last_finished_fetch_began_at = began_at
             self._fetch_wanted.clear()
             async with self._fetch_done:
                 self._fetch_done.notify_all()
@@ -230,19 +239,13 @@ def _usable_keys(served_set: list[Any]) -> dict[str, PyJWK]:
         # A JWK that is malformed must not cost the others. PyJWT raises errors of Python's own too.
         with suppress(Exception):
             key = PyJWK(jwk)
-            if key.algorithm_name in ALGORITHMS and key.key_id and _is_to_verify(jwk):
+            if key.algorithm_name in ALGORITHMS and key.key_id and _may_verify(jwk):
                 keys[key.key_id] = key
     return keys
 
 
-def _is_to_verify(jwk: Mapping[str, Any]) -> bool:
-    """Whether a key is meant for this; most say nothing of their use (RFC 7517, 4.2 and 4.3)."""
+def _may_verify(jwk: Mapping[str, Any]) -> bool:
+    """Whether a key may verify; most say nothing of their use (RFC 7517, 4.2 and 4.3)."""
     use = jwk.get("use", "sig")
     operations = jwk.get("key_ops", ["verify"])
     return use == "sig" and isinstance(operations, list) and "verify" in operations
-
-
-def printable(text: str) -> str:
-    """The text in printable ASCII, all else escaped: it may come from the auth server."""
-    quoted = ascii(text)
-    return quoted[1:-1]

@@ -1,20 +1,24 @@
 """From a token to the user it was issued for."""
 
 import re
-import reprlib
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 import jwt
 
-from app.core.auth.jwks import ALGORITHMS, Keys, TooManyWaiters, printable
+from app.core.auth.jwks import ALGORITHMS, Keys, TooManyWaiters
 from app.core.errors import AuthInvalid
 from app.core.limits import USER_ID_MAX
+from app.core.printable import printable, quoted
 from app.core.settings import Settings
 
 USER_ID = re.compile(rf"[^/\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{USER_ID_MAX}}}")
 """A user's id has no `/`, no control character and no surrogate (R-05)."""
+USER_ID_RULE = (
+    f"a user's id has 1 to {USER_ID_MAX} characters, none of them a control character or /"
+)
+"""The same for a person."""
 TOKEN_MAX = 8 * 1024
 """Bytes; the time to verify a bad token grows with its length."""
 LIFETIME_MAX = 31 * 24 * 3600
@@ -23,9 +27,6 @@ LEEWAY = 10
 """Seconds by which the issuer's clock may differ from this one (R-27)."""
 VERIFIED_MAX = 4096
 """How many verified tokens are cached; the oldest goes first."""
-
-_short_repr = reprlib.Repr()
-_short_repr.maxstring = 100
 
 
 class VerifiedToken(NamedTuple):
@@ -62,7 +63,7 @@ class Verifier:
                 request_seconds=settings.request_timeout,
             )
 
-    async def user(self, token: str) -> str:
+    async def verify(self, token: str) -> str:
         """Return the id of the user that the token was issued for.
 
         A verified token is not verified again until it expires or the keys change. Raises
@@ -74,14 +75,14 @@ class Verifier:
             self.hits += 1
             return cached.user
         self.misses += 1
-        verified = await self._verify(token)
+        verified = await self._verify_anew(token)
         if len(self._verified) >= VERIFIED_MAX:
             oldest = next(iter(self._verified))
             del self._verified[oldest]
         self._verified[token] = verified
         return verified.user
 
-    async def _verify(self, token: str) -> VerifiedToken:
+    async def _verify_anew(self, token: str) -> VerifiedToken:
         if len(token) > TOKEN_MAX:
             raise AuthInvalid(reason=f"the token has {len(token)} bytes, more than {TOKEN_MAX}")
         claims = await self._verified_claims(token)
@@ -174,8 +175,9 @@ def _why_refused(
 ) -> str:
     """Why PyJWT refuses a token, with the claim that is wrong.
 
-    PyJWT verifies the signature before the claims, so that only the claims of a token that was
-    really issued are quoted: test_nothing_is_quoted_from_a_forged_token holds that.
+    Where a claim is wrong the signature has been verified: PyJWT checks it before the claims. So
+    only the claims of a token that was really issued are quoted
+    (test_nothing_is_quoted_from_a_forged_token).
     """
     match error:
         case jwt.ExpiredSignatureError():
@@ -189,15 +191,11 @@ def _why_refused(
 
 
 def _unverified_claims(token: str) -> dict[str, Any]:
+    """The claims, read without their signature, which `_decode` has verified before."""
     claims: dict[str, Any] = jwt.decode_complete(token, options={"verify_signature": False})[
         "payload"
     ]
     return claims
-
-
-def quoted(value: object) -> str:
-    """A part of what the caller sent, for the log: escaped, and cut in the middle if it is long."""
-    return _short_repr.repr(value)
 
 
 def _user(claims: Mapping[str, Any]) -> str:

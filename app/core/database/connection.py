@@ -55,10 +55,10 @@ class Connection:
     async def open(cls, dsn: Dsn) -> Self:
         """Connect to the DSN's one address.
 
-        Raises psycopg2.Error or UnicodeDecodeError if the server can't be reached or refuses, and
-        psycopg2.NotSupportedError if the database's encoding is not UTF-8.
+        Raises psycopg2.Error or UnicodeDecodeError if the server can't be reached or refuses. If
+        the database's encoding is not UTF-8 that is NotSupportedError, which waiting won't mend.
         """
-        # the stubs know two options
+        # mypy takes the mapping's values for the stubs' connection_factory too
         raw = psycopg2.connect(**dsn, async_=True)  # type: ignore[call-overload]
         try:
             state = raw.poll()
@@ -127,11 +127,12 @@ class Connection:
             self._ready.set_result(None)
 
     def _drain(self) -> bool:
-        """Read all that has arrived; return whether the answer is complete.
+        """Read all of the answer that has arrived; return whether it is complete.
 
-        One `poll()` reads one piece. The loop's next call would read the next one, but under uvloop
-        there may be none: libuv stops watching a socket that was reset (`uv__poll_io` in its
-        src/unix/poll.c), and the server's last words would stay unread.
+        One `poll()` of libpq reads one piece of the answer. The loop's next call of `_on_readable`
+        would read the next piece, but under uvloop there may be no next call: libuv stops watching
+        a socket that was reset (`uv__poll_io` in its src/unix/poll.c). The error that the server
+        sent before the reset would stay unread.
         """
         while self._raw.poll() != POLL_OK:
             if not self._has_input():

@@ -37,7 +37,8 @@ def parse(url: str, *, application_name: str = "") -> dict[str, str]:
     """The URL's parameters, with defaults for those that it leaves out.
 
     Raises SettingsError if it can't be read; the message holds no part of it. If the URL asks for
-    the system's certificates, libpq is told where they are, by variables of this process.
+    the system's certificates, this also sets variables of the process that tell libpq where they
+    are (`_locate_system_certificates`).
     """
     # libpq would end the password at the first @, and print what follows it as the host
     has_unescaped_at = re.match(r"\w+://[^?]*@[^?]*@", url)
@@ -64,8 +65,9 @@ def parse(url: str, *, application_name: str = "") -> dict[str, str]:
 def _syntax_problem(url: str, message: str) -> str:
     """What is wrong with a URL that libpq can't read, by its message.
 
-    An unknown parameter is named, unless it may be a part of the password: of one with an unescaped
-    `?`, if a user's name is not clearly ended by the only @ before that.
+    An unknown parameter is named, unless it may be a part of the password. If the password has an
+    unescaped `?`, its rest looks like a parameter. So the name is only told if the part before the
+    `?` has the URL's only @, or has no password.
     """
     parameter = re.search(r'invalid URI query parameter: "([\w.-]+)"', message)
     before_query, _, query = url.partition("?")
@@ -81,6 +83,8 @@ def _locate_system_certificates() -> None:
 
     psycopg2's wheel brings an OpenSSL of its own, which looks for them where it was built. Its two
     variables overrule that; they are left as they are if either is set.
+    putenv() sets them for C alone, and not in `os.environ`: httpx reads the same variables there,
+    and fetches Better Auth's keys by other certificates.
     Raises SettingsError if one that is set leads nowhere: OpenSSL would pass it over in silence.
     """
     file = os.environ.get("SSL_CERT_FILE")
@@ -93,15 +97,16 @@ def _locate_system_certificates() -> None:
         return
     paths = ssl.get_default_verify_paths()
     if paths.cafile:
-        os.environ["SSL_CERT_FILE"] = paths.cafile
+        os.putenv("SSL_CERT_FILE", paths.cafile)
     if paths.capath:
-        os.environ["SSL_CERT_DIR"] = paths.capath
+        os.putenv("SSL_CERT_DIR", paths.capath)
 
 
 def _from_environment(from_url: Dsn) -> dict[str, str]:
-    """The server from PGHOST, PGHOSTADDR and PGPORT: libpq would resolve their names by itself.
+    """The server that PGHOST, PGHOSTADDR and PGPORT name, as parameters.
 
-    Nothing if a service file is used. libpq prefers what that says, which is not known here.
+    So `addresses` resolves its name; libpq would block the event loop meanwhile. Empty if a service
+    file is used: libpq prefers the server that it names, and this module does not read it.
     """
     if from_url.get("service") or os.environ.get("PGSERVICE"):
         return {}
@@ -125,7 +130,7 @@ def connect(url: str, *, application_name: str = "") -> Any:
     """
     dsn = parse(url, application_name=application_name)
     try:
-        # the stubs know two options
+        # mypy takes the mapping's values for the stubs' connection_factory too
         connection = psycopg2.connect(**dsn)  # type: ignore[call-overload]
     except (psycopg2.OperationalError, UnicodeDecodeError) as failure:
         message = _message(failure)
@@ -165,6 +170,7 @@ def _configuration_problem(message: str) -> str | None:
         problem = "its sslmode, sslrootcert or channel_binding can't be satisfied"
     elif re.search("does not exist|no such", text):
         problem = "there is no such database or user"
+    # the resolver's "Temporary failure in name resolution", in capitals: a name may hold the word
     elif "translate host name" in text and "Temporary" not in text:
         problem = "there is no such host"
     return problem

@@ -16,10 +16,10 @@ Three rules say what follows from a failure, each in one place: `_run` which sta
 again, `_leave_standby` what a read-only server means, `_give_back` which other connections are
 closed.
 
-Why not psycopg_pool or asyncpg: they were slower (a list at 0.72 and 0.81 of FastAPI's hello world,
-here at 0.96). One deadline bounds waiting, connecting and the statement. A dead idle connection is
-noticed without a round trip. There are no prepared statements, so it works behind PgBouncer in
-transaction mode.
+Why not psycopg_pool or asyncpg: they were slower. Of the requests a second that FastAPI's hello
+world answers, a list of many rows reached 0.72 and 0.81 with them, and 0.96 here. One deadline
+bounds waiting, connecting and the statement. A dead idle connection is noticed without a round
+trip. There are no prepared statements, so it works behind PgBouncer in transaction mode.
 """
 
 import asyncio
@@ -68,8 +68,7 @@ A UnicodeDecodeError is a server's refusal that is written in another encoding t
 class Backoff:
     """When a new connection may be tried: at once until the database refuses, then with pauses.
 
-    The pauses double up to RETRY_LAST. While an attempt is under way the other requests wait for a
-    pause too, so that one at a time asks a database that refuses.
+    The pauses double up to RETRY_LAST, from the beginning of one attempt to that of the next.
     """
 
     def __init__(self) -> None:
@@ -79,12 +78,18 @@ class Backoff:
         """By the loop's clock."""
 
     def begin_attempt(self) -> float:
-        """Have the other requests wait for this attempt; return the pause that came before it."""
+        """Begin an attempt; return the pause that came before it.
+
+        Others may try again after `pause`, whether this attempt has ended or not.
+        """
         self.next_attempt_at = _now() + self.pause
         return self.pause
 
     def attempt_failed(self, pause_before: float) -> None:
-        """Pause twice as long as before the attempt: those that fail together count once."""
+        """Double the pause that *this* attempt began with.
+
+        So ten attempts that fail together double it once.
+        """
         self.pause = min(max(2 * pause_before, RETRY_FIRST), RETRY_LAST)
         self.next_attempt_at = _now() + self.pause
 
@@ -115,6 +120,12 @@ class Pool:
         self._look_up: asyncio.Task[list[Dsn]] | None = None
         self._last_good: Dsn | None = None
         """The address that accepted last."""
+        self._connected = 0
+        """How many statements have a connection."""
+        self._last_connected_at = 0.0
+        """When a statement last gave its connection back, by the loop's clock."""
+        self._last_answered_at = 0.0
+        """When the database last answered a statement, if only with an ERROR."""
 
     @property
     def idle(self) -> int:
@@ -128,36 +139,60 @@ class Pool:
 
         A statement that returns no rows gives []. It waits for one of `size` slots, or for the
         `spare` one, which other statements do not take.
-        Raises DatabaseError if the database fails or does not answer before the deadline. Whether a
-        write has happened is then unknown, so it is not sent again (R-20); a read may be.
+        Raises DatabaseError if the database fails or does not answer before the deadline, with a
+        `reason` in the latter case. Whether a write has happened is then unknown, so it is not sent
+        again (R-20); a read may be.
         """
         slots = self._spare_slot if spare else self._slots
+        began_at = _now()
+        has_slot = False
         try:
             async with asyncio.timeout_at(deadline()), slots:
                 if deadline() - _now() < LEAST_SECONDS:
-                    raise DatabaseError
+                    raise TimeoutError
+                has_slot = True
                 self.in_use += 1
                 try:
                     return await self._run(sql, params, is_read=is_read)
                 finally:
                     self.in_use -= 1
+        except TimeoutError as failure:
+            reason = self._why_late(began_at, has_slot=has_slot)
+            raise DatabaseError(reason=reason) from failure
         except (*CONNECT_FAILURES, psycopg2.Error) as failure:
             raise DatabaseError from failure
+
+    def _why_late(self, began_at: float, *, has_slot: bool) -> str:
+        """For the log: why a statement that began then was not answered before its deadline.
+
+        Most of those that fail waited for a slot. The cause is what held up those that had one.
+        """
+        is_refused = self._backoff.pause > 0
+        if self._connected == 0 and (is_refused or self._last_connected_at < began_at):
+            return "the database can't be reached"
+        if self._last_answered_at < began_at:
+            return "the database does not answer"
+        if has_slot:
+            return "no answer in time, while others had theirs"
+        return f"all {self.size} connections were busy"
 
     async def _run(
         self, sql: str, params: Mapping[str, Any], *, is_read: bool
     ) -> list[dict[str, Any]]:
         """Send the statement, and send it again where that can do nothing twice.
 
-        After a conflict that is so for every statement, until the deadline. If the connection was
-        lost it is so for a read, READ_ATTEMPTS times in all.
+        After a conflict every statement is sent again, until the deadline. After a lost connection
+        a read is sent again, READ_ATTEMPTS times in all. A write is not.
         """
         lost_connections_left = READ_ATTEMPTS - 1 if is_read else 0
         while True:
             connection = await self._acquire()
+            self._connected += 1
             try:
                 return await connection.fetch(sql, params)
             except CONFLICTS:
+                # The slot and the connection are kept meanwhile: fewer statements at a time have
+                # fewer conflicts.
                 await asyncio.sleep(CONFLICT_PAUSE)
             except ReadOnlySqlTransaction:
                 self._leave_standby(connection)
@@ -167,22 +202,25 @@ class Pool:
                     raise
                 lost_connections_left -= 1
             finally:
+                self._connected -= 1
+                self._last_connected_at = _now()
                 self._give_back(connection)
 
     def _leave_standby(self, connection: Connection) -> None:
         """Leave a server that takes no writes: another address may lead to the primary."""
-        connection.expires_at = 0.0
+        connection.expires_at = 0.0  # so that _take_idle closes it
         self._last_good = None
 
     def _give_back(self, connection: Connection) -> None:
-        """Make a connection idle whose statement has ended.
+        """Make a connection idle again, now that its statement has ended.
 
-        If the connection was lost, those that have been idle since its statement began are closed:
+        If it was lost, the connections that have been idle since its statement began are closed:
         what ended this one may have ended them, and nothing else would show it.
         """
         if connection.closed:
             self.evict(connection.statement_began_at)
         else:
+            self._last_answered_at = connection.statement_ended_at
             self._idle.append(connection)
             self._retry_now.set()
 
@@ -231,11 +269,13 @@ class Pool:
         candidates = await self._addresses()
         for position, address in enumerate(candidates):
             addresses_left = len(candidates) - position
-            with suppress(*CONNECT_FAILURES):
+            try:
                 async with asyncio.timeout((deadline() - _now()) / addresses_left):
                     connection = await Connection.open(address)
-                self._last_good = address
-                return connection
+            except CONNECT_FAILURES:
+                continue
+            self._last_good = address
+            return connection
         return None
 
     async def _addresses(self) -> list[Dsn]:
@@ -247,7 +287,10 @@ class Pool:
         if self._look_up is None or self._look_up.done():
             self._look_up = asyncio.create_task(addresses(self._dsn))
         candidates = await asyncio.shield(self._look_up)
-        return sorted(candidates, key=lambda address: address != self._last_good)
+        if self._last_good is None or self._last_good not in candidates:
+            return candidates
+        others = [address for address in candidates if address != self._last_good]
+        return [self._last_good, *others]
 
     def evict(self, before: float) -> None:
         """Close the idle connections whose last statement ended before this time."""

@@ -66,8 +66,8 @@ def _allowed_methods(scope: Scope) -> list[str]:
     return sorted(methods)
 
 
-async def handle(request: Request, exception: BaseException) -> Response:
-    """Answer any exception with the envelope; leaves what the log needs in the exchange."""
+async def answer_exception(request: Request, exception: BaseException) -> Response:
+    """Answer any exception with the envelope; leave what the log needs in the exchange."""
     error = _as_api_error(exception, request.scope)
     exchange = exchange_of(request.scope)
     exchange.error_code = error.code.value

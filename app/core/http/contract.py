@@ -5,10 +5,11 @@ generators of clients read best.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi.dependencies.models import Dependant
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
+from pydantic.fields import FieldInfo
 
 from app.core.errors import (
     ApiError,
@@ -98,16 +99,19 @@ def _response(failures: list[ApiError]) -> Json:
 
 
 def parameters(dependant: Dependant) -> list[Json]:
-    """The user in the path, then the query's parameters and the headers that a route declares.
+    """The user in the path, then the parameters of path, query and headers that a route declares.
 
-    FastAPI would describe an optional one as one that may also be null. So routes declare theirs
-    with `include_in_schema=False`, and they are described here.
+    FastAPI would describe an optional parameter as "string or null", but nobody can send null in a
+    URL or a header. It would also list the path's other parameters before the user, and generated
+    clients take them by position. So routes declare theirs with `include_in_schema=False`, and they
+    are described here.
     """
     described = [
         _parameter("path", "user_id", "The token's user.", maxLength=USER_ID_MAX)
         | {"required": True}
     ]
     for declared in _dependants(dependant):
+        described += [_path_parameter(path.alias, path.field_info) for path in declared.path_params]
         for query in declared.query_params:
             model: Any = query.field_info.annotation
             described += _query_parameters(model)
@@ -123,6 +127,14 @@ def _dependants(dependant: Dependant) -> Iterator[Dependant]:
     yield dependant
     for dependency in dependant.dependencies:
         yield from _dependants(dependency)
+
+
+def _path_parameter(name: str, info: FieldInfo) -> Json:
+    """A parameter of the path, with the schema of its type."""
+    annotated: Any = Annotated[info.annotation, info]
+    schema = TypeAdapter(annotated).json_schema()
+    description = schema.pop("description")
+    return _parameter("path", name, description, **schema) | {"required": True}
 
 
 def _query_parameters(model: type[BaseModel]) -> list[Json]:

@@ -9,8 +9,9 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-# ReDoc writes styles while it runs (no list of hashes would outlive its version), and searches in
-# a worker from a blob. A style can do no harm if nothing can be loaded from elsewhere.
+# 'unsafe-inline': ReDoc writes styles into the page while it runs. A list of their hashes would
+# have to change with each of its versions, and a style can do no harm where nothing can be loaded
+# from another host. `blob:`: ReDoc searches in a worker, whose script it makes itself.
 POLICY = (
     "default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; "

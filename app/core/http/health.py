@@ -25,33 +25,38 @@ OK = Health(status="ok")
 
 
 class Readiness:
-    """Whether the database can be reached and has the service's tables.
+    """Whether the database can be reached and has, and grants, what requests need.
 
-    `statement` is SQL without parameters that fails if a table is missing.
+    `statement` is SQL without parameters. It fails, or returns a row for each thing that is
+    missing, with its name as the column `missing`.
     """
 
     def __init__(self, pool: Pool, statement: str) -> None:
         self._pool = pool
         self._statement = statement
-        self._check: asyncio.Task[None] | None = None
+        self._check: asyncio.Task[list[str]] | None = None
 
     async def check(self) -> None:
-        """Ask the database; raise DatabaseUnavailable if it fails or is silent for READY_WITHIN.
+        """Ask the database.
 
+        Raises DatabaseUnavailable if it fails, is silent for READY_WITHIN, or lacks anything.
         All who ask while a check is under way wait for that one, however many they are.
         """
         if self._check is None or self._check.done():
             self._check = asyncio.create_task(self._ask())
         try:
             # shielded: a caller who hangs up must not end the check for the others
-            await asyncio.shield(self._check)
+            missing = await asyncio.shield(self._check)
         except DatabaseError as failure:
-            raise DatabaseUnavailable from failure
+            raise DatabaseUnavailable(reason=failure.reason) from failure
+        if missing:
+            raise DatabaseUnavailable(reason=f"the database lacks: {', '.join(missing)}")
 
-    async def _ask(self) -> None:
+    async def _ask(self) -> list[str]:
         set_deadline(READY_WITHIN)
         # spare: all of the pool's other connections may be busy
-        await self._pool.fetch(self._statement, {}, is_read=True, spare=True)
+        rows = await self._pool.fetch(self._statement, {}, is_read=True, spare=True)
+        return [row["missing"] for row in rows]
 
 
 def create_router(readiness: Readiness) -> APIRouter:

@@ -1,4 +1,4 @@
-"""The layers around the routes: request id, deadline, log line, metrics; all exceptions."""
+"""The layers around the routes: one reports every request, one answers every exception."""
 
 import re
 import time
@@ -11,16 +11,17 @@ from starlette._utils import get_route_path
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.auth.gate import is_under_api
 from app.core.deadline import set_deadline
 from app.core.exchange import exchange_of
-from app.core.http.answers import handle
-from app.core.observability.logs import trace, write_line
+from app.core.http.answers import answer_exception
+from app.core.observability.logs import traceback_lines, write_line
 from app.core.observability.metrics import Metrics
 from app.core.settings import Settings
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 ANSWER_SHARE = 0.1
-"""The share of the request's time that is left for the answer after a statement has timed out."""
+"""The share of REQUEST_TIMEOUT that is kept for the answer: the deadline is so much before it."""
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that hung up before its answer; only logged, RFC 9110 has none."""
 API_HEADERS = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]
@@ -28,12 +29,17 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Observability:
-    """The outermost layer: it adds headers to every answer, and logs and counts every request."""
+    """Sets each request's deadline and its answer's headers, and logs and counts it.
+
+    It is around all other layers that answer or refuse; only Redaction, where traces are made, is
+    outside of it.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self.app = app
         self._metrics = metrics
-        self._seconds = settings.request_timeout * (1 - ANSWER_SHARE)
+        # the rest of REQUEST_TIMEOUT is kept for the answer after a statement has timed out
+        self._seconds_to_deadline = settings.request_timeout * (1 - ANSWER_SHARE)
         self._always = [HSTS] if settings.production else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,13 +48,13 @@ class Observability:
             await self.app(scope, receive, send)
             return
         began_at = time.perf_counter()
-        set_deadline(self._seconds)
+        set_deadline(self._seconds_to_deadline)
         exchange = exchange_of(scope)
         request_id = _request_id(scope)
         headers = [(b"x-request-id", request_id), *self._always]
-        if _is_api(scope):
+        if is_under_api(get_route_path(scope)):  # without what a server's --root-path adds
             headers += API_HEADERS
-        status = 0
+        status = 0  # if no answer began
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -74,7 +80,7 @@ class Observability:
         optional_fields = {
             "error_code": exchange.error_code,
             "reason": exchange.reason,
-            "exception": trace(exchange.exception),
+            "exception": traceback_lines(exchange.exception),
         }
         write_line(
             request_id=request_id,
@@ -93,11 +99,6 @@ def _request_id(scope: Scope) -> bytes:
         if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
             return bytes(value)
     return b"%032x" % getrandbits(128)
-
-
-def _is_api(scope: Scope) -> bool:
-    path = get_route_path(scope)  # without the prefix that a server's --root-path adds
-    return path == "/api" or path.startswith("/api/")
 
 
 def _endpoint(scope: Scope) -> str | None:
@@ -126,13 +127,12 @@ class ErrorBoundary:
         """Run the application, and answer the exception that it raises.
 
         If its answer has already begun, the server refuses a second one and closes the connection.
-
-        At shutdown uvicorn cancels the requests that are still running. They are answered as well,
-        and the cancellation ends here: the answer is the last thing that such a task does, and
-        uvicorn would log a cancellation that leaves the application as an error.
         """
         try:
             await self.app(scope, receive, send)
+        # At shutdown uvicorn cancels the requests that are still running. They are answered as
+        # well, and the cancellation ends here: the answer is the last thing that such a task does,
+        # and uvicorn would log a cancellation that leaves the application as an error.
         except (Exception, CancelledError) as exception:
-            response = await handle(Request(scope), exception)
+            response = await answer_exception(Request(scope), exception)
             await response(scope, receive, send)

@@ -16,6 +16,8 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 from pydantic_core import PydanticCustomError
+from starlette._utils import get_route_path
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.deadline import extend_deadline
 from app.core.errors import BadRequest, Invalid, PayloadTooLarge
@@ -24,14 +26,38 @@ from app.core.limits import KEY_MAX
 
 # Bytes.
 BODY_MAX = 64 * 1024
+# Seconds from the beginning of its reading to its last byte: a token is judged before.
+BODY_SECONDS = 30
 # Arrays and objects within each other in a body (RFC 8259, 9, lets a parser limit them); a task is
 # one object.
 DEPTH_MAX = 100
 JSON_TYPE = re.compile(r"application/([^/;\s]+\+)?json\s*(;.*)?", re.IGNORECASE)
+# Parameters in a query; a list takes four.
+PARAMETERS_MAX = 50
 # Entity tags in one header; each is compared in the database.
 ETAGS_MAX = 100
 # An idempotency key: printable ASCII.
 KEY_PATTERN = f"^[ -~]{{1,{KEY_MAX}}}$"
+
+
+class QueryLimit:
+    """The layer that bounds what a query costs: FastAPI parses it for every route.
+
+    Under `/api` more than PARAMETERS_MAX parameters are refused before they are parsed. No other
+    route takes a query, so there so many are ignored.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; raises Invalid."""
+        if scope["type"] == "http" and scope["query_string"].count(b"&") >= PARAMETERS_MAX:
+            if get_route_path(scope).startswith("/api/"):
+                message = f"must have at most {PARAMETERS_MAX} parameters"
+                raise Invalid([{"loc": ("query",), "msg": message, "type": "too_long"}])
+            scope["query_string"] = b""
+        await self.app(scope, receive, send)
 
 
 class StrictRequest(Request):
@@ -41,7 +67,8 @@ class StrictRequest(Request):
         """Return the whole body.
 
         Its bytes are counted as they come, because a chunked body has no Content-Length. Raises
-        BadRequest if it is empty or not JSON by its content type, PayloadTooLarge beyond BODY_MAX.
+        BadRequest if it is empty, not JSON by its content type or still on its way after
+        BODY_SECONDS, and PayloadTooLarge beyond BODY_MAX.
         """
         if hasattr(self, "_body"):
             return self._body
@@ -49,16 +76,25 @@ class StrictRequest(Request):
             raise BadRequest("The content type must be application/json.")
         clock = asyncio.get_running_loop().time
         began = clock()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await self._received()
+        except TimeoutError:
+            message = f"The body did not arrive within {BODY_SECONDS} seconds."
+            raise BadRequest(message) from None
+        extend_deadline(clock() - began)
+        if not body:
+            raise BadRequest("The body is empty.")
+        self._body = body
+        return self._body
+
+    async def _received(self) -> bytes:
         body = bytearray()
         async for chunk in self.stream():
             body += chunk
             if len(body) > BODY_MAX:
                 raise PayloadTooLarge
-        extend_deadline(clock() - began)
-        if not body:
-            raise BadRequest("The body is empty.")
-        self._body = bytes(body)
-        return self._body
+        return bytes(body)
 
     async def json(self) -> Any:
         """Return the parsed body.
@@ -84,8 +120,8 @@ def _check_depth(text: str) -> None:
     """
     if text.count("[") + text.count("{") <= DEPTH_MAX:
         return  # nearly every body
-    # A bracket in a string does not count. Without the escaped characters, every other part
-    # between quotes is a string.
+    # A bracket in a string does not count. Once escaped backslashes and quotes are removed, each
+    # quote begins or ends a string. Split at the quotes, the first, third, fifth … part is outside.
     unescaped = text.replace(r"\\", "").replace(r"\"", "")
     outside_strings = "".join(unescaped.split('"')[::2])
     depth = 0
@@ -151,9 +187,7 @@ def _check_query_names(request: Request, *, takes_query: bool) -> None:
         name = _first_repeated(names)
         raise Invalid.at("query", name, "must appear only once", "repeated_parameter")
     if names and not takes_query:
-        raise Invalid(
-            {"loc": ("query", name), "msg": "", "type": "extra_forbidden"} for name in names
-        )
+        raise Invalid.unknown("query", names)
 
 
 def _digits(text: str) -> str:
@@ -188,6 +222,7 @@ def _entity_tags(lines: list[str]) -> list[str]:
     return [tag.strip() for tag in tags]
 
 
+# Without the header it is None, the endpoint's default, which FastAPI does not validate.
 IfMatch = Annotated[
     list[str] | None,
     AfterValidator(_entity_tags),
@@ -239,7 +274,7 @@ async def _idempotency_key(
 
 
 # The key under which a retry is recognized; None if none was sent.
-IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
+IdempotencyKeyHeader = Annotated[str | None, Depends(_idempotency_key)]
 
 
 def fingerprint(body: BaseModel) -> bytes:

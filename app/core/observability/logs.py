@@ -9,7 +9,7 @@ import traceback
 from datetime import UTC, datetime
 from queue import Full, Queue
 from select import PIPE_BUF
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 # Lines that may wait until stdout can be written to; further ones are dropped and counted.
@@ -32,7 +32,8 @@ class Writer:
 
     def __init__(self) -> None:
         self.dropped = 0
-        """How many lines were not written, since the process began."""
+        """How many lines were not written, since the process began; two threads count them."""
+        self._count_lock = Lock()
         self._reported = 0
         self._lines: Queue[str] = Queue(LINES_MAX)
         self._thread = Thread(target=self._write_lines, name="log", daemon=True)
@@ -47,7 +48,7 @@ class Writer:
         try:
             self._lines.put_nowait(line)
         except Full:
-            self.dropped += 1
+            self._drop(1)
 
     def flush(self) -> None:
         """Wait until everything is written, for FLUSH_SECONDS at most."""
@@ -71,10 +72,14 @@ class Writer:
                 self._reported = dropped
             except (OSError, ValueError, AttributeError):
                 # no reader or no space; stdout is closed; there is no stdout
-                self.dropped += len(lines)
+                self._drop(len(lines))
             for _ in lines:
                 self._lines.task_done()
             time.sleep(PAUSE)
+
+    def _drop(self, count: int) -> None:
+        with self._count_lock:
+            self.dropped += count
 
     def _waiting_lines(self) -> list[str]:
         """Wait for a line; return it and those that wait behind it."""
@@ -128,7 +133,7 @@ def _line(**fields: Any) -> str:
     return json.dumps({"time": now, **fields}) + "\n"
 
 
-def trace(exception: BaseException | None) -> list[str]:
+def traceback_lines(exception: BaseException | None) -> list[str]:
     """Return the frames and types of an exception and its causes, the outermost first.
 
     Without messages, because they may hold user input. What `raise … from None` hides is there too.
@@ -151,14 +156,14 @@ class JsonLines(logging.Handler):
     """Writes what libraries log, such as uvicorn's errors, in the same format."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record; of its exception the trace, and not the message."""
+        """Write the record; of its exception the frames and types, and not the message."""
         fields: dict[str, Any] = {
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
         if record.exc_info and record.exc_info[1]:
-            fields["exception"] = trace(record.exc_info[1])
+            fields["exception"] = traceback_lines(record.exc_info[1])
         write_line(**fields)
 
 

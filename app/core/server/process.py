@@ -11,8 +11,8 @@ from app.core.observability.logs import log_as_json, writer
 # few of them cyclic.
 GC_THRESHOLD = 20_000
 
-# glibc's options for DNS. With its own, a look-up takes up to 10 s for each silent server, and a
-# stop waits for it.
+# Options for DNS, for glibc's resolver. With glibc's defaults, a look-up takes up to 10 s for each
+# silent server, and a stop waits for it.
 RESOLVER = "timeout:1 attempts:2"
 
 

@@ -1,4 +1,4 @@
-"""The door to uvicorn's HTTP/1.1 protocol: limits on a head, the pipeline and unread answers.
+"""uvicorn's HTTP/1.1 protocol, with limits on a head, the pipeline and unread answers.
 
 This is the only module that builds on uvicorn's inner classes, whose sources a test compares with
 those that were read (tests/test_doors.py). It can be deleted once uvicorn has these limits itself.
@@ -7,6 +7,7 @@ alone, and takes twice the time.
 """
 
 import math
+from asyncio import TimerHandle
 from random import getrandbits
 from typing import Any
 from weakref import proxy
@@ -40,6 +41,7 @@ PIPELINE_MAX = 16
 DRAIN_SECONDS = 10
 
 NOT_HTTP = "The request is not valid HTTP."
+HEAD_TOO_LARGE = "The request's head is too large."
 
 
 class CodingNotSupported(BadRequest):
@@ -53,19 +55,25 @@ class Protocol(HttpToolsProtocol):
     """One connection. httptools calls the `on_…` methods while `data_received` feeds it.
 
     httptools accepts a head of any size, and uvicorn any number of waiting requests; this limits
-    both. A method of httptools' that raises stops the parser, which then raises HttpParserError.
+    both. If one of the `on_…` methods raises, httptools stops, and `feed_data` raises
+    HttpParserError with that exception as its `__context__`.
+
+    The size of a head is checked in two ways. `_unparsed_bytes` bounds one that is not complete
+    yet; `_check_head` measures a complete one exactly, however its bytes arrived.
     """
 
     _unparsed_bytes = 0
-    """Bytes received since a request began, or since a piece of its body was parsed."""
+    """Bytes received since the last read in which a request began or a piece of a body came."""
     _is_reading_head = False
     """Whether a request has begun whose head is not complete."""
     _answering: RequestResponseCycle | None = None
     """The request that is being answered; uvicorn's `cycle` is the last one that was read."""
     _stop_ends_at = math.inf
-    """When the server stops to wait for answers, by the loop's clock; infinite unless it stops."""
+    """When a stopping server waits no longer for answers, by the loop's clock; else infinite."""
     _refusal: ApiError | None = None
     """Why the rest of what the client sends is not read; sent once no other answer is due."""
+    _drain_timer: TimerHandle | None = None
+    """Disconnects a client that does not read its answer; None if no answer has had to wait."""
 
     def data_received(self, data: bytes) -> None:
         """Parse what was received; refuse what is not HTTP, and a head that is too large."""
@@ -78,16 +86,17 @@ class Protocol(HttpToolsProtocol):
             (parsed_bytes,) = upgrade.args
             self._parse_without_upgrade(data[parsed_bytes:])
         except HttpParserError as error:
-            cause = error.__context__
+            cause = error.__context__  # what an `on_…` method has raised
             self._refuse(cause if isinstance(cause, ApiError) else BadRequest(NOT_HTTP))
         if self._unparsed_bytes > HEAD_MAX and not self._refusal:
-            self._refuse(BadRequest("The request's head is too large."))
+            self._refuse(BadRequest(HEAD_TOO_LARGE))
 
     def on_message_begin(self) -> None:
         """Begin a request.
 
-        uvicorn ends the keep-alive timer on any byte. Here only a request's beginning does, so that
-        neither empty lines nor the body of an answered request keep a connection open.
+        uvicorn ends the keep-alive timer on any byte, in its own `data_received`, which this class
+        does not call. Here only a request's beginning ends it, so that neither empty lines nor the
+        body of an answered request keep a connection open.
         """
         self._unset_keepalive_if_required()
         self._unparsed_bytes = 0
@@ -98,7 +107,7 @@ class Protocol(HttpToolsProtocol):
         """Take a header or a trailer; raise BadRequest if it is one too many."""
         super().on_header(name, value)
         if len(self.headers) > HEADERS_MAX:
-            raise BadRequest(NOT_HTTP)
+            raise BadRequest(f"The request has more than {HEADERS_MAX} headers or trailers.")
 
     def on_headers_complete(self) -> None:
         """Start the request, or have it wait for its turn; raise BadRequest to refuse it."""
@@ -106,38 +115,48 @@ class Protocol(HttpToolsProtocol):
         self._is_reading_head = False
         if not self.url.startswith(b"/"):
             self.url = _with_path(self.url)
-        take_first_scheme(self.headers)
+        take_first_scheme(self.headers)  # in place: uvicorn's scope holds this same list
         super().on_headers_complete()
         # Trailers are no headers (RFC 9110, 6.5.1); uvicorn would append them to this list.
         self.headers = []
 
     def _check_head(self) -> None:
-        names = [name for name, _ in self.headers]
+        """Raise BadRequest, with a sentence for each rule that the complete head may break."""
         is_http_1_0 = self.parser.get_http_version() == "1.0"
+        hosts = len(self._values_of(b"host"))
+        if self._head_size() > HEAD_MAX:
+            raise BadRequest(HEAD_TOO_LARGE)
         # RFC 9112, 3.2: one Host, which only HTTP/1.0 may leave out
-        hosts = names.count(b"host")
-        has_wrong_host = hosts > 1 or (hosts == 0 and not is_http_1_0)
-        is_tunnel = self.parser.get_method() == b"CONNECT"
-        if has_wrong_host or is_tunnel or self._head_size() > HEAD_MAX:
-            raise BadRequest(NOT_HTTP)
+        if hosts > 1 or (hosts == 0 and not is_http_1_0):
+            raise BadRequest("The request must have one Host header.")
+        if self.parser.get_method() == b"CONNECT":
+            raise BadRequest("This service is not a proxy: it opens no tunnels.")
         if len(self.pipeline) >= PIPELINE_MAX:
-            raise BadRequest(NOT_HTTP)
-        if b"transfer-encoding" in names:
-            if is_http_1_0:  # RFC 9112, 6.1: it has no transfer codings
-                raise BadRequest(NOT_HTTP)
-            self._check_transfer_coding()
+            raise BadRequest(
+                f"More than {PIPELINE_MAX} requests wait for their answers on this connection."
+            )
+        self._check_transfer_coding(is_http_1_0=is_http_1_0)
 
-    def _check_transfer_coding(self) -> None:
+    def _check_transfer_coding(self, *, is_http_1_0: bool) -> None:
         """Raise CodingNotSupported for any coding but chunks; httptools ignores all but the last.
 
-        What is not in chunks in the end, or twice, is no HTTP (RFC 9112, 6.1 and 6.3).
+        A body that is not in chunks in the end, or twice, is not valid HTTP (RFC 9112, 6.1 and
+        6.3), and HTTP/1.0 has no transfer codings (6.1): BadRequest.
         """
-        values = [value for name, value in self.headers if name == b"transfer-encoding"]
+        values = self._values_of(b"transfer-encoding")
+        if not values:
+            return
+        if is_http_1_0:
+            raise BadRequest("HTTP/1.0 has no transfer codings.")
         codings = [coding.strip().lower() for coding in b",".join(values).split(b",")]
         if codings[-1] != b"chunked" or codings.count(b"chunked") > 1:
             raise BadRequest(NOT_HTTP)
         if len(codings) > 1:
             raise CodingNotSupported
+
+    def _values_of(self, header: bytes) -> list[bytes]:
+        """The values of the header, which is in lower case, one for each line."""
+        return [value for name, value in self.headers if name == header]
 
     def _head_size(self) -> int:
         """The bytes of the URL and the headers."""
@@ -151,7 +170,7 @@ class Protocol(HttpToolsProtocol):
         super().on_body(body)
 
     def _should_upgrade(self) -> bool:
-        """Say yes, so that uvicorn does not start a request with an Upgrade header.
+        """Always True: uvicorn then leaves a request with an Upgrade header alone.
 
         httptools takes the body of such a request, and all that follows, for another protocol's. It
         then raises HttpParserUpgrade, and `data_received` has the request parsed again.
@@ -191,24 +210,29 @@ class Protocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Stop the timer: the client has read."""
         super().resume_writing()
-        self._drain_timer.cancel()
+        self._stop_drain_timer()
 
     def shutdown(self) -> None:
-        """Close once no answer is due; who has not read it by the end of the stop is disconnected.
+        """Close once no answer is due, and abort a client that does not read in time.
 
-        uvicorn would wait for the client: the request goes on after it has been cancelled.
+        A client that has not read its answer when the server's stop ends is disconnected then.
+        uvicorn would wait for it without end, even after it has cancelled the request.
         """
         super().shutdown()
         patience = self.config.timeout_graceful_shutdown
         if patience is not None:
             self._stop_ends_at = self.loop.time() + patience
         if self.flow.write_paused:
-            self._drain_timer.cancel()
+            self._stop_drain_timer()
             self._start_drain_timer()
 
     def _start_drain_timer(self) -> None:
         ends_at = min(self.loop.time() + DRAIN_SECONDS, self._stop_ends_at)
         self._drain_timer = self.loop.call_at(ends_at, self.transport.abort)
+
+    def _stop_drain_timer(self) -> None:
+        if self._drain_timer is not None:
+            self._drain_timer.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being answered; uvicorn tells the last one that was read."""
@@ -228,17 +252,24 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, error: ApiError) -> None:
         """Read no more, answer with the error once no earlier answer is due, and close."""
         self._refusal = error
-        last_request = self.cycle
-        answer_is_due = self._answering is not None and not self._answering.response_complete
-        body_is_broken = answer_is_due and last_request.more_body
-        if not answer_is_due:
+        last_read = self.cycle  # the request that was read last
+        if self._answering is None or self._answering.response_complete:
+            # No answer is due.
             self._send_refusal(error)
-        elif body_is_broken and self.pipeline:
-            self.pipeline.popleft()  # the request that was read last; the refusal is its answer
-        elif body_is_broken and last_request.response_started:
-            self.transport.abort()  # in the middle of its answer
-        elif body_is_broken:
-            self._send_refusal(error)
+            return
+        if not last_read.more_body:
+            # All requests are complete. The refusal follows the last answer.
+            return
+        if self.pipeline:
+            # The last one waits, and its body is broken. The refusal is its answer.
+            self.pipeline.popleft()
+            return
+        if last_read.response_started:
+            # The body of the request that is being answered is broken, in the middle of its answer.
+            self.transport.abort()
+            return
+        # That body is broken, and its answer has not begun: the refusal is its answer.
+        self._send_refusal(error)
 
     def _send_refusal(self, error: ApiError) -> None:
         """Answer in the envelope, log it, count it, and close."""

@@ -130,6 +130,7 @@ def run(app: str, settings: Settings, sockets: list[socket.socket]) -> None:
         timeout_graceful_shutdown=math.ceil(settings.request_timeout),
     )
     config.load_app()  # before the event loop runs: it says why the application can't be made
+    # uvicorn raises the signal again when it has stopped, which ends in KeyboardInterrupt.
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets)
 

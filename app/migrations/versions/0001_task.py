@@ -43,7 +43,20 @@ def downgrade() -> None:
 
 
 def _set_for_this_database(setting: str) -> None:
+    """Change the database's settings, which its owner alone may do; others are warned."""
     quoted = setting.replace("'", "''")
-    op.execute(
-        f"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {quoted}', current_database()); END $$"
-    )
+    statement = f"""
+        DO $$ BEGIN
+            IF (
+                SELECT pg_has_role(datdba, 'USAGE')
+                FROM pg_database
+                WHERE datname = current_database()
+            ) THEN
+                EXECUTE format('ALTER DATABASE %I {quoted}', current_database());
+            ELSE
+                RAISE WARNING
+                    'left out, for the database''s owner to run: ALTER DATABASE name {quoted}';
+            END IF;
+        END $$
+    """  # noqa: S608 - our own words
+    op.execute(statement)

@@ -1,12 +1,12 @@
 """The answer to a key's first request is kept as the task's values, not as text.
 
-So a field that is added later needs no care for the keys of the day before. The service's version
-before this migration calls `create_task_once`: it stays, by way of the new function, so that the
-old version can go on serving until the new one has taken over. A later migration may drop it.
+So a field that is added later needs no care for the keys of the day before. `create_task_once` is
+kept for instances of the service's old version that still run while this migration does; it calls
+the new function. A later migration may drop it.
 """
 
 import sqlalchemy as sa
-from alembic import context, op
+from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0004"
@@ -43,7 +43,7 @@ BEGIN
         WHERE kept.user_id = new_task.user_id AND kept.key = new_key
             AND kept.fingerprint = new_fingerprint;
         IF FOUND THEN
-            -- a column that is newer than these values has what the retry would give it
+            -- Columns that were added since this answer was stored are taken from the retry's task.
             RETURN NEXT jsonb_populate_record(new_task, answered);
         END IF;
         RETURN;
@@ -62,26 +62,83 @@ BEGIN
 END $$
 """
 
-# What the version before calls; its row is the task's id, the text of the answer, and whether the
+# What the old version calls: it returns the task's id, the text of the answer, and whether the
 # fingerprint is the first one's.
 CREATE_TASK_ONCE = """
 CREATE FUNCTION create_task_once(
     new_task task, new_answer text, new_key text, new_fingerprint bytea, hours integer
 ) RETURNS TABLE (task_id bigint, answer text, same boolean) ROWS 1 LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN QUERY SELECT made.id, {answer}, true
+    RETURN QUERY SELECT made.id, json_build_object(
+            'id', made.id, 'user_id', made.user_id, 'title', made.title,
+            'description', made.description, 'complete', made.complete,
+            'created_at',
+            to_char(timezone('UTC', made.created_at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+            'updated_at',
+            to_char(timezone('UTC', made.updated_at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+        )::text, true
         FROM create_task_with_key(new_task, new_key, new_fingerprint, hours) AS made;
     IF NOT FOUND THEN
         RETURN QUERY SELECT new_task.id, new_answer, false;
     END IF;
 END $$
 """
-ANSWER = """json_build_object(
-    'id', {0}id, 'user_id', {0}user_id, 'title', {0}title, 'description', {0}description,
-    'complete', {0}complete,
-    'created_at', to_char(timezone('UTC', {0}created_at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'updated_at', to_char(timezone('UTC', {0}updated_at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-)::text"""
+
+# For the downgrade: the text of an answer whose values are in the column `answer`.
+ANSWER_AS_TEXT = """
+json_build_object(
+    'id', answer -> 'id', 'user_id', answer -> 'user_id', 'title', answer -> 'title',
+    'description', answer -> 'description', 'complete', answer -> 'complete',
+    'created_at',
+    to_char(
+        timezone('UTC', (answer ->> 'created_at')::timestamptz), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+    ),
+    'updated_at',
+    to_char(
+        timezone('UTC', (answer ->> 'updated_at')::timestamptz), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+    )
+)::text
+"""
+
+# For the downgrade: the function as migration 0003 creates it.
+CREATE_TASK_ONCE_0003 = """
+CREATE FUNCTION create_task_once(
+    new_task task, new_answer text, new_key text, new_fingerprint bytea, hours integer
+) RETURNS TABLE (task_id bigint, answer text, same boolean) ROWS 1
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+#variable_conflict use_column
+DECLARE
+    expiry timestamptz := now() - hours * interval '1 hour';
+BEGIN
+    -- Insert the key, or take over an expired one. A concurrent duplicate waits here until the
+    -- first has committed.
+    INSERT INTO idempotency_key AS kept (user_id, key, fingerprint, task_id, answer)
+    VALUES (new_task.user_id, new_key, new_fingerprint, new_task.id, new_answer)
+    ON CONFLICT (user_id, key) DO UPDATE
+        SET fingerprint = excluded.fingerprint, task_id = excluded.task_id,
+            answer = excluded.answer, created_at = excluded.created_at
+        WHERE kept.created_at < expiry;
+
+    IF NOT FOUND THEN
+        -- The key is in use: its first answer is given again.
+        RETURN QUERY SELECT kept.task_id, kept.answer, kept.fingerprint = new_fingerprint
+            FROM idempotency_key AS kept
+            WHERE kept.user_id = new_task.user_id AND kept.key = new_key;
+        RETURN;
+    END IF;
+
+    INSERT INTO task OVERRIDING SYSTEM VALUE VALUES (new_task.*);
+
+    DELETE FROM idempotency_key
+    WHERE user_id = new_task.user_id AND key = ANY (ARRAY(
+        SELECT old.key FROM idempotency_key AS old
+        WHERE old.user_id = new_task.user_id AND old.created_at < expiry
+        ORDER BY old.created_at LIMIT 100 FOR UPDATE SKIP LOCKED
+    ));
+
+    RETURN QUERY SELECT new_task.id, new_answer, true;
+END $$
+"""
 
 
 def upgrade() -> None:
@@ -92,7 +149,7 @@ def upgrade() -> None:
     )
     op.drop_column("idempotency_key", "task_id")  # it is one of the values
     op.execute(CREATE_TASK_WITH_KEY)
-    op.execute(CREATE_TASK_ONCE.format(answer=ANSWER.format("made.")))
+    op.execute(CREATE_TASK_ONCE)
 
 
 def downgrade() -> None:
@@ -101,10 +158,5 @@ def downgrade() -> None:
     op.add_column("idempotency_key", sa.Column("task_id", sa.BigInteger()))
     op.execute("UPDATE idempotency_key SET task_id = (answer ->> 'id')::bigint")
     op.alter_column("idempotency_key", "task_id", nullable=False)
-    op.alter_column(
-        "idempotency_key",
-        "answer",
-        type_=sa.Text(),
-        postgresql_using=ANSWER.format("(jsonb_populate_record(NULL::task, answer))."),
-    )
-    context.script.get_revision("0003").module.upgrade()
+    op.alter_column("idempotency_key", "answer", type_=sa.Text(), postgresql_using=ANSWER_AS_TEXT)
+    op.execute(CREATE_TASK_ONCE_0003)

@@ -84,7 +84,53 @@ def test_a_ruling_that_a_test_proves_for_no_reason(suite: Suite) -> None:
     suite.refused("features/catalogue.toml R-01 is proven by tests without a reason: say why no scenario can carry it")
 
 
+RERUN = """
+pytest_plugins = ["tests.acceptance.plugin"]
+
+from _pytest.runner import runtestprotocol
+
+def pytest_runtest_protocol(item, nextitem):
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    failed = any(report.failed for report in reports)
+    for report in reports:
+        if failed:
+            report.outcome = "rerun"
+        item.ihook.pytest_runtest_logreport(report=report)
+    if failed:
+        item._initrequest()
+        runtestprotocol(item, nextitem=nextitem)
+    return True
+"""
+
+
+@pytest.mark.parametrize("where", ["a guest comes", "the guest is greeted"])
+def test_a_scenario_that_passes_when_it_is_run_again(suite: Suite, where: str) -> None:
+    """As by pytest-rerunfailures: it proves nothing, and the first failure is told."""
+    suite.add("conftest.py", RERUN)
+    step = f'("{where}")\ndef _():\n'
+    fail_once = "    runs.append(1)\n    assert len(runs) > 1, 'the door was shut'\n"
+    suite.change(suite.steps, f"{step}    pass\n", step + fail_once)
+    suite.change(suite.steps, "import pytest\n", "import pytest\nruns = []\n")
+    suite.refused(f'{FILE}:10 "A guest is greeted": failed (it passed when it was run again, after: ')
+
+
 # What pytest-bdd lets pass
+
+
+@pytest.mark.parametrize(
+    ("encoding", "problem"),
+    [
+        ("utf-8-sig", "begins with a byte order mark, which pytest-bdd takes for text: save it without one"),
+        ("utf-16", "is not UTF-8: save it as UTF-8"),
+        ("latin-1", "is not UTF-8: save it as UTF-8"),
+    ],
+)
+def test_a_file_of_another_encoding(suite: Suite, encoding: str, problem: str) -> None:
+    """It is named."""
+    suite.feature.write_bytes(FEATURE.replace("Bonjour", "Enchanté").encode(encoding))
+    result = suite.run("--acceptance=here")
+    assert result.ret != PASSED
+    result.stdout.fnmatch_lines([f"✘ {FILE} {problem}"])
 
 
 def test_two_scenarios_with_one_name(suite: Suite) -> None:
