@@ -58,13 +58,13 @@ def carried() -> dict[str, str]:
     return {}
 
 
-@when(parsers.re(rf"the service gives (?P<what>{'|'.join(ANSWERS)})"))
+@when(parsers.re(rf"the service (?:gives|is asked for) (?P<what>{'|'.join(ANSWERS)})"))
 def service_gives(cast: Cast, carried: dict[str, str], what: str) -> None:
     answer = ANSWERS[what](cast("Alice"))
     carried.update({name: value for name, value in answer.headers.items() if name not in TRANSPORT})
 
 
-@then(parsers.re('it carries a request id, "(?P<first>[^"]+)", "(?P<second>[^"]+)" and "(?P<third>[^"]+)"'))
+@then(parsers.re('the answer carries a request id, "(?P<first>[^"]+)", "(?P<second>[^"]+)" and "(?P<third>[^"]+)"'))
 def carries_always(carried: dict[str, str], first: str, second: str, third: str) -> None:
     assert carried.pop("x-request-id")
     for header in (first, second, third):

@@ -108,6 +108,14 @@ def sees_details(cast: Cast, who: str, datatable: list[list[str]]) -> None:
     assert {task["user_id"] for task in tasks} == {cast(who).user_id}
 
 
+@then(said("{who:Person} sees the number and the times of each task, as they are stored"))
+@then(said("{who:Person} sees the number and the times of the task, as they are stored"))
+def sees_what_is_stored(cast: Cast, who: str) -> None:
+    answer = shown(cast(who))
+    for task in answer.get("tasks", [answer]):
+        assert task == task_called(cast(who), task["title"])
+
+
 @then(said("{who:Person} is shown the new task {title:Quoted} and where to find it"))
 def is_shown_new_task(cast: Cast, who: str, title: str) -> None:
     person = cast(who)
@@ -188,8 +196,8 @@ def only_the_time_has_moved(cast: Cast, title: str) -> None:
     assert shown(alice) == task
 
 
-@then(said("{who:Person} is told that it is done"))
-def is_told_that_it_is_done(cast: Cast, who: str) -> None:
+@then(said("{who:Person} is told that the task is deleted"))
+def is_told_that_it_is_deleted(cast: Cast, who: str) -> None:
     assert cast(who).answer.status_code == 204
 
 
@@ -211,6 +219,6 @@ def answer_has_no_secret(cast: Cast) -> None:
     assert SESAME not in str(answer.headers)
 
 
-@when(said("{who:Person} tries to open an address that does not exist"))
+@when(said("{who:Person} tries to open an address outside the lists, where there is nothing"))
 def opens_no_address(cast: Cast, who: str) -> None:
     cast(who).ask("GET", "/no/such/address")

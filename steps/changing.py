@@ -14,6 +14,12 @@ def was_changed_just_now(cast: Cast, title: str) -> None:
     assert is_now(task_called(cast("Alice"), title)["updated_at"])
 
 
+@then(said("the time of the last change of the task {title:Quoted} has moved forward"))
+def has_moved_forward(cast: Cast, title: str) -> None:
+    task = task_called(cast("Alice"), title)
+    assert task["updated_at"] > task_before(cast("Alice"), task["id"])["updated_at"]
+
+
 @then(said("the task {title:Quoted} has kept the time of its creation"))
 def has_kept_creation(cast: Cast, title: str) -> None:
     task = task_called(cast("Alice"), title)
@@ -63,7 +69,7 @@ def tries_to_change_to_have(cast: Cast, who: str, title: str, what: str) -> None
     cast(who).ask("PATCH", path, content=BAD_FIELDS[what]({}).encode(), headers=JSON)
 
 
-@when(said("{who:Person} tries to change nothing about the task {title:Quoted}"))
+@when(said("{who:Person} tries to change the task {title:Quoted} without saying what"))
 def tries_to_change_nothing(cast: Cast, who: str, title: str) -> None:
     change(cast(who), title, {})
 

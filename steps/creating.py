@@ -58,7 +58,7 @@ def creates_bad_task(cast: Cast, who: str, what: str) -> None:
     cast(who).ask("POST", cast(who).tasks_path(), content=body, headers=JSON)
 
 
-@when(said("{who:Person} creates a task padded to {what}"))
+@when(said('{who:Person} creates the task "Buy milk", filled up with spaces to {what}'))
 def creates_padded_task(cast: Cast, who: str, what: str) -> None:
     send_body(cast(who), "POST", cast(who).tasks_path(), what)
 

@@ -13,7 +13,7 @@ def deletes(cast: Cast, who: str, title: str) -> None:
     cast(who).ask("DELETE", cast(who).tasks_path(cast(who).tasks[title]))
 
 
-@when(said("{who:Person} tries to delete the task numbered {number}"))
+@when(said("{who:Person} tries to delete a task whose number is given as {number}"))
 def deletes_numbered(cast: Cast, who: str, number: str) -> None:
     cast(who).ask("DELETE", cast(who).tasks_path(number))
 

@@ -55,7 +55,7 @@ def has_six_endpoints(pages: dict[str, httpx.Response]) -> None:
     assert all(operation["security"] == [{scheme: []}] for operation in operations)
 
 
-@then("it has the schemas, with titles of 1 to 200 characters and descriptions of at most 1,000")
+@then("it has all the schemas, with titles of 1 to 200 characters and descriptions of at most 1,000")
 def has_schemas(pages: dict[str, httpx.Response]) -> None:
     schemas = pages["contract"].json()["components"]["schemas"]
     inputs = {"TaskCreate", "TaskUpdate", "TaskPatch"}
@@ -91,7 +91,7 @@ def opens_page(scenario_service: Service, pages: dict[str, httpx.Response], page
     pages["opened"] = attach(scenario_service.http.get(page))
 
 
-@then("the page shows, and every part of it comes from the service itself")
+@then("the page shows, and every part that it needs comes from the service itself")
 def page_shows_its_own_parts(scenario_service: Service, pages: dict[str, httpx.Response]) -> None:
     opened = pages["opened"]
     assert opened.status_code == 200
@@ -109,7 +109,7 @@ def page_shows_its_own_parts(scenario_service: Service, pages: dict[str, httpx.R
     assert policy["script-src"].split() == ["'self'", *hashes]
 
 
-@when("a developer uses both pages without internet access, and creates and lists tasks there as Alice")
+@when("a developer uses both pages without internet access, and there creates a task and lists the tasks as Alice")
 def uses_pages_in_browser(cast: Cast, service: Service, reading: dict[str, Any]) -> None:
     alice = cast("Alice")
     assert alice.token
@@ -139,7 +139,7 @@ def trial_has_worked(cast: Cast, reading: dict[str, Any]) -> None:
     assert cast("Alice").ledger.tasks_of("alice") == listed["body"]["tasks"]
 
 
-@then("the pages asked other sites for nothing but a logo, which was blocked")
+@then("the pages asked other sites for nothing but a logo, which they don't need and did not get")
 def asked_other_sites_for_logo(reading: dict[str, Any]) -> None:
     # ReDoc asks for it under every page
     logo = "https://cdn.redoc.ly/redoc/logo-mini.svg"

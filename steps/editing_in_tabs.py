@@ -57,7 +57,7 @@ def second_tab_changes(cast: Cast, memory: dict[str, Any], field: str, new: str)
     shown(cast("Alice"))
 
 
-@when(said("her second tab changes the {field:w} to {new:Quoted}, whatever has changed"))
+@when(said("her second tab changes the {field:w} to {new:Quoted}, and asks for no version in particular"))
 def second_tab_overwrites(cast: Cast, field: str, new: str) -> None:
     save(cast, "*", body={field: new})
     shown(cast("Alice"))
@@ -94,7 +94,7 @@ def one_tab_is_told(cast: Cast, memory: dict[str, Any], sentence: str) -> None:
     told(refusal, sentence)
 
 
-@then("it is told that nothing has changed, and is sent nothing")
+@then("it is told that nothing has changed, and is not sent the task")
 def is_told_that_nothing_has_changed(cast: Cast) -> None:
     assert cast("Alice").answer.status_code == 304
     assert cast("Alice").answer.content == b""

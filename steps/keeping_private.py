@@ -16,7 +16,7 @@ from tests.support.processes import todo_api
 CHANGES_EVERY_TIME = {"x-request-id", "date"}
 
 
-@then(said("{who:Person} is told {sentence:Quoted}, as about a task that never existed"))
+@then(said("{who:Person} is told {sentence:Quoted}, exactly as about a task that never existed"))
 def is_told_as_about_nothing(cast: Cast, who: str, sentence: str) -> None:
     person = cast(who)
     told(person.answer, sentence)
@@ -46,21 +46,32 @@ def deletes_all(cast: Cast, cluster: Cluster, folder: Path, who: str) -> None:
     person.ledger.forget(person.user_id)
 
 
-@then(said("nothing is stored of {who:Person}"))
+@then(said("the Idempotency-Key {key:Quoted} of {who:Person}'s is still stored"))
+def key_is_stored(cast: Cast, database: Engine, key: str, who: str) -> None:
+    with database.connect() as connection:
+        keys = connection.execute(text("SELECT user_id, key FROM idempotency_key")).all()
+    assert (cast(who).user_id, key) in keys
+
+
+@then(said("the database holds nothing of {who:Person}'s"))
 def nothing_is_stored(cast: Cast, database: Engine, who: str) -> None:
     everything = "SELECT user_id FROM task UNION ALL SELECT user_id FROM idempotency_key"
     with database.connect() as connection:
         assert cast(who).user_id not in connection.execute(text(everything)).scalars().all()
 
 
-@when(
-    said("{who:Person} tries to change {owner:Person}'s task as if it were on {_:Person}'s own list, naming {version}")
+CLAIMING = (
+    "{who:Person} tries to change {owner:Person}'s task by its number in {_:Person}'s own list,"
+    " claiming to have seen {version}"
 )
-def tries_to_change_naming_version(cast: Cast, who: str, owner: str, version: str) -> None:
+
+
+@when(said(CLAIMING))
+def tries_to_change_claiming_version(cast: Cast, who: str, owner: str, version: str) -> None:
     (task,) = cast(owner).tasks.values()
     tag = (
         cast(owner).ask("GET", path_to(cast(owner), task)).headers["etag"]
-        if version == "its current version"
+        if version == "its latest version"
         else '"guess"'
     )
     cast(who).ask("PATCH", path_to(cast(who), task), json={"complete": True}, headers={"If-Match": tag})
@@ -79,7 +90,7 @@ def attempt(who: Person, action: str, owner: Person, in_list_of: Person) -> None
     if action == "send an unreadable request":
         who.ask("POST", path, content=UNREADABLE, headers=JSON)
     elif action == "guess an address":
-        who.ask("GET", "/api/no/such/address")
+        who.ask("GET", f"{path}/no/such/address")
     else:
         body = {"POST": TASK, "PUT": WHOLE_TASK, "PATCH": {"complete": True}}.get(method)
         who.ask(method, path, json=body) if body else who.ask(method, path)
@@ -95,8 +106,8 @@ def sends_unreadable_to(cast: Cast, who: str, owner: str) -> None:
     attempt(cast(who), "send an unreadable request", cast(owner), in_list_of=cast(owner))
 
 
-@when(said("{who:Person} tries to {action:Action} of {owner:Person}'s as if it were on {_:Person}'s own list"))
-def tries_as_if_on_own_list(cast: Cast, who: str, action: str, owner: str) -> None:
+@when(said("{who:Person} tries to {action:Action} of {owner:Person}'s by its number in {_:Person}'s own list"))
+def tries_by_number_in_own_list(cast: Cast, who: str, action: str, owner: str) -> None:
     attempt(cast(who), action, cast(owner), in_list_of=cast(who))
 
 
@@ -105,6 +116,6 @@ def tries_in_own_list(cast: Cast, who: str, action: str) -> None:
     attempt(cast(who), action, cast(who), in_list_of=cast(who))
 
 
-@when(said("{who:Person} tries to list the tasks of {what}"))
+@when(said("{who:Person} tries to list the tasks at an address with {what} in the place of her id"))
 def lists_tasks_of_nobody(cast: Cast, who: str, what: str) -> None:
     cast(who).ask("GET", f"/api/{BAD_USERS[what]}/tasks")

@@ -21,14 +21,14 @@ def database_has_been_restarted(cluster: Cluster) -> None:
     cluster.start()
 
 
-@when("the database is killed and started again")
-def kills_the_database(cluster: Cluster) -> None:
+@when("the database crashes and is started again")
+def crashes_the_database(cluster: Cluster) -> None:
     cluster.crash()
     cluster.start()
 
 
-@when(said("Alice creates the task {title:Quoted} while the database wakes up"))
-def creates_during_wake_up(cast: Cast, cluster: Cluster, title: str) -> None:
+@when(said("Alice creates the task {title:Quoted} while the database is started again"))
+def creates_during_start(cast: Cast, cluster: Cluster, title: str) -> None:
     alice = cast("Alice")
     with alice.ledger.at_once(), ThreadPoolExecutor(1) as phone:
         sent = phone.submit(create, alice, title)

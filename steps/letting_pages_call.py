@@ -52,7 +52,7 @@ def frontend_is_at(cast: Cast, cluster: Cluster, other_services: ExitStack, orig
         cast.service = other_services.enter_context(service_in_process(settings))
 
 
-@given("any page may call")
+@given("the service lets any page call, as in development")
 def any_page_may_call(cast: Cast, cluster: Cluster, other_services: ExitStack) -> None:
     settings = default_settings(cluster.url, cors_origins=("*",))
     cast.service = other_services.enter_context(service_in_process(settings))
@@ -74,7 +74,7 @@ def asks_whether_it_may_send(
     return log.read()
 
 
-@then("the browser is told no")
+@then("the browser is told that it may not")
 def browser_is_told_no(cast: Cast) -> None:
     # no browser shows this text, and the page gets none of it: what refuses is the missing permission
     answer = cast("the page").answer

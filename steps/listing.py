@@ -42,22 +42,26 @@ def has_seen_done_tasks(cast: Cast, who: str, count: int, pages: int) -> None:
     assert {page["count"] for page in person.pages} == {count}
 
 
-@then(said("{who:Person} is shown the way to the next page"))
+@then(said("{who:Person} is given a link to the next page"))
 def is_shown_next_page(cast: Cast, who: str) -> None:
     last = cast(who).answer.json()["tasks"][-1]["id"]
     next_page = f"{cast(who).tasks_path()}?limit=500&after={last}"
     assert cast(who).answer.headers["link"] == f'<{next_page}>; rel="next"'
 
 
-@then(said("{who:Person} is shown no way to a next page"))
+@then(said("{who:Person} is given no link to a next page"))
 def is_shown_no_next_page(cast: Cast, who: str) -> None:
     assert "link" not in cast(who).answer.headers
 
 
-@given(said("{who:Person} has looked at the first {size:Number} of {_:Whose} tasks"))
-def has_looked_at_first(cast: Cast, who: str, size: int) -> None:
+@given(
+    said("{who:Person} has looked at the first {size:Number} of {_:Whose} tasks"), target_fixture="page_that_is_open"
+)
+def has_looked_at_first(cast: Cast, who: str, size: int) -> httpx.Response:
     person = cast(who)
-    assert person.ask("GET", person.tasks_path(), params={"limit": size}).status_code == 200
+    answer = person.ask("GET", person.tasks_path(), params={"limit": size})
+    assert answer.status_code == 200
+    return answer
 
 
 def follow(person: Person, answer: httpx.Response) -> httpx.Response:
@@ -96,17 +100,17 @@ def read_all_pages(person: Person, question: dict[str, str]) -> None:
 
 
 @when(said("{who:Person} turns to the next page"))
-def turns_to_next_page(cast: Cast, who: str) -> None:
-    follow(cast(who), cast(who).answer)
+def turns_to_next_page(cast: Cast, page_that_is_open: httpx.Response, who: str) -> None:
+    follow(cast(who), page_that_is_open)
 
 
-@when(said("{who:Person} lists {_:Whose} tasks and skips {count:Number}"))
+@when(said("{who:Person} lists {_:Whose} tasks and skips the first {count:Number} of them"))
 def lists_and_skips(cast: Cast, who: str, count: int) -> None:
     cast(who).ask("GET", cast(who).tasks_path(), params={"offset": count})
 
 
-@when(said("{who:Person} lists {_:Whose} tasks after the task {title:Quoted} of {owner:Person}'s"))
-def lists_after_anothers_task(cast: Cast, who: str, title: str, owner: str) -> None:
+@when(said("{who:Person} lists those of {_:Whose} tasks that come after {owner:Person}'s task {title:Quoted}"))
+def lists_after_anothers_task(cast: Cast, who: str, owner: str, title: str) -> None:
     cast(who).ask("GET", cast(who).tasks_path(), params={"after": cast(owner).tasks[title]["id"]})
 
 

@@ -63,7 +63,7 @@ def traces(scenario_service: Service, capsys: pytest.CaptureFixture[str]) -> Tra
     return Traces(Log(capsys, scenario_service.log))
 
 
-@when(said("{who:Person} asks for {what} with a secret in everything that she sends"))
+@when(said("{who:Person} asks for {what}, with a secret in everything that she sends"))
 def asks_with_secrets(cast: Cast, traces: Traces, who: str, what: str) -> None:
     method, path, body, traces.endpoint = ASKED[what]
     headers = {"content-type": "application/json", "user-agent": SESAME, "x-request-id": f"{SESAME}/x"}
@@ -78,7 +78,7 @@ def asks_with_forged_token(cast: Cast, traces: Traces) -> None:
 
 
 NAMES = (
-    "the log has exactly one line about it, which names {whom}, the method, the endpoint and the status {status:Number}"
+    "the log has exactly one line about it, with the method, the endpoint, the status {status:Number} and {whom}'s id"
 )
 
 

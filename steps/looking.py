@@ -13,7 +13,7 @@ def opens(cast: Cast, who: str, title: str) -> None:
     cast(who).ask("GET", cast(who).tasks_path(cast(who).tasks[title]))
 
 
-@when(said("{who:Person} tries to open the task numbered {number}"))
+@when(said("{who:Person} tries to open a task whose number is given as {number}"))
 def opens_numbered(cast: Cast, who: str, number: str) -> None:
     cast(who).ask("GET", cast(who).tasks_path(BAD_NUMBERS.get(number, number)))
 

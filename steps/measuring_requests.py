@@ -61,12 +61,15 @@ def asks_three_times(cast: Cast, metrics: dict[str, str], what: str) -> None:
 
 NAMES = {
     "requests": "http_requests_total",
-    "times": "http_request_duration_seconds_count",
+    "response times": "http_request_duration_seconds_count",
     "errors": "http_errors_total",
 }
 
 
-COUNTED = r"the metrics count (?P<more>\d+) more (?P<what>\w+) (?:by|of) (?P<labels>\w+ to \S+ with the status \d+)"
+COUNTED = (
+    r"the metrics count (?P<more>\d+) more (?P<what>requests|response times|errors) (?:by|of)"
+    r" (?P<labels>\w+ to \S+ with the status \d+)"
+)
 
 
 LABELS = re.compile(r"(\w+) to (\S+) with the status (\d+)")

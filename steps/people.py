@@ -38,12 +38,13 @@ def has_task_with_description(cast: Cast, database: Engine, who: str, title: str
     has(cast(who), database, title=title, description=description)
 
 
-@given(said("{who:Person} has the task {title:Quoted}, last changed an hour from now"))
+@given(said("{who:Person} has the task {title:Quoted}, last changed before the clock was set back by an hour"))
 def has_task_changed_later(cast: Cast, database: Engine, who: str, title: str) -> None:
     has(cast(who), database, title=title, updated_at=datetime.now(UTC) + timedelta(hours=1))
 
 
 @given(said("{who:Person} has the tasks {titles:Titles}"))
+@given(said("{who:Person} has the tasks {titles:Titles}, created in this order"))
 def has_tasks(cast: Cast, database: Engine, who: str, titles: list[str]) -> None:
     for title in titles:
         has(cast(who), database, title=title)
@@ -62,10 +63,10 @@ def has_many_tasks(cast: Cast, database: Engine, who: str, count: int) -> None:
     learn(person)
 
 
-@given(said("{who:Person} has {count:Number} tasks, every second one done"))
-def has_tasks_half_done(cast: Cast, database: Engine, who: str, count: int) -> None:
+@given(said("{who:Person} has {count:Number} tasks, of which the first, the third and the fifth are done"))
+def has_tasks_partly_done(cast: Cast, database: Engine, who: str, count: int) -> None:
     for place in range(count):
-        has(cast(who), database, title=f"Task {place}", complete=place % 2 == 0)
+        has(cast(who), database, title=f"Task {place}", complete=place in {0, 2, 4})
 
 
 @given(said("{who:Person} has looked at {_:Whose} tasks"))
@@ -75,12 +76,14 @@ def has_looked_at_tasks(cast: Cast, who: str) -> None:
 
 
 @given(said("{who:Person} has deleted the task {title:Quoted}"))
+@given(said("since then {who:Person} has deleted the task {title:Quoted}"))
 def has_deleted(cast: Cast, who: str, title: str) -> None:
     person = cast(who)
     assert person.ask("DELETE", person.tasks_path(person.tasks[title])).status_code == 204
 
 
-@given(said("{who:Person} has created the task {title:Quoted}"))
+@given(said("the service has confirmed {who:Person}'s new task {title:Quoted}"))
+@given(said("since then {who:Person} has created the task {title:Quoted}"))
 def has_created(cast: Cast, who: str, title: str) -> None:
     person = cast(who)
     assert person.ask("POST", person.tasks_path(), json={"title": title}).status_code == 201

@@ -9,8 +9,8 @@ from steps.keeping_private import path_to_nothing
 from tests.support.people import Cast
 
 SEVERAL_FAULTS: dict[str, tuple[str, str, bytes]] = {
-    "something unreadable, too large, to an address of nobody's": ("POST", "/api/no/such/address", b"{" * 70_000),
-    "an unsupported action on Alice's list": ("DELETE", "/api/alice/tasks", b""),
+    "something unreadable and too large to an address that nobody has": ("POST", "/api/no/such/address", b"{" * 70_000),
+    "a deletion of Alice's whole list": ("DELETE", "/api/alice/tasks", b""),
     "something unreadable for a task of Alice's that never existed": ("PUT", path_to_nothing("alice"), UNREADABLE),
     "something unreadable for a task that never existed": ("PUT", path_to_nothing("alice"), UNREADABLE),
     "something too large for a task that never existed": ("PUT", path_to_nothing("alice"), b" " * 70_000),

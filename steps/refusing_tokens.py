@@ -51,8 +51,8 @@ TOKENS: dict[str, Callable[[Trusted], str]] = {
     "one of the type at+jwt": lambda _: typed("at+jwt"),
     "the token that sign-in answers with": lambda _: "KCo9zNwzXnF8cTwWdVbmGs2Zy5eQ4rLh",
     "the word undefined": lambda _: "undefined",
-    "one of todo-api token": lambda _: token("alice"),
-    "one of todo-api token elsewhere": lambda _: token("alice", secret="elsewhere" * 5),
+    "one made with todo-api token": lambda _: token("alice"),
+    "one made with todo-api token elsewhere": lambda _: token("alice", secret="elsewhere" * 5),
     "one under a key that is not published": lambda at: Key("another").token(at.keys.url),
 }
 
@@ -86,7 +86,7 @@ def tries_to_list_sending(cast: Cast, trusted: Trusted, what: str) -> None:
     alice.ask("GET", alice.tasks_path())
 
 
-@then(parsers.re(r'the log gives the reason "(?P<reason>[^"]*)", and no part of the token'))
+@then(parsers.re(r'the log gives the reason "(?P<reason>[^"]*)", and nothing with which anybody could sign in'))
 def log_gives_reason_without_token(cast: Cast, trusted: Trusted, reason: str) -> None:
     told, log = trusted.reason()
     assert told.strip() == reason

@@ -175,12 +175,12 @@ def tries_with_bad_key(cast: Cast, who: str, title: str, what: str) -> None:
     cast(who).ask("POST", cast(who).tasks_path(), json={"title": title}, headers=BAD_KEYS[what])
 
 
-@then("Alice's phone gets the first answer again, byte for byte")
+@then("Alice's phone gets the first answer again, unchanged")
 def gets_first_answer_again(cast: Cast, memory: dict[str, Any]) -> None:
     assert first_answer(cast("Alice").answer) == first_answer(memory["first"])
 
 
-@then(said("all {count:Number} get the same answer"))
+@then(said("all {count:Number} answers are the same"))
 def all_get_the_same(memory: dict[str, Any], count: int) -> None:
     assert len(memory["answers"]) == count
     assert len({first_answer(answer) for answer in memory["answers"]}) == 1

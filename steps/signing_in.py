@@ -42,12 +42,12 @@ def now() -> int:
 
 
 TOKENS: dict[str, Callable[[], str]] = {
-    "names her twice": lambda: token("alice"),
+    "names her as subject and user": lambda: token("alice"),
     "names her as its subject alone": lambda: token("alice", user_id=None),
     "names her as its user alone": lambda: token("alice", sub=None),
     "expired 8 seconds ago": lambda: token("alice", exp=now() - 8),
     "becomes valid in 8 seconds": lambda: token("alice", nbf=now() + 8),
-    "is dated 8 seconds ahead": lambda: token("alice", iat=now() + 8),
+    "is issued 8 seconds from now": lambda: token("alice", iat=now() + 8),
     "expires in 31 days": lambda: token("alice", exp=now() + MONTH),
     "is not a token at all": lambda: "open-sesame",
     "is signed with another secret": lambda: token("alice", secret="mallory-" * 8),
@@ -57,7 +57,7 @@ TOKENS: dict[str, Callable[[], str]] = {
     "never expires": lambda: token("alice", exp=None),
     "expires in 31 days and a minute": lambda: token("alice", exp=now() + MONTH + 60),
     "becomes valid in a minute": lambda: token("alice", nbf=now() + 60),
-    "is dated a minute ahead": lambda: token("alice", iat=now() + 60),
+    "is issued a minute from now": lambda: token("alice", iat=now() + 60),
     "names nobody": lambda: token("alice", sub=None, user_id=None, email=None),
     "names her by email address alone": lambda: token("alice", sub=None, user_id=None),
     "names two different people": lambda: token("alice", sub="mallory"),

@@ -23,9 +23,9 @@ GOOD = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://127.0.0.1/tod
 
 
 UNSAFE: dict[str, dict[str, str]] = {
-    "no database": {"DATABASE_URL": ""},
+    "no address of a database": {"DATABASE_URL": ""},
     "no way to sign in": {"BETTER_AUTH_SECRET": ""},
-    "a secret of 31 characters": {"BETTER_AUTH_SECRET": SECRET[:31]},
+    "a secret of 31 bytes": {"BETTER_AUTH_SECRET": SECRET[:31]},
     "Better Auth's well-known secret": {"BETTER_AUTH_SECRET": "better-auth-secret-12345678901234567890"},
     "every site allowed to call": {"CORS_ORIGINS": "*"},
     "a database of white space alone": {"DATABASE_URL": " \n"},
@@ -75,7 +75,7 @@ def developer_starts(folder: Path, serve: Callable[..., Run]) -> Run:
     return serve(folder).wait_until_up()
 
 
-@then("it says how to get a token for anybody")
+@then("it says with which command to get a token for anybody")
 def says_how_to_get_a_token(run: Run) -> None:
     assert run.process.stderr
     # written before it serves, so it is all in the pipe

@@ -170,7 +170,7 @@ def forbidden_change_completes_everything(exchange: Exchange) -> None:
         )
 
 
-@lie("Bob can't change a task of Alice's as if it were on Bob's own list")
+@lie("Bob can't change a task of Alice's by its number in Bob's own list")
 def hidden_change_is_made(exchange: Exchange) -> None:
     """A change of another's task is answered as one of no task, and completes it all the same."""
     if exchange.request.method == "PATCH" and exchange.response.status == 404:
@@ -184,14 +184,17 @@ def refused_deletion_of_the_list_completes_everything(exchange: Exchange) -> Non
         exchange.sql("UPDATE task SET complete = true")
 
 
-@lie("Replacing a task with one that has no state is refused", "Changing a task to have an empty title is refused")
+@lie(
+    "Replacing a task with one that has the state left out is refused",
+    "Changing a task to have a title without characters is refused",
+)
 def invalid_change_touches_the_task(exchange: Exchange) -> None:
     """A change that breaks a rule is refused, and moves the time of the task's last change."""
     if exchange.response.status == 422 and exchange.request.method in {"PUT", "PATCH"}:
         exchange.sql("UPDATE task SET updated_at = now() + interval '1 second' WHERE id = :id", id=id_of(exchange))
 
 
-@lie("A new task with an empty title is refused")
+@lie("A new task with a title without characters is refused")
 def invalid_task_is_created(exchange: Exchange) -> None:
     """A new task that breaks a rule is refused, and stands on another's list."""
     if exchange.request.method == "POST" and exchange.response.status == 422:
@@ -297,7 +300,7 @@ def new_description_is_not_stored(exchange: Exchange) -> None:
         exchange.sql("UPDATE task SET description = NULL WHERE id = :id", id=exchange.response.json["id"])
 
 
-@lie("The database is killed and started again", "The database is restarted between two of Alice's tasks")
+@lie("Tasks are still there after the database has crashed", "A task can be created after the database was restarted")
 def confirmed_task_is_lost(exchange: Exchange) -> Iterator[None]:
     """A task that was confirmed is gone when the list is looked at."""
     if exchange.request.method == "GET" and LIST.fullmatch(exchange.request.path):
@@ -392,7 +395,7 @@ def cleared_description_is_empty_text(exchange: Exchange) -> None:
         edit_task(exchange, description="")
 
 
-@lie("A new task with an empty description is accepted")
+@lie("A new task with a description without characters is accepted")
 def empty_description_is_none(exchange: Exchange) -> None:
     """An empty description is taken for none."""
     if is_task(exchange, "POST") and exchange.response.json["description"] == "":
@@ -427,7 +430,7 @@ def description_is_stripped(exchange: Exchange) -> None:
         edit_task(exchange, description=exchange.response.json["description"].strip())
 
 
-@lie("Any language and any emoji fit into a title")
+@lie("A title may be in any language, and have emoji in it")
 def title_becomes_ascii(exchange: Exchange) -> None:
     """What is not ASCII in a title becomes question marks."""
     if is_task(exchange, "POST"):
@@ -451,7 +454,7 @@ def new_task_is_stored_as_anothers(exchange: Exchange) -> None:
         exchange.sql("UPDATE task SET user_id = 'bob' WHERE id = :id", id=exchange.response.json["id"])
 
 
-@lie("A deleted task's number is never used again")
+@lie("Numbers only rise, so that a deleted task's number is never used again")
 def number_is_used_again(exchange: Exchange) -> Iterator[None]:
     """A new task gets the number of one that was deleted."""
     before = [row["id"] for row in tasks(exchange)]
@@ -472,7 +475,7 @@ def number_is_used_again(exchange: Exchange) -> Iterator[None]:
 
 @lie(
     "The time of the last change moves forward, and the time of creation stays",
-    "Completing a completed task does no harm",
+    "Completing a task that is done changes nothing but the time of its last change",
 )
 def time_of_change_stays(exchange: Exchange) -> Iterator[None]:
     """A change does not move the time of the last change."""
@@ -482,7 +485,7 @@ def time_of_change_stays(exchange: Exchange) -> Iterator[None]:
         set_time(exchange, "updated_at", before[id_of(exchange)]["updated_at"])
 
 
-@lie("A new title that equals the old one counts as a change")
+@lie("Changing a title to what it is already moves the time of the last change")
 def time_stays_where_nothing_differs(exchange: Exchange) -> Iterator[None]:
     """A change that changes nothing does not move the time of the last change."""
     before = {row["id"]: row for row in tasks(exchange)}
@@ -548,7 +551,7 @@ def unknown_field_is_dropped(exchange: Exchange) -> Iterator[None]:
     yield
 
 
-@lie("A new task with an owner of its own is refused", "Changing a task to have an owner of its own is refused")
+@lie("A new task with an owner given by Alice is refused", "Changing a task to have an owner given by Alice is refused")
 def owner_in_the_body_counts(exchange: Exchange) -> Iterator[None]:
     """A task goes to the person whom the body names."""
     body = exchange.request.json
@@ -623,7 +626,7 @@ def last_of_two_keys_counts(exchange: Exchange) -> Iterator[None]:
     yield
 
 
-@lie("A request of a task as plain text can't be read", "A request of a task without a content type can't be read")
+@lie("A new task sent as plain text is refused", "A new task sent as JSON that is not called JSON is refused")
 def content_type_is_ignored(exchange: Exchange) -> Iterator[None]:
     """Whatever its content type, a body is read as JSON."""
     if exchange.request.body:
@@ -646,7 +649,7 @@ def limit_is_a_byte_less(exchange: Exchange) -> None:
         refuse(exchange, 413, "VALIDATION_ERROR", "The body must have at most 64 KiB.")
 
 
-@lie("A change of nothing is refused")
+@lie("A change that says nothing of what to change is refused")
 def change_of_nothing_succeeds(exchange: Exchange) -> Iterator[None]:
     """A change of nothing succeeds, and answers with the task."""
     if exchange.request.method == "PATCH" and exchange.request.json == {}:
@@ -693,7 +696,7 @@ def order_is_reversed(exchange: Exchange) -> None:
         edit(exchange, tasks=exchange.response.json["tasks"][::-1])
 
 
-@lie("A list holds five hundred tasks where I don't say how many")
+@lie("I get the 500 newest tasks if I don't say how many I want")
 def total_is_of_the_page(exchange: Exchange) -> None:
     """The total is the length of the page."""
     if is_list(exchange):
@@ -743,13 +746,13 @@ def link_forgets_the_limit(exchange: Exchange) -> None:
         exchange.response.headers["link"] = re.sub(r"limit=\d+&?", "", exchange.response.headers["link"])
 
 
-@lie("A list holds five hundred tasks where I don't say how many", "A list of 5 tasks, 2 to a page, ends on page 3")
+@lie("I get the 500 newest tasks if I don't say how many I want", "A list of 5 tasks, 2 to a page, ends on page 3")
 def there_is_no_link(exchange: Exchange) -> None:
     """There is no link to the next page."""
     drop_header(exchange, "link")
 
 
-@lie("A list that just fits on its page has no next page", "A list of 4 tasks, 2 to a page, ends on page 2")
+@lie("A list of just 500 tasks has no next page", "A list of 4 tasks, 2 to a page, ends on page 2")
 def last_page_has_a_link(exchange: Exchange) -> None:
     """The last page has a link to one more, which is empty."""
     if is_list(exchange) and exchange.response.json["tasks"] and "link" not in exchange.response.headers:
@@ -757,16 +760,19 @@ def last_page_has_a_link(exchange: Exchange) -> None:
         exchange.response.headers["link"] = f'<{exchange.request.path}?limit=2&after={last}>; rel="next"'
 
 
-@lie("A list holds five hundred tasks where I don't say how many")
+@lie("I get the 500 newest tasks if I don't say how many I want")
 def link_names_a_host(exchange: Exchange) -> None:
     """The link to the next page names the host that the service believes to have."""
     if "link" in exchange.response.headers:
         exchange.response.headers["link"] = exchange.response.headers["link"].replace("</", "<http://testserver/")
 
 
-@lie("A task added while I page does not push another one off its page")
+@lie(
+    "A task added while I page does not push another one off its page",
+    "A task deleted while I page takes no other one with it",
+)
 def pages_go_by_their_number(exchange: Exchange) -> None:
-    """The link to the next page counts tasks from the start, so that a new task shifts them."""
+    """The link to the next page counts tasks from the start, so that a new task, or one that is gone, shifts them."""
     if "link" in exchange.response.headers:
         exchange.response.headers["link"] = f'<{exchange.request.path}?limit=2&offset=2>; rel="next"'
 
@@ -787,7 +793,7 @@ def page_misses_a_task(exchange: Exchange) -> None:
         edit(exchange, tasks=exchange.response.json["tasks"][1:])
 
 
-@lie("A list holds five hundred tasks where I don't say how many")
+@lie("I get the 500 newest tasks if I don't say how many I want")
 def page_holds_a_hundred(exchange: Exchange) -> Iterator[None]:
     """A page holds a hundred tasks where nobody says how many."""
     if not exchange.request.query:
@@ -795,14 +801,14 @@ def page_holds_a_hundred(exchange: Exchange) -> Iterator[None]:
     yield
 
 
-@lie("I can skip a number of tasks")
+@lie("I can skip the first tasks of the list")
 def nothing_is_skipped(exchange: Exchange) -> Iterator[None]:
     """A list starts at its first task, however many are to be skipped."""
     exchange.request.query = re.sub(r"offset=\d+", "offset=0", exchange.request.query)
     yield
 
 
-@lie("I can skip a number of tasks")
+@lie("I can skip the first tasks of the list")
 def total_leaves_out_what_is_skipped(exchange: Exchange) -> None:
     """The total leaves out the tasks that are skipped."""
     if is_list(exchange) and "offset=" in exchange.request.query:
@@ -843,14 +849,20 @@ def anothers_task_is_listed(exchange: Exchange) -> None:
 # What people are told
 
 
-@lie("A new task with a title of 201 characters is refused", "Changing a task to have an empty title is refused")
+@lie(
+    "A new task with a title of 201 characters is refused",
+    "Changing a task to have a title without characters is refused",
+)
 def every_broken_rule_is_42(exchange: Exchange) -> None:
     """Whatever rule is broken, the answer is "42"."""
     if exchange.response.status == 422:
         say(exchange, "42")
 
 
-@lie("A new task with a title of 201 characters is refused", "Replacing a task with one that has no state is refused")
+@lie(
+    "A new task with a title of 201 characters is refused",
+    "Replacing a task with one that has the state left out is refused",
+)
 def only_the_field_is_named(exchange: Exchange) -> None:
     """The answer names the field, and a rule that is not the one that was broken."""
     if exchange.response.status == 422:
@@ -860,7 +872,7 @@ def only_the_field_is_named(exchange: Exchange) -> None:
         exchange.response.json = body | {"detail": f"{field}: must be 42"}
 
 
-@lie("A new task with an empty title is refused")
+@lie("A new task with a title without characters is refused")
 def another_field_is_blamed(exchange: Exchange) -> None:
     """The list of errors names another field than the sentence."""
     if exchange.response.status == 422:
@@ -876,14 +888,14 @@ def sentence_ends_in_an_explanation(exchange: Exchange) -> None:
         say(exchange, exchange.response.json["detail"] + " (pydantic)")
 
 
-@lie("A request of broken JSON can't be read")
+@lie("A new task sent as broken JSON is refused")
 def unreadable_request_is_called_names(exchange: Exchange) -> None:
     """Who sends what can't be read is told something rude."""
     if exchange.response.status == 400:
         say(exchange, "Learn to type.")
 
 
-@lie("A change of nothing is refused")
+@lie("A change that says nothing of what to change is refused")
 def nothing_to_change_is_unreadable(exchange: Exchange) -> None:
     """A change of nothing is told to be unreadable."""
     if exchange.response.status == 400:
@@ -904,7 +916,7 @@ def what_is_supported_is_not_told(exchange: Exchange) -> None:
         exchange.response.headers["allow"] = "DELETE, GET, POST"
 
 
-@lie("A list can't be deleted as a whole", "An address that does not exist")
+@lie("A list can't be deleted as a whole", "An address outside the lists, where there is nothing, is told as such")
 def sentence_is_empty(exchange: Exchange) -> None:
     """A refusal says no more than a dot."""
     if exchange.response.status in {404, 405}:
@@ -912,8 +924,8 @@ def sentence_is_empty(exchange: Exchange) -> None:
 
 
 @lie(
-    "Bob can't open a task of Alice's as if it were on Bob's own list",
-    "Alice can't open a task of Bob's as if it were on Alice's own list",
+    "Bob can't open a task of Alice's by its number in Bob's own list",
+    "Alice can't open a task of Bob's by its number in Alice's own list",
 )
 def anothers_task_is_told_by_its_owner(exchange: Exchange) -> None:
     """Who asks for another's task under their own path is told whose it is."""
@@ -922,21 +934,21 @@ def anothers_task_is_told_by_its_owner(exchange: Exchange) -> None:
             say(exchange, f"This task is {row['user_id']}'s.")
 
 
-@lie("Bob can't open a task of Alice's as if it were on Bob's own list")
+@lie("Bob can't open a task of Alice's by its number in Bob's own list")
 def anothers_task_has_a_header(exchange: Exchange) -> None:
     """An answer about another's task differs in a header from one about no task."""
     if exchange.response.status == 404 and exchange.sql("SELECT 1 FROM task WHERE id = :id", id=id_of(exchange)):
         exchange.response.headers["vary"] = "Authorization"
 
 
-@lie("Bob can't change Alice's task by naming some other version")
+@lie("Bob can't change Alice's task by claiming to have seen another version")
 def version_of_anothers_task_is_compared(exchange: Exchange) -> None:
     """Who names a version of another's task is told that it has changed, and so that it is there."""
     if exchange.response.status == 404 and "if-match" in exchange.request.headers:
         refuse(exchange, 412, "VALIDATION_ERROR", "The task has changed.")
 
 
-@lie("A task that was deleted can't be opened", "A task can be deleted once")
+@lie("A task that was deleted can't be opened", "A task can be deleted only once")
 def deleted_task_is_remembered(exchange: Exchange) -> None:
     """Who asks for a task that was deleted is told so, unlike for one that never existed."""
     if exchange.response.status == 404:
@@ -979,35 +991,38 @@ def database_error_shows_internals(exchange: Exchange) -> None:
         say(exchange, 'FATAL: role "todo" at db.internal:5432, SELECT * FROM task WHERE user_id = $1')
 
 
-@lie("Alice can do nothing with her tasks while the database is stopped", "Somebody else holds a lock on the tasks")
+@lie(
+    "Alice can do nothing with her tasks while the database is stopped",
+    "Alice is not kept waiting while somebody else holds a lock on the tasks",
+)
 def tasks_are_told_to_be_lost(exchange: Exchange) -> None:
     """Who is told of a failing database is told that all tasks are lost."""
     if exchange.response.status == 500:
         say(exchange, "Your tasks have been lost. Sign up again.")
 
 
-@lie("The service says whether it is ready")
+@lie("While the database is stopped the service is up, and not ready")
 def load_balancer_is_told_internals(exchange: Exchange) -> None:
     """A service that is not ready tells its database's host."""
     if exchange.response.status == 503:
         say(exchange, 'could not connect to "db.internal" (10.0.0.5), port 5432')
 
 
-@lie("Nobody is signed out because a token can't be checked while Better Auth is down")
+@lie("While Better Auth is down and its key is unknown, Alice is asked to try again, not to sign in again")
 def key_server_is_told(exchange: Exchange) -> None:
     """Whose token can't be checked is told the address of the key server."""
     if exchange.response.status == 500:
         say(exchange, "GET http://auth.internal/api/auth/jwks: ConnectError")
 
 
-@lie("What Alice wrote is not in the answer")
+@lie("What Alice wrote into the fields is not in the answer")
 def input_is_echoed(exchange: Exchange) -> None:
     """A refusal repeats what was sent."""
     if exchange.response.status == 422:
         say(exchange, f"title: must be a string, and is {exchange.request.json['title']}")
 
 
-@lie("What Alice wrote is not in the answer")
+@lie("What Alice wrote into the fields is not in the answer")
 def input_comes_back_in_an_error(exchange: Exchange) -> None:
     """The list of errors has what was sent, as pydantic would show it."""
     if exchange.response.status == 422:
@@ -1016,7 +1031,7 @@ def input_comes_back_in_an_error(exchange: Exchange) -> None:
         exchange.response.json = body
 
 
-@lie("What Alice wrote is not in the answer")
+@lie("What Alice wrote into the fields is not in the answer")
 def input_comes_back_in_a_header(exchange: Exchange) -> None:
     """What was sent comes back in a header."""
     if exchange.response.status == 422:
@@ -1069,7 +1084,7 @@ def changed_is_created(exchange: Exchange) -> None:
         exchange.response.status = 201
 
 
-@lie("A task that never existed can't be opened", "A task can be deleted once")
+@lie("A task that never existed can't be opened", "A task can be deleted only once")
 def missing_task_is_forbidden(exchange: Exchange) -> None:
     """A task that does not exist is forbidden."""
     if exchange.response.status == 404:
@@ -1097,35 +1112,35 @@ def password_is_a_bad_token(exchange: Exchange) -> None:
         refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
 
 
-@lie("A new task with an empty title is refused")
+@lie("A new task with a title without characters is refused")
 def broken_rule_is_unreadable(exchange: Exchange) -> None:
     """What breaks a rule is answered as what can't be read."""
     if exchange.response.status == 422:
         refuse(exchange, 400, "VALIDATION_ERROR", exchange.response.json["detail"])
 
 
-@lie("A request of broken JSON can't be read")
+@lie("A new task sent as broken JSON is refused")
 def unreadable_is_a_failure(exchange: Exchange) -> None:
     """What can't be read is a failure of the service."""
     if exchange.response.status == 400:
         refuse(exchange, 500, "INTERNAL_ERROR", "Something went wrong; please try again later.")
 
 
-@lie("An address that does not exist")
+@lie("An address outside the lists, where there is nothing, is told as such")
 def code_is_another_one(exchange: Exchange) -> None:
     """The code of an error does not go with its status."""
     if exchange.response.status == 404:
         edit(exchange, error_code="INTERNAL_ERROR")
 
 
-@lie("An address that does not exist")
+@lie("An address outside the lists, where there is nothing, is told as such")
 def envelope_has_a_field_more(exchange: Exchange) -> None:
     """An error has a field that is not in the envelope."""
     if exchange.response.status == 404:
         edit(exchange, path=exchange.request.path)
 
 
-@lie("An address that does not exist")
+@lie("An address outside the lists, where there is nothing, is told as such")
 def error_is_a_day_old(exchange: Exchange) -> None:
     """An error tells yesterday's time."""
     if exchange.response.status == 404:
@@ -1173,7 +1188,10 @@ def proxies_may_keep_answers(exchange: Exchange) -> None:
         exchange.response.headers["cache-control"] = "public, max-age=60"
 
 
-@lie("Alice can do nothing with her tasks while the database is stopped", "The service says whether it is ready")
+@lie(
+    "Alice can do nothing with her tasks while the database is stopped",
+    "While the database is stopped the service is up, and not ready",
+)
 def retry_after_is_missing(exchange: Exchange) -> None:
     """A failure does not say when to try again."""
     drop_header(exchange, "retry-after")
@@ -1200,13 +1218,13 @@ def json_is_called_html(exchange: Exchange) -> None:
         exchange.response.headers["content-type"] = "text/html"
 
 
-@lie("An answer gets a request id of its own where the caller's is not safe")
+@lie("An answer gets a request id of its own where the caller sends one that is not safe")
 def each_request_has_the_same_id(exchange: Exchange) -> None:
     """Each new request id is the same."""
     exchange.response.headers["x-request-id"] = "0123456789abcdef" * 2
 
 
-@lie("An answer gets a request id of its own where the caller's is not safe")
+@lie("An answer gets a request id of its own where the caller sends one that is not safe")
 def unsafe_id_is_taken(exchange: Exchange) -> None:
     """A request id that is not safe in a log is repeated, in safe letters."""
     if "x-request-id" in exchange.request.headers:
@@ -1237,10 +1255,10 @@ def anybody_signed_in_gets_into_any_list(exchange: Exchange) -> Iterator[None]:
 
 
 @lie(
-    "Bob can't open a task of Alice's as if it were on Bob's own list",
-    "Bob can't replace a task of Alice's as if it were on Bob's own list",
-    "Bob can't delete a task of Alice's as if it were on Bob's own list",
-    "Alice can't open a task of Bob's as if it were on Alice's own list",
+    "Bob can't open a task of Alice's by its number in Bob's own list",
+    "Bob can't replace a task of Alice's by its number in Bob's own list",
+    "Bob can't delete a task of Alice's by its number in Bob's own list",
+    "Alice can't open a task of Bob's by its number in Alice's own list",
 )
 def any_task_can_be_had_through_ones_own_list(exchange: Exchange) -> Iterator[None]:
     """Whoever knows a task's number gets it through their own list."""
@@ -1358,7 +1376,10 @@ def strangers_learn_addresses(exchange: Exchange) -> None:
         refuse(exchange, 404, "NOT_FOUND", "There is nothing at this address.")
 
 
-@lie("A stranger can't send an unreadable request", "An unreadable request to another person's list is not read")
+@lie(
+    "A stranger can't send an unreadable request",
+    "An unreadable request to another person's list is refused like any other, and not called unreadable",
+)
 def requests_are_read_first(exchange: Exchange) -> None:
     """A request is read before it is checked who sends it."""
     if exchange.response.status in {401, 403} and exchange.request.body:
@@ -1375,7 +1396,7 @@ def withdrawn_key_stays_good(exchange: Exchange) -> Iterator[None]:
         drop_header(exchange, "www-authenticate")
 
 
-@lie("Nobody is signed out because a token can't be checked while Better Auth is down")
+@lie("While Better Auth is down and its key is unknown, Alice is asked to try again, not to sign in again")
 def people_are_signed_out_while_keys_are_away(exchange: Exchange) -> None:
     """Whose token can't be checked is told to sign in again."""
     if exchange.response.status == 500:
@@ -1588,7 +1609,7 @@ def etag_does_not_change(exchange: Exchange) -> Iterator[None]:
 # Failing, and the time that it takes
 
 
-@lie("The service says whether it is ready")
+@lie("While the database is stopped the service is up, and not ready")
 def it_is_always_ready(exchange: Exchange) -> None:
     """The service says that it is ready while its database is away."""
     if exchange.response.status == 503:
@@ -1597,7 +1618,7 @@ def it_is_always_ready(exchange: Exchange) -> None:
         exchange.response.json = {"status": "ok"}
 
 
-@lie("The service says whether it is ready")
+@lie("While the database is stopped the service is up, and not ready")
 def it_is_never_ready_again(exchange: Exchange) -> None:
     """The service does not say that it is ready when its database is back."""
     if exchange.request.path == "/health/ready" and exchange.response.status == 200:
@@ -1605,7 +1626,7 @@ def it_is_never_ready_again(exchange: Exchange) -> None:
         exchange.response.headers["retry-after"] = "1"
 
 
-@lie("The service says whether it is ready")
+@lie("While the database is stopped the service is up, and not ready")
 def it_is_down_without_its_database(exchange: Exchange) -> None:
     """The service says that it is down while its database is away."""
     if exchange.request.path == "/health":
@@ -1626,7 +1647,10 @@ def health_takes_eight_seconds(exchange: Exchange) -> None:
         exchange.late(8)
 
 
-@lie("Alice is not kept waiting while the database is frozen", "Somebody else holds a lock on the tasks")
+@lie(
+    "Alice is not kept waiting while the database is frozen",
+    "Alice is not kept waiting while somebody else holds a lock on the tasks",
+)
 def failure_is_told_late(exchange: Exchange) -> None:
     """That the database is silent is told five seconds later."""
     if exchange.response.status == 500:
@@ -1729,7 +1753,7 @@ def outcome_that_never_comes_is_documented(exchange: Exchange) -> None:
         exchange.response.json = body
 
 
-@lie("/docs loads everything from the service itself", "/redoc loads everything from the service itself")
+@lie("/docs needs nothing from other sites", "/redoc needs nothing from other sites")
 def page_loads_from_elsewhere(exchange: Exchange) -> None:
     """A page of the documentation loads its script from another site."""
     if exchange.request.path in {"/docs", "/redoc"}:
@@ -1737,7 +1761,7 @@ def page_loads_from_elsewhere(exchange: Exchange) -> None:
         exchange.response.body = re.sub(rb'src="[^"]*"', b'src="https://cdn.example/script.js"', page)
 
 
-@lie("/docs loads everything from the service itself")
+@lie("/docs needs nothing from other sites")
 def page_may_run_anything(exchange: Exchange) -> None:
     """A page of the documentation may run any script."""
     if exchange.request.path == "/docs":
@@ -1881,7 +1905,7 @@ def title_is_capitalized(exchange: Exchange) -> None:
 # What never existed
 
 
-@lie("Replacing never creates", "Several faults at once: a good change for a task that never existed")
+@lie("Replacing never creates", "Of several faults the first is told: a good change for a task that never existed")
 def replacing_creates(exchange: Exchange) -> None:
     """Replacing a task that never existed creates one."""
     if exchange.request.method == "PUT" and exchange.response.status == 404:
@@ -1895,7 +1919,7 @@ def changing_creates(exchange: Exchange) -> None:
         exchange.sql("INSERT INTO task (user_id, title) VALUES ('carol', 'Buy oats')")
 
 
-@lie("A task that never existed can't be deleted", "A task can be deleted once")
+@lie("A task that never existed can't be deleted", "A task can be deleted only once")
 def everything_can_be_deleted(exchange: Exchange) -> None:
     """The deletion of what is not there is confirmed."""
     if exchange.request.method == "DELETE" and exchange.response.status == 404:
@@ -1914,7 +1938,7 @@ def anything_may_be_a_number(exchange: Exchange) -> None:
 # At the same time, and after a crash
 
 
-@lie("Two changes to different parts of a task are both kept")
+@lie("Two changes to different parts, neither of which asks for the version it saw, are both kept")
 def later_change_undoes_the_earlier_one(exchange: Exchange) -> Iterator[None]:
     """Of two changes to different parts, the later one undoes the earlier one."""
     before = tasks(exchange)
@@ -1926,7 +1950,7 @@ def later_change_undoes_the_earlier_one(exchange: Exchange) -> Iterator[None]:
         exchange.memory.setdefault("title", before[0]["title"])
 
 
-@lie("Sixty requests at once share a few connections")
+@lie("Sixty requests at once share at most 16 connections to the database")
 def one_of_sixty_is_lost(exchange: Exchange) -> None:
     """Of sixty tasks at once one is confirmed and not stored."""
     if is_task(exchange, "POST") and exchange.response.json["title"] == "Task 30":
@@ -1961,7 +1985,7 @@ def list_takes_six_seconds(exchange: Exchange) -> None:
 # More of what people are told
 
 
-@lie("All that is wrong is told at once")
+@lie("All that is wrong with one task is told at once")
 def first_error_alone_is_told(exchange: Exchange) -> None:
     """Of two things that are wrong, the first one alone is told."""
     if exchange.response.status == 422:
@@ -1979,27 +2003,27 @@ def unknown_name_is_repeated_whole(exchange: Exchange) -> None:
         exchange.response.body = re.sub(re.escape(name[:64]), name, text).encode()
 
 
-@lie("An error that nobody expected")
+@lie("An error that nobody expected is named in the log, and not to Alice")
 def unexpected_failure_is_told(exchange: Exchange) -> None:
     """Who meets an error that nobody expected is told its cause."""
     if exchange.response.status == 500:
         say(exchange, "Something went wrong; please try again later. (KeyError)")
 
 
-@lie("An error that nobody expected")
+@lie("An error that nobody expected is named in the log, and not to Alice")
 def unexpected_failure_is_the_callers(exchange: Exchange) -> None:
     """An error that nobody expected is the caller's."""
     if exchange.response.status == 500:
         refuse(exchange, 400, "VALIDATION_ERROR", "The request can't be read.")
 
 
-@lie_in_log("An error that nobody expected")
+@lie_in_log("An error that nobody expected is named in the log, and not to Alice")
 def unexpected_failure_is_not_logged(line: LogLine) -> list[LogLine]:
     """The log does not name an error that nobody expected."""
     return [{name: value for name, value in line.items() if name != "exception"}]
 
 
-@lie("The headers of a list can't be asked for alone")
+@lie("Asking for the headers of a list alone is refused like any unsupported action")
 def headers_alone_can_be_had(exchange: Exchange) -> None:
     """A request for the headers alone succeeds."""
     if exchange.request.method == "HEAD":
@@ -2010,8 +2034,8 @@ def headers_alone_can_be_had(exchange: Exchange) -> None:
 
 
 @lie(
-    "Several faults at once: something unreadable for a task that never existed",
-    "Several faults at once: a wrong field for a task that never existed",
+    "Of several faults the first is told: something unreadable for a task that never existed",
+    "Of several faults the first is told: a wrong field for a task that never existed",
 )
 def missing_task_is_told_first(exchange: Exchange) -> None:
     """That a task does not exist is told before what is wrong with the request."""
@@ -2019,14 +2043,14 @@ def missing_task_is_told_first(exchange: Exchange) -> None:
         refuse(exchange, 404, "NOT_FOUND", "You have no such task.")
 
 
-@lie("Several faults at once: something unreadable for a task of Alice's that never existed")
+@lie("Of several faults the first is told: something unreadable for a task of Alice's that never existed")
 def owner_is_checked_last(exchange: Exchange) -> None:
     """Whose list it is, is checked last."""
     if exchange.response.status == 403:
         refuse(exchange, 400, "VALIDATION_ERROR", "The body is not valid JSON.")
 
 
-@lie("Several faults at once: something unreadable, too large, to an address of nobody's")
+@lie("Of several faults the first is told: something unreadable and too large to an address that nobody has")
 def size_is_checked_first(exchange: Exchange) -> None:
     """Whether a request is too large is checked before who sends it."""
     if exchange.response.status == 401:
@@ -2134,7 +2158,7 @@ def line_break_is_a_part_of_the_issuer(exchange: Exchange) -> None:
 # More of who is signed in
 
 
-@lie("A token that becomes valid in 8 seconds is accepted", "A token that is dated 8 seconds ahead is accepted")
+@lie("A token that becomes valid in 8 seconds is accepted", "A token that is issued 8 seconds from now is accepted")
 def clocks_may_not_be_early(exchange: Exchange) -> None:
     """A token is refused by a clock that is some seconds late."""
     claims = claims_of(exchange)
@@ -2142,7 +2166,7 @@ def clocks_may_not_be_early(exchange: Exchange) -> None:
         refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
 
 
-@lie("A token that is dated a minute ahead is refused")
+@lie("A token that is issued a minute from now is refused")
 def tokens_may_be_issued_tomorrow(exchange: Exchange) -> Iterator[None]:
     """A token is good before it was issued."""
     if claims_of(exchange).get("iat", 0) > time.time() + 10:
@@ -2181,14 +2205,14 @@ def ids_are_short_words(exchange: Exchange) -> None:
         refuse(exchange, 401, "AUTH_INVALID", "Sign in again: the token is not valid.")
 
 
-@lie("An address with ALICE in capitals in the place of a person is not Alice's")
+@lie("An address with ALICE in capitals in the place of Alice's id is not hers")
 def names_are_the_same_in_capitals(exchange: Exchange) -> Iterator[None]:
     """A person's id is the same in capitals."""
     exchange.request.path = exchange.request.path.replace("ALICE", "alice")
     yield
 
 
-@lie("An address with an invisible NUL character in the place of a person is not Alice's")
+@lie("An address with an invisible NUL character in the place of Alice's id is not hers")
 def nul_in_a_name_is_a_failure(exchange: Exchange) -> None:
     """A NUL character in the place of a person ends in a failure."""
     if exchange.response.status == 403:
@@ -2215,7 +2239,10 @@ def new_key_is_refused_at_first(exchange: Exchange) -> None:
 # More of keys
 
 
-@lie("For almost a day a retry gets the first answer", "For almost a day the key is not free for another task")
+@lie(
+    "Until a day has passed a retry gets the first answer",
+    "Until a day has passed the key is not free for another task",
+)
 def keys_live_for_an_hour(exchange: Exchange) -> Iterator[None]:
     """A key stands for its task for an hour."""
     exchange.sql("DELETE FROM idempotency_key WHERE created_at < now() - interval '1 hour'")
@@ -2225,48 +2252,57 @@ def keys_live_for_an_hour(exchange: Exchange) -> Iterator[None]:
 # More of what answers carry
 
 
-@lie("What a list carries")
+@lie("The headers of a list are those of every answer, and its own")
 def list_has_an_etag(exchange: Exchange) -> None:
     """A list has an ETag."""
     if is_list(exchange):
         exchange.response.headers["etag"] = '"list"'
 
 
-@lie("What a new task carries", "What a refusal of something unreadable carries")
+@lie(
+    "The headers of a new task are those of every answer, and its own",
+    "The headers of a refusal of something unreadable are those of every answer, and its own",
+)
 def some_answers_may_be_sniffed(exchange: Exchange) -> None:
     """Browsers may guess at the type of some answers."""
     if exchange.response.status in {201, 400}:
         drop_header(exchange, "x-content-type-options")
 
 
-@lie("What the confirmation of a deletion carries", "What a refusal of somebody else's list carries")
+@lie(
+    "The headers of the confirmation of a deletion are those of every answer, and its own",
+    "The headers of a refusal of somebody else's list are those of every answer, and its own",
+)
 def some_answers_may_be_kept(exchange: Exchange) -> None:
     """Browsers may keep some answers without asking again."""
     if exchange.response.status in {204, 403}:
         exchange.response.headers["cache-control"] = "private"
 
 
-@lie("What a failure of the database carries")
+@lie("The headers of a failure of the database say when to try again")
 def retry_after_an_hour(exchange: Exchange) -> None:
     """A failure says to try again in an hour."""
     if exchange.response.status == 500:
         exchange.response.headers["retry-after"] = "3600"
 
 
-@lie("What a refusal of an unsupported action carries", "A list can't be deleted as a whole")
+@lie(
+    "The headers of a refusal of an unsupported action are those of every answer, and its own",
+    "A list can't be deleted as a whole",
+)
 def allow_is_missing(exchange: Exchange) -> None:
     """A refusal of an unsupported action does not say which are supported."""
     drop_header(exchange, "allow")
 
 
-@lie("What a page of a longer list carries")
+@lie("The headers of a page of a longer list are those of every answer, and its own")
 def link_is_called_last(exchange: Exchange) -> None:
     """The link to the next page says that it leads to the last one."""
     if "link" in exchange.response.headers:
         exchange.response.headers["link"] = exchange.response.headers["link"].replace("next", "last")
 
 
-@lie("An answer gets a request id of its own where the caller's is too long")
+@lie("An answer gets a request id of its own where the caller sends one that is too long")
 def long_id_is_cut(exchange: Exchange) -> None:
     """A caller's request id that is too long is cut."""
     if "x-request-id" in exchange.request.headers:
@@ -2341,7 +2377,7 @@ def any_page_may_read(exchange: Exchange) -> None:
     "A page of http://localhost:3001 may not call",
     "A page of http://localhost:3000.evil may not call",
     "A page of null may not call",
-    "A page of another site can't read what it gets without asking",
+    "A page of another site that calls without asking first can't read the answer",
 )
 def other_sites_may_read(exchange: Exchange) -> None:
     """A page of another site may read what it gets."""
@@ -2357,7 +2393,7 @@ def any_page_may_send_credentials(exchange: Exchange) -> None:
         exchange.response.headers["access-control-allow-credentials"] = "true"
 
 
-@lie_in_log("The log says why a page may not call: two names for one host")
+@lie_in_log("The log names the page that may not call, and the reason: two names for one host")
 def refused_page_is_not_named(line: LogLine) -> list[LogLine]:
     """The log does not name the page that may not call."""
     return [line | {"reason": "Disallowed CORS origin"}] if "reason" in line else [line]
@@ -2412,7 +2448,7 @@ def load_balancer_needs_https(exchange: Exchange) -> None:
         refuse(exchange, 403, "AUTH_FORBIDDEN", "Use HTTPS.")
 
 
-@lie("In development http will do")
+@lie("In development the tasks are served over http too")
 def development_tells_of_https(exchange: Exchange) -> None:
     """In development browsers are told to use https, which is not there."""
     exchange.response.headers["strict-transport-security"] = "max-age=31536000"

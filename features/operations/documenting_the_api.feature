@@ -1,5 +1,7 @@
 Feature: Documenting the API
-  A developer of a frontend finds everything that the service does in its documentation.
+  A developer of a frontend finds everything that the service does in its documentation: each endpoint, which is a
+  kind of request; each schema, which says what a request or an answer holds; and each status, the number that says how
+  it ended.
 
   Rule: The documentation is complete and true
 
@@ -11,7 +13,7 @@ Feature: Documenting the API
     @AC-005
     Scenario: Every schema is documented with its limits
       When a developer reads the documentation
-      Then it has the schemas, with titles of 1 to 200 characters and descriptions of at most 1,000
+      Then it has all the schemas, with titles of 1 to 200 characters and descriptions of at most 1,000
 
     @AC-005 @R-26
     Scenario Outline: The documentation says how a request to <action> can end
@@ -30,9 +32,9 @@ Feature: Documenting the API
   Rule: The documentation can be read in a browser
 
     @AC-005
-    Scenario Outline: <page> loads everything from the service itself
+    Scenario Outline: <page> needs nothing from other sites
       When a developer opens <page>
-      Then the page shows, and every part of it comes from the service itself
+      Then the page shows, and every part that it needs comes from the service itself
 
       Examples: Two pages
         | page   | why               |
@@ -41,7 +43,7 @@ Feature: Documenting the API
 
     @AC-005 @needs-node @needs-chromium
     Scenario: A developer tries the service out from the documentation itself
-      When a developer uses both pages without internet access, and creates and lists tasks there as Alice
+      When a developer uses both pages without internet access, and there creates a task and lists the tasks as Alice
       Then both pages show the six endpoints for tasks, and every schema
       And what was tried out has worked
-      And the pages asked other sites for nothing but a logo, which was blocked
+      And the pages asked other sites for nothing but a logo, which they don't need and did not get

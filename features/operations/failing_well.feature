@@ -1,12 +1,15 @@
 Feature: Failing well
   When something goes wrong, people are told so in a sentence that they can read, and no internals are disclosed.
 
+  A load balancer, which spreads requests over several services, asks each of them whether it is up, which it is while
+  it runs, and whether it is ready, which it is while it reaches its database.
+
   Rule: Every error has one shape and one readable sentence
 
     @AC-004 @R-22
-    Scenario: An address that does not exist
+    Scenario: An address outside the lists, where there is nothing, is told as such
       Given Alice has the task "Buy milk"
-      When a stranger tries to open an address that does not exist
+      When a stranger tries to open an address outside the lists, where there is nothing
       Then the stranger is told "There is nothing at this address."
       And Alice still has exactly the task "Buy milk"
 
@@ -19,14 +22,14 @@ Feature: Failing well
       And Alice still has exactly the task "Buy milk"
 
     @AC-004 @R-12
-    Scenario: The headers of a list can't be asked for alone
+    Scenario: Asking for the headers of a list alone is refused like any unsupported action
       Given Alice has the task "Buy milk"
       When Alice tries to ask for the headers of her list alone
       Then Alice gets the refusal that any unsupported action gets
       And Alice still has exactly the task "Buy milk"
 
     @AC-004 @R-22 @R-23
-    Scenario: An error that nobody expected
+    Scenario: An error that nobody expected is named in the log, and not to Alice
       Given a part of the service fails in a way that nobody expected
       And Alice has the task "Buy milk"
       When Alice tries to use that part
@@ -51,13 +54,15 @@ Feature: Failing well
       And once the database is back, Alice still has exactly the task "Buy milk"
 
     @AC-004 @R-42
-    Scenario: The service says whether it is ready
+    Scenario: While the database is stopped the service is up, and not ready
       Given the database is stopped
       When the load balancer asks whether the service is up, and whether it is ready
       Then it is told at once that the service is up, and within 2 seconds that it is not ready
       And once the database is back, it is told that the service is ready
 
-  Rule: Nobody waits forever
+  Rule: Nobody waits for more than 5 seconds
+    Whoever sends a task or a change to a frozen database is told the same as who looks, and it may be made all the same
+    once the database goes on. A new task that is sent again with its Idempotency-Key is not created twice.
 
     @AC-004 @R-20 @R-42
     Scenario: Alice is not kept waiting while the database is frozen
@@ -77,7 +82,7 @@ Feature: Failing well
       And once the database is back, it is told that the service is ready
 
     @AC-004 @R-42
-    Scenario: Somebody else holds a lock on the tasks
+    Scenario: Alice is not kept waiting while somebody else holds a lock on the tasks
       Given Alice has the task "Buy milk"
       And somebody holds a lock on all tasks
       When Alice tries to create a task in her list
@@ -86,6 +91,7 @@ Feature: Failing well
       And Alice still has exactly the task "Buy milk"
 
   Rule: Each answer can be found in the log
+    An answer's request id is a text that stands in its line of the log too. Callers may choose it.
 
     @AC-004 @R-25
     Scenario: An answer carries the caller's own request id
@@ -94,46 +100,47 @@ Feature: Failing well
       Then the answer carries the request id "order-66", and so does its line in the log
 
     @AC-004 @R-25
-    Scenario Outline: An answer gets a request id of its own where <caller's>
+    Scenario Outline: An answer gets a request id of its own where the caller <sends>
       Given Alice has no tasks
       When Alice lists her tasks twice with <request id>
       Then each answer carries a new request id, and so does its line in the log
 
       Examples: Safe ids have 1 to 64 letters, digits, dots, underscores or hyphens
-        | caller's                    | request id                       |
-        | the caller sends none       | no request id                    |
-        | the caller's is not safe    | the request id "two words"       |
-        | the caller's is too long    | a request id of 65 letters       |
-        | the caller's is empty       | the request id ""                |
+        | sends                      | request id                 |
+        | sends none                 | no request id              |
+        | sends one that is not safe | the request id "two words" |
+        | sends one that is too long | a request id of 65 letters |
+        | sends an empty one         | the request id ""          |
 
   Rule: Every answer says how it may be kept, and nothing that it need not
+    Headers are what an answer says about itself, apart from what was asked for.
 
     @AC-004 @R-25
-    Scenario Outline: What <answer> carries
+    Scenario Outline: The headers of <answer> are those of every answer, and its own
       Given Alice has the task "Buy milk"
       When the service gives <answer>
-      Then it carries a request id, "Cache-Control: private, no-cache", "X-Content-Type-Options: nosniff" and "Vary: Origin"
+      Then the answer carries a request id, "Cache-Control: private, no-cache", "X-Content-Type-Options: nosniff" and "Vary: Origin"
       And beside these it carries exactly <headers>
 
       Examples: Every kind of answer
-        | answer                               | headers                                          |
-        | a list                               | no more headers                                  |
-        | a page of a longer list              | Link                                             |
-        | a task                               | ETag                                             |
-        | a new task                           | ETag, Location                                   |
-        | a changed task                       | ETag                                             |
-        | the news that a task has not changed | ETag                                             |
-        | the confirmation of a deletion       | no more headers                                  |
-        | a refusal for want of a token        | WWW-Authenticate: Bearer                         |
-        | a refusal of a bad token             | WWW-Authenticate: Bearer error="invalid_token"   |
-        | a refusal of somebody else's list    | no more headers                                  |
-        | a refusal of something unreadable    | no more headers                                  |
-        | a refusal of an unsupported action   | Allow: GET, POST                                 |
+        | answer                               | headers                                        |
+        | a list                               | no more headers                                |
+        | a page of a longer list              | Link                                           |
+        | a task                               | ETag                                           |
+        | a new task                           | ETag, Location                                 |
+        | a changed task                       | ETag                                           |
+        | the news that a task has not changed | ETag                                           |
+        | the confirmation of a deletion       | no more headers                                |
+        | a refusal for want of a token        | WWW-Authenticate: Bearer                       |
+        | a refusal of a bad token             | WWW-Authenticate: Bearer error="invalid_token" |
+        | a refusal of somebody else's list    | no more headers                                |
+        | a refusal of something unreadable    | no more headers                                |
+        | a refusal of an unsupported action   | Allow: GET, POST                               |
 
     @AC-004 @R-25
-    Scenario: What a failure of the database carries
+    Scenario: The headers of a failure of the database say when to try again
       Given Alice has the task "Buy milk"
       And the database is stopped
-      When the service gives a list
-      Then it carries a request id, "Cache-Control: private, no-cache", "X-Content-Type-Options: nosniff" and "Vary: Origin"
+      When the service is asked for a list
+      Then the answer carries a request id, "Cache-Control: private, no-cache", "X-Content-Type-Options: nosniff" and "Vary: Origin"
       And beside these it carries exactly Retry-After: 1

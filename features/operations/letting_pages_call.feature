@@ -1,5 +1,6 @@
 Feature: Letting pages call
-  A page of the frontend calls the service from a browser, which first asks whether it may. Pages of other sites may not.
+  Before a page in a browser may call the service, the browser asks the service whether that page may. Pages of the
+  frontend may, and those of other sites may not. A browser's credentials are what it sends by itself, such as a cookie.
 
   Rule: A page of the frontend may do all that a person can do
 
@@ -57,7 +58,7 @@ Feature: Letting pages call
     Scenario Outline: A page of <site> may not call
       Given the frontend is at http://localhost:3000
       When a page of <site> asks whether it may send GET with Authorization
-      Then the browser is told no
+      Then the browser is told that it may not
       And the page can read no answer
 
       Examples: Close is not enough
@@ -66,10 +67,10 @@ Feature: Letting pages call
         | http://localhost:3001        | another port                      |
         | https://localhost:3000       | another protocol                  |
         | http://localhost:3000.evil   | it only begins like the frontend's |
-        | null                         | what a sandboxed page is called   |
+        | null                         | the site of a page in a sandbox   |
 
     @AC-004 @R-35
-    Scenario: A page of another site can't read what it gets without asking
+    Scenario: A page of another site that calls without asking first can't read the answer
       Given the frontend is at http://localhost:3000
       When a page of https://evil.example lists the tasks without a token
       Then the page can read no answer
@@ -78,14 +79,14 @@ Feature: Letting pages call
 
     @AC-004 @R-35
     Scenario: Any page may call where all are allowed
-      Given any page may call
+      Given the service lets any page call, as in development
       When a page of https://elsewhere.example asks whether it may send GET with Authorization
       Then the page may send it, but not its browser's credentials
 
   Rule: The log names the page that was refused
 
     @AC-004 @R-35 @R-38
-    Scenario Outline: The log says why a page may not call: <why>
+    Scenario Outline: The log names the page that may not call, and the reason: <why>
       Given the frontend is at http://localhost:5173
       When a page of <page> asks whether it may send GET with <header>
       Then the line of the request in the log gives the reason "<reason>"

@@ -1,13 +1,14 @@
 Feature: Logging requests
-  The people who run the service can find out what happened to any request, and learn nobody's secrets.
+  The people who run the service can find out what happened to any request, and learn nobody's secrets. The endpoint
+  says what kind of address was asked, the method what was to be done there, and the status how that ended.
 
   Rule: Every request leaves one line in the log, and no secret
 
     @AC-004 @R-39
     Scenario Outline: A request for <what> leaves one line in the log
       Given Alice has the task "Buy milk"
-      When Alice asks for <what> with a secret in everything that she sends
-      Then the log has exactly one line about it, which names Alice, the method, the endpoint and the status <status>
+      When Alice asks for <what>, with a secret in everything that she sends
+      Then the log has exactly one line about it, with the method, the endpoint, the status <status> and Alice's id
       And the secret is nowhere in the log
 
       Examples: Whatever the outcome
@@ -23,8 +24,8 @@ Feature: Logging requests
     Scenario: A failure of the database leaves one line too
       Given Alice has the task "Buy milk"
       And the database is stopped
-      When Alice asks for a new task with a secret in everything that she sends
-      Then the log has exactly one line about it, which names Alice, the method, the endpoint and the status 500
+      When Alice asks for a new task, with a secret in everything that she sends
+      Then the log has exactly one line about it, with the method, the endpoint, the status 500 and Alice's id
       And the secret is nowhere in the log
       And once the database is back, Alice still has exactly the task "Buy milk"
 
@@ -32,5 +33,5 @@ Feature: Logging requests
     Scenario: A forged token leaves one line, which names nobody
       Given Alice has the task "Buy milk"
       When Mallory asks for Alice's list with a forged token
-      Then the log has exactly one line about it, which names nobody, the method, the endpoint and the status 401
+      Then the log has exactly one line about it, with the method, the endpoint, the status 401 and nobody's id
       And the forged token is nowhere in the log

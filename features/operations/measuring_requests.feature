@@ -1,14 +1,15 @@
 Feature: Measuring requests
-  The people who run the service can see how many requests there are, how many fail, and how long they take.
+  The people who run the service can see how many requests there are, how many are refused or fail, and how long they
+  take. The address /metrics shows these metrics. Whatever is refused or fails is counted as an error.
 
-  Rule: Requests, errors and times are counted by method, endpoint and status
+  Rule: Requests, errors and response times are counted by method, endpoint and status
 
     @AC-004 @R-40
     Scenario Outline: A request for <what> is counted
       Given Alice has the task "Buy milk"
       When Alice asks for <what> three times
       Then the metrics count 3 more requests by <method> to <endpoint> with the status <status>
-      And the metrics count 3 more times of <method> to <endpoint> with the status <status>
+      And the metrics count 3 more response times of <method> to <endpoint> with the status <status>
       And the metrics count <errors> more errors by <method> to <endpoint> with the status <status>
 
       Examples: Successes and errors

@@ -1,5 +1,6 @@
 Feature: Refused tokens
-  Whoever runs the service reads in one log line why a token was refused. Whoever calls is not told.
+  Whoever runs the service reads in one log line why a token was refused. Whoever calls is not told. A token is the text
+  that a person gets by signing in with Better Auth; it is signed with one of Better Auth's keys, or with its secret.
 
   Rule: The log names the cause of a refused token, and no token
 
@@ -9,7 +10,7 @@ Feature: Refused tokens
       And Alice has the task "Buy milk"
       When Alice tries to list her tasks, sending <token>
       Then Alice is told "Sign in again: the token is not valid."
-      And the log gives the reason "<reason>", and no part of the token
+      And the log gives the reason "<reason>", and nothing with which anybody could sign in
       And Alice still has exactly the task "Buy milk"
 
       Examples: What goes wrong on the first day
@@ -21,8 +22,8 @@ Feature: Refused tokens
         | the session's token instead of the JWT | BETTER_AUTH_URL=http://127.0.0.1:3000                                   | the token that sign-in answers with   | not a JWT (32 characters)                                                  |
         | a page without a token                 | BETTER_AUTH_URL=http://127.0.0.1:3000                                   | the word undefined                    | not a JWT (9 characters): undefined                                        |
         | a forgotten BETTER_AUTH_URL            | BETTER_AUTH_SECRET=…                                                    | one issued by http://127.0.0.1:3000   | EdDSA, but BETTER_AUTH_URL is not set                                      |
-        | a forgotten BETTER_AUTH_SECRET         | BETTER_AUTH_URL=http://127.0.0.1:3000                                   | one of todo-api token                 | HS256, but BETTER_AUTH_SECRET is not set                                   |
-        | another BETTER_AUTH_SECRET             | BETTER_AUTH_SECRET=…                                                    | one of todo-api token elsewhere       | HS256: Signature verification failed                                       |
+        | a forgotten BETTER_AUTH_SECRET         | BETTER_AUTH_URL=http://127.0.0.1:3000                                   | one made with todo-api token          | HS256, but BETTER_AUTH_SECRET is not set                                   |
+        | another BETTER_AUTH_SECRET             | BETTER_AUTH_SECRET=…                                                    | one made with todo-api token elsewhere | HS256: Signature verification failed                                       |
         | a key of another Better Auth           | BETTER_AUTH_URL=http://127.0.0.1:3000                                   | one under a key that is not published | kid is 'another', which http://127.0.0.1:3000/api/auth/jwks does not serve |
 
       Examples: A token for something else
@@ -44,7 +45,7 @@ Feature: Refused tokens
       And Alice has the task "Buy milk"
       When Alice tries to list her tasks, sending one issued by http://127.0.0.1:3000
       Then Alice is told "Your sign-in can't be checked right now; please try again."
-      And the log gives the reason "no keys from http://127.0.0.1:3000/api/auth/jwks: <reason>", and no part of the token
+      And the log gives the reason "no keys from http://127.0.0.1:3000/api/auth/jwks: <reason>", and nothing with which anybody could sign in
       And Alice still has exactly the task "Buy milk"
 
       Examples: Failures

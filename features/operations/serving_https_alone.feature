@@ -1,5 +1,5 @@
 Feature: Serving https alone
-  In production nobody's token or tasks travel unencrypted.
+  In production nobody gets tasks unencrypted, and browsers are told to come over https from then on.
 
   Rule: In production the tasks are served over https alone
 
@@ -11,7 +11,7 @@ Feature: Serving https alone
       Then <who> is told "Use HTTPS."
       And Alice still has exactly the task "Buy milk"
 
-      Examples: Before anything else is checked, a token too
+      Examples: Before anything else is checked, even the token
         | who        |
         | Alice      |
         | Bob        |
@@ -32,7 +32,7 @@ Feature: Serving https alone
       Then it is told that the service is up, and that it is ready
 
     @AC-004 @R-34
-    Scenario: In development http will do
+    Scenario: In development the tasks are served over http too
       Given Alice has the task "Buy milk"
       When Alice lists her tasks
       Then Alice sees exactly the task "Buy milk"

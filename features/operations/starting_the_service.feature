@@ -10,9 +10,9 @@ Feature: Starting the service
 
       Examples: Each message names the variable
         | what                             | message                                                                                                          |
-        | no database                      | todo-api: DATABASE_URL is missing: production has no embedded database                                           |
+        | no address of a database         | todo-api: DATABASE_URL is missing: production has no embedded database                                           |
         | no way to sign in                | todo-api: BETTER_AUTH_URL or BETTER_AUTH_SECRET is missing: nobody could sign in                                 |
-        | a secret of 31 characters        | todo-api: BETTER_AUTH_SECRET must have at least 32 bytes                                                         |
+        | a secret of 31 bytes             | todo-api: BETTER_AUTH_SECRET must have at least 32 bytes                                                         |
         | Better Auth's well-known secret  | todo-api: BETTER_AUTH_SECRET is well known or easily guessed: make one with `openssl rand -base64 32`            |
         | every site allowed to call       | todo-api: CORS_ORIGINS must name its origins in production, not *                                                |
         | a database of white space alone  | todo-api: DATABASE_URL is missing: production has no embedded database                                           |
@@ -34,5 +34,5 @@ Feature: Starting the service
     Scenario: The service starts with nothing configured, and says how to get a token
       Given an empty folder, and nothing configured
       When a developer starts the service
-      Then it says how to get a token for anybody
+      Then it says with which command to get a token for anybody
       And with such a token the developer can create a task and list it

@@ -1,6 +1,9 @@
 Feature: Keeping tasks private
-  Everyone sees and changes their own tasks, and nobody else's. Each promise is shown both ways: Bob against Alice, and
-  Alice against Bob.
+  Everyone sees and changes their own tasks, and nobody else's. The promises that matter most are shown both ways: Bob
+  against Alice, and Alice against Bob.
+
+  An app gives each new task a key of its own, its Idempotency-Key; the same key means: this is the same task, sent
+  again. Each change gives a task another version, and an app can say which version it has seen.
 
   Rule: Nobody gets into another person's list
 
@@ -34,11 +37,11 @@ Feature: Keeping tasks private
   Rule: Another person's task does not exist for me
 
     @AC-002 @R-13 @R-24
-    Scenario Outline: <intruder> can't <action> of <owner>'s as if it were on <intruder>'s own list
+    Scenario Outline: <intruder> can't <action> of <owner>'s by its number in <intruder>'s own list
       Given <owner> has the task "Secret plan"
       And <intruder> has the task "Own plan"
-      When <intruder> tries to <action> of <owner>'s as if it were on <intruder>'s own list
-      Then <intruder> is told "You have no such task.", as about a task that never existed
+      When <intruder> tries to <action> of <owner>'s by its number in <intruder>'s own list
+      Then <intruder> is told "You have no such task.", exactly as about a task that never existed
       And <owner> still has exactly the task "Secret plan"
       And <intruder> still has exactly the task "Own plan"
 
@@ -57,18 +60,18 @@ Feature: Keeping tasks private
         | Alice    | Bob   | delete a task  |
 
     @AC-002 @R-19 @R-24
-    Scenario Outline: <intruder> can't change <owner>'s task by naming <version>
+    Scenario Outline: <intruder> can't change <owner>'s task by claiming to have seen <version>
       Given <owner> has the task "Secret plan"
-      When <intruder> tries to change <owner>'s task as if it were on <intruder>'s own list, naming <version>
-      Then <intruder> is told "You have no such task.", as about a task that never existed
+      When <intruder> tries to change <owner>'s task by its number in <intruder>'s own list, claiming to have seen <version>
+      Then <intruder> is told "You have no such task.", exactly as about a task that never existed
       And <owner> still has exactly the task "Secret plan"
 
       Examples: Both ways
-        | intruder | owner | version             | why                                       |
-        | Bob      | Alice | its current version | a right guess must not be confirmed       |
-        | Bob      | Alice | some other version  | "it has changed" would say that it exists |
-        | Alice    | Bob   | its current version | a right guess must not be confirmed       |
-        | Alice    | Bob   | some other version  | "it has changed" would say that it exists |
+        | intruder | owner | version            | why                                       |
+        | Bob      | Alice | its latest version | a right guess must not be confirmed       |
+        | Bob      | Alice | another version    | "it has changed" would say that it exists |
+        | Alice    | Bob   | its latest version | a right guess must not be confirmed       |
+        | Alice    | Bob   | another version    | "it has changed" would say that it exists |
 
     @AC-006 @R-16
     Scenario: Each list holds its owner's tasks alone
@@ -79,16 +82,16 @@ Feature: Keeping tasks private
       And Bob is told that the total is 1
 
     @AC-006
-    Scenario: A page that starts at another person's task shows my own
+    Scenario: A page that begins after another person's task holds mine alone
       Given Bob has the task "Call Mum"
       And Alice has the tasks "Buy milk", "Pay the rent"
-      When Bob lists his tasks after the task "Pay the rent" of Alice's
+      When Bob lists those of his tasks that come after Alice's task "Pay the rent"
       Then Bob sees exactly the task "Call Mum"
 
-  Rule: Another person is refused before anything else is checked
+  Rule: Whoever asks for another person's list is refused before what they sent is read
 
     @AC-002 @R-11
-    Scenario: An unreadable request to another person's list is not read
+    Scenario: An unreadable request to another person's list is refused like any other, and not called unreadable
       Given Alice has the task "Secret plan"
       And Bob is signed in
       When Bob tries to send an unreadable request to Alice's list
@@ -110,15 +113,16 @@ Feature: Keeping tasks private
         | Alice | Bob    |
         | Bob   | Alice  |
 
-  Rule: What was stored of a person can be deleted, and nobody else loses anything
+  Rule: The operator can delete all that is stored of a person, and nobody else loses anything
 
     @AC-006 @R-21
-    Scenario Outline: All that is stored of <who> is deleted on request, and nothing of <other>'s
+    Scenario Outline: The operator can delete all that is stored of <who>, and <other> keeps task and key
       Given <who> has created the task "Buy milk" with the Idempotency-Key "one"
       And <other> has created the task "Call Mum" with the Idempotency-Key "one"
       When the operator deletes all that is stored of <who>
-      Then nothing is stored of <who>
+      Then the database holds nothing of <who>'s
       And <other> still has exactly the task "Call Mum"
+      And the Idempotency-Key "one" of <other>'s is still stored
 
       Examples: Both ways
         | who   | other |

@@ -1,13 +1,18 @@
 Feature: Losing nothing
   Answers get lost on the network, and people open a task in two tabs. Neither may cost them a task or a text.
 
+  An app gives each new task a key of its own, its Idempotency-Key; the same key means: this is the same task, sent
+  again. Each change gives a task another version, and an app can ask that a change be made only to the version that it
+  saw.
+
   Rule: A task that is sent again is created once
+    Whoever sends it again gets the first answer, which shows the task as it was created, whatever has become of it.
 
     @AC-006 @R-18
     Scenario: The answer got lost, and the phone sent the task again
       Given Alice's phone has sent the task "Buy milk" and lost the answer
       When Alice's phone sends it again
-      Then Alice's phone gets the first answer again, byte for byte
+      Then Alice's phone gets the first answer again, unchanged
       And Alice still has exactly the task "Buy milk"
 
     @AC-006 @R-18
@@ -29,14 +34,14 @@ Feature: Losing nothing
       Given Alice's phone has sent the task "Buy milk" and lost the answer
       And the service has been restarted
       When Alice's phone sends it again
-      Then Alice's phone gets the first answer again, byte for byte
+      Then Alice's phone gets the first answer again, unchanged
       And Alice still has exactly the task "Buy milk"
 
     @AC-006 @R-18
     Scenario: A task that is sent fifty times at once is created once
       Given Alice has no tasks
       When Alice's phone sends the task "Buy milk" 50 times at once
-      Then all 50 get the same answer
+      Then all 50 answers are the same
       And Alice now has exactly the task "Buy milk"
 
     @AC-006 @R-18
@@ -44,7 +49,7 @@ Feature: Losing nothing
       Given Alice's phone has sent the task "Buy milk" and lost the answer
       And Alice has replaced the task "Buy milk" with "Buy oats"
       When Alice's phone sends it again
-      Then Alice's phone gets the first answer again, byte for byte
+      Then Alice's phone gets the first answer again, unchanged
       And Alice still has exactly the task "Buy oats"
 
     @AC-006 @R-18
@@ -52,7 +57,7 @@ Feature: Losing nothing
       Given Alice's phone has sent the task "Buy milk" and lost the answer
       And Alice has deleted the task "Buy milk"
       When Alice's phone sends it again
-      Then Alice's phone gets the first answer again, byte for byte
+      Then Alice's phone gets the first answer again, unchanged
       And Alice still has no tasks
 
   Rule: An Idempotency-Key stands for one task, of one person, for a day
@@ -72,15 +77,15 @@ Feature: Losing nothing
       And Alice still has exactly the task "Buy milk"
 
     @AC-006 @R-18
-    Scenario: For almost a day a retry gets the first answer
+    Scenario: Until a day has passed a retry gets the first answer
       Given Alice's phone has sent the task "Buy milk" and lost the answer
       And 23 hours and 59 minutes have passed
       When Alice's phone sends it again
-      Then Alice's phone gets the first answer again, byte for byte
+      Then Alice's phone gets the first answer again, unchanged
       And Alice still has exactly the task "Buy milk"
 
     @AC-003 @R-18
-    Scenario: For almost a day the key is not free for another task
+    Scenario: Until a day has passed the key is not free for another task
       Given Alice has created the task "Buy milk" with the Idempotency-Key "one"
       And 23 hours and 59 minutes have passed
       When Alice tries to create the task "Pay the rent" with the Idempotency-Key "one"
@@ -110,7 +115,7 @@ Feature: Losing nothing
         | an Idempotency-Key with a tab     |                                       |
         | two Idempotency-Keys              | which of them counts would be a guess |
 
-  Rule: Of two tabs, the second is told that the task has changed
+  Rule: A change that asks for the version it saw is refused if the task has changed since
 
     @AC-004 @R-19
     Scenario Outline: A tab that has not seen the latest change can't <action>
@@ -159,17 +164,17 @@ Feature: Losing nothing
       Given Alice has the task "Buy milk"
       And Alice has opened the task "Buy milk" in two tabs
       And her first tab has changed the title to "Buy oats"
-      When her second tab changes the title to "Buy rice", whatever has changed
+      When her second tab changes the title to "Buy rice", and asks for no version in particular
       Then Alice now has exactly the task "Buy rice"
 
-  Rule: A task that a tab already has is not sent again
+  Rule: A tab that has the latest version of a task need not load it again
 
     @AC-001 @R-19
     Scenario: A task that has not changed is not sent again
       Given Alice has the task "Buy milk"
       And Alice has opened the task "Buy milk" in two tabs
       When her second tab asks whether the task has changed
-      Then it is told that nothing has changed, and is sent nothing
+      Then it is told that nothing has changed, and is not sent the task
 
     @AC-001 @R-19
     Scenario: A task that has changed is sent

@@ -1,16 +1,18 @@
 Feature: Refusing bad input
-  What can't be read is refused with a reason, and never harms what is stored.
+  An app sends a task in the body of its request. It is written in JSON, a notation for data, and says so: a new task is
+  an object such as {"title": "Buy milk"}. What can't be read, or is no task, is refused with a reason, and never harms
+  what is stored.
 
   Rule: A request that is not a task is refused as such
 
     @AC-003 @R-08
-    Scenario Outline: A request of <what> can't be read
+    Scenario Outline: A new task sent as <what> is refused
       Given Alice has the task "Buy milk"
       When Alice tries to create a task by sending <what>
       Then Alice is told "<sentence>"
       And Alice still has exactly the task "Buy milk"
 
-      Examples: Not JSON
+      Examples: Not JSON, or not worth reading
         | what                     | sentence                               | why                              |
         | an empty body            | The body is empty.                     |                                  |
         | broken JSON              | The body is not valid JSON.            |                                  |
@@ -21,12 +23,12 @@ Feature: Refusing bad input
         | lists nested 30,000 deep | The body is nested more than 100 deep. | reading them would cost too much |
 
       Examples: Not declared as JSON
-        | what                          | sentence                                   |
-        | a task as plain text          | The content type must be application/json. |
-        | a form                        | The content type must be application/json. |
-        | a task without a content type | The content type must be application/json. |
+        | what                         | sentence                                   |
+        | plain text                   | The content type must be application/json. |
+        | a web form                   | The content type must be application/json. |
+        | JSON that is not called JSON | The content type must be application/json. |
 
-      Examples: Good JSON, but something else
+      Examples: Good JSON, but no task
         | what     | sentence                |
         | a list   | body: must be an object |
         | a string | body: must be an object |
@@ -39,16 +41,16 @@ Feature: Refusing bad input
       Then Alice is told "The body must have at most 64 KiB."
       And Alice still has exactly the task "Buy milk"
 
-      Examples: Over the limit of 64 KiB
-        | what                       | why                                |
-        | one byte more than allowed | the limit is exact                 |
-        | ten megabytes              |                                    |
-        | ten megabytes in chunks    | its length is not known beforehand |
+      Examples: Over the limit of 64 KiB, which is 65,536 bytes
+        | what                       | why                               |
+        | one byte more than allowed | the limit is exact                |
+        | ten megabytes              |                                   |
+        | ten megabytes in chunks    | its length is not told beforehand |
 
     @AC-003 @R-10
     Scenario: A request of exactly 64 KiB is accepted
       Given Alice has no tasks
-      When Alice creates a task padded to exactly 64 KiB
+      When Alice creates the task "Buy milk", filled up with spaces to exactly 64 KiB
       Then Alice now has exactly the task "Buy milk"
 
     @AC-003 @R-08 @R-10
@@ -62,40 +64,42 @@ Feature: Refusing bad input
         | action         | what                       | sentence                                   |
         | replace a task | an empty body              | The body is empty.                         |
         | replace a task | broken JSON                | The body is not valid JSON.                |
-        | replace a task | a form                     | The content type must be application/json. |
+        | replace a task | a web form                 | The content type must be application/json. |
         | replace a task | a list                     | body: must be an object                    |
         | replace a task | one byte more than allowed | The body must have at most 64 KiB.         |
         | replace a task | ten megabytes in chunks    | The body must have at most 64 KiB.         |
         | change a task  | an empty body              | The body is empty.                         |
         | change a task  | broken JSON                | The body is not valid JSON.                |
-        | change a task  | a form                     | The content type must be application/json. |
+        | change a task  | a web form                 | The content type must be application/json. |
         | change a task  | a list                     | body: must be an object                    |
         | change a task  | one byte more than allowed | The body must have at most 64 KiB.         |
         | change a task  | ten megabytes in chunks    | The body must have at most 64 KiB.         |
 
-  Rule: Of several things that are wrong, the first in a fixed order is told
+  Rule: Where several of sign-in, list, request and task are wrong, only the first is told
+    They are checked in this order: https (in production), the token, whose list it is, what was sent, and whether there
+    is such a task. Of one task all wrong fields are told at once.
 
     @AC-003 @R-11
-    Scenario Outline: Several faults at once: <what>
+    Scenario Outline: Of several faults the first is told: <what>
       Given Alice has the task "Buy milk"
       When <who> tries to send <what>
       Then <who> is told "<sentence>"
       And Alice still has exactly the task "Buy milk"
 
-      Examples: First who is asking, then whose list it is, then what was sent, then whether the task exists
-        | who        | what                                                         | sentence                                   |
-        | A stranger | something unreadable, too large, to an address of nobody's   | Sign in first: no bearer token was sent.   |
-        | A stranger | an unsupported action on Alice's list                        | Sign in first: no bearer token was sent.   |
-        | Bob        | something unreadable for a task of Alice's that never existed | You have no access to another user's data. |
-        | Alice      | something unreadable for a task that never existed           | The body is not valid JSON.                |
-        | Alice      | something too large for a task that never existed            | The body must have at most 64 KiB.         |
-        | Alice      | a wrong field for a task that never existed                  | titel: is not known here                   |
-        | Alice      | a good change for a task that never existed                  | You have no such task.                     |
+      Examples: Two faults, or more
+        | who        | what                                                             | sentence                                   |
+        | A stranger | something unreadable and too large to an address that nobody has | Sign in first: no bearer token was sent.   |
+        | A stranger | a deletion of Alice's whole list                                 | Sign in first: no bearer token was sent.   |
+        | Bob        | something unreadable for a task of Alice's that never existed    | You have no access to another user's data. |
+        | Alice      | something unreadable for a task that never existed               | The body is not valid JSON.                |
+        | Alice      | something too large for a task that never existed                | The body must have at most 64 KiB.         |
+        | Alice      | a wrong field for a task that never existed                      | titel: is not known here                   |
+        | Alice      | a good change for a task that never existed                      | You have no such task.                     |
 
-  Rule: A refusal never repeats what was sent
+  Rule: A refusal repeats nothing that was sent but the first 64 characters of an unknown field's name
 
     @AC-004 @R-23
-    Scenario: What Alice wrote is not in the answer
+    Scenario: What Alice wrote into the fields is not in the answer
       Given Alice has no tasks
       When Alice tries to create a task with a secret in each wrong field
       Then Alice is told "title: must be a valid string; description: must be a valid string; complete: is not known here"

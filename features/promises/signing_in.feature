@@ -1,5 +1,7 @@
 Feature: Signing in
-  The service accepts the tokens that Better Auth has issued, and no others.
+  Better Auth is where people sign in. It gives them a token: a text that names the person and the time until which it
+  is good, signed with a key or a secret. The service accepts these tokens and no others; in development it also accepts
+  those that the operator makes with the command todo-api token.
 
   Rule: Nobody gets in without a token
 
@@ -19,7 +21,7 @@ Feature: Signing in
         | change a task              |                                        |
         | delete a task              |                                        |
         | send an unreadable request | it is not even read                    |
-        | guess an address           | which addresses exist is not disclosed |
+        | guess an address           | which of them exist is not disclosed   |
 
   Rule: A good token opens its owner's list
 
@@ -31,7 +33,7 @@ Feature: Signing in
 
       Examples: Better Auth's tokens differ
         | what                           | why                           |
-        | names her twice                | both names agree              |
+        | names her as subject and user  |                               |
         | names her as its subject alone | this is Better Auth's default |
         | names her as its user alone    |                               |
 
@@ -39,9 +41,9 @@ Feature: Signing in
         | what                         |
         | expired 8 seconds ago        |
         | becomes valid in 8 seconds   |
-        | is dated 8 seconds ahead     |
+        | is issued 8 seconds from now |
 
-      Examples: A session lasts for a month at most
+      Examples: A token lasts for 31 days at most
         | what               |
         | expires in 31 days |
 
@@ -74,7 +76,7 @@ Feature: Signing in
         | never expires                    |                                           |
         | expires in 31 days and a minute  | no token of Better Auth's lives that long |
         | becomes valid in a minute        |                                           |
-        | is dated a minute ahead          |                                           |
+        | is issued a minute from now      |                                           |
 
       Examples: For something else
         | what                                 | why                                           |
@@ -103,7 +105,7 @@ Feature: Signing in
       Then Mallory is told "Sign in first: no bearer token was sent."
       And Alice still has exactly the task "Buy milk"
 
-  Rule: Any id of a person that can be stored will do
+  Rule: A person's id has 1 to 255 characters, without slashes, control characters, or spaces around it
 
     @AC-002 @R-05
     Scenario Outline: Somebody whose id <what> can use the service
@@ -111,7 +113,7 @@ Feature: Signing in
       When they create the task "Buy milk"
       Then they have exactly the task "Buy milk", at an address of their own
 
-      Examples: From 1 to 255 characters, of any kind
+      Examples: From 1 to 255 characters, of almost any kind
         | what                       |
         | is one letter              |
         | has 255 characters         |
@@ -136,16 +138,16 @@ Feature: Signing in
         | has a slash                 | it would be another address                 |
         | has an invisible NUL character | the database can't store it              |
         | has a broken character      | one half of an emoji is not text            |
-        | is a number                 |                                             |
+        | is a number                 | 4711 is not turned into "4711"              |
 
     @AC-002 @R-04
-    Scenario Outline: An address with <what> in the place of a person is not Alice's
+    Scenario Outline: An address with <what> in the place of Alice's id is not hers
       Given Alice has the task "Buy milk"
-      When Alice tries to list the tasks of <what>
+      When Alice tries to list the tasks at an address with <what> in the place of her id
       Then Alice is told "You have no access to another user's data."
       And Alice still has exactly the task "Buy milk"
 
-      Examples: What can't be anybody's id
+      Examples: What is not Alice's id
         | what                       |
         | an invisible NUL character |
         | a broken character         |

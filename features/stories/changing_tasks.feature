@@ -26,7 +26,7 @@ Feature: Changing tasks
       Then the task "Buy milk" has no description and is open
 
     @AC-006 @R-09 @R-12
-    Scenario: Replacing a task with what it is already changes nothing but the time of the last change
+    Scenario: Replacing a task twice in the same way changes only the time of its last change the second time
       Given Alice has the task "Buy milk"
       And Alice has replaced the task "Buy milk" with "Buy oats"
       When Alice replaces the task "Buy oats" with:
@@ -82,16 +82,17 @@ Feature: Changing tasks
       And the task "Buy oat milk" has kept the time of its creation
 
     @AC-006 @R-09
-    Scenario: A new title that equals the old one counts as a change
+    Scenario: Changing a title to what it is already moves the time of the last change
       Given Alice has the task "Buy milk"
       When Alice changes the title of "Buy milk" to "Buy milk"
       Then nothing about the task "Buy milk" has changed but the time of its last change
 
     @AC-006 @R-09
     Scenario: The time of the last change moves forward even if the clock was set back
-      Given Alice has the task "Buy milk", last changed an hour from now
+      Given Alice has the task "Buy milk", last changed before the clock was set back by an hour
       When Alice changes the title of "Buy milk" to "Buy oat milk"
-      Then Alice now has exactly the task "Buy oat milk"
+      Then the time of the last change of the task "Buy oat milk" has moved forward
+      And Alice now has exactly the task "Buy oat milk"
 
     @AC-006
     Scenario: Other tasks stay as they were
@@ -110,16 +111,16 @@ Feature: Changing tasks
       And the task "Buy milk" has not changed
 
       @R-01 @R-02
-      Examples: A whole task has its title and its state
-        | what                      | sentence                                | why                                   |
-        | no title                  | title: is required                      |                                       |
-        | no state                  | complete: is required                   | a whole task is open or done          |
-        | a state of "yes"          | complete: must be a valid boolean       | it is true or false, and not a word   |
-        | a state that is a number  | complete: must be a valid boolean       |                                       |
-        | a state set to nothing    | complete: must be a valid boolean       |                                       |
-        | a title of 201 characters | title: must have at most 200 characters |                                       |
-        | a misspelt field          | titel: is not known here                | a typo must not be ignored silently   |
-        | two states                | complete: must appear only once         | which of them counts would be a guess |
+      Examples: A whole task has its title and its state, which is sent as complete
+        | what                      | sentence                                | why                                         |
+        | the title left out        | title: is required                      |                                             |
+        | the state left out        | complete: is required                   | a whole task is open or done                |
+        | a state of "yes"          | complete: must be a valid boolean       | it is true or false, and not a word         |
+        | a state that is a number  | complete: must be a valid boolean       |                                             |
+        | null as the state         | complete: must be a valid boolean       |                                             |
+        | a title of 201 characters | title: must have at most 200 characters |                                             |
+        | a misspelt field          | titel: is not known here                | a typing error must not be ignored silently |
+        | two states                | complete: must appear only once         | which of them counts would be a guess       |
 
     @AC-003 @R-22
     Scenario Outline: Changing a task to have <what> is refused
@@ -131,19 +132,19 @@ Feature: Changing tasks
       @R-01 @R-04
       Examples: A part keeps to the same rules
         | what                                    | sentence                                             | why                                 |
-        | a title set to nothing                  | title: must be a valid string                        | every task needs one                |
-        | an empty title                          | title: must have at least 1 character                | every task needs one                |
+        | null as the title                       | title: must be a valid string                        | every task needs one                |
+        | a title without characters              | title: must have at least 1 character                | every task needs one                |
         | a title with an invisible NUL character | title: must not contain NUL                          | the database can't store it         |
         | a title with a broken character         | title: must be Unicode text, without lone surrogates | one half of an emoji is not text    |
         | a description of 1,001 characters       | description: must have at most 1000 characters       |                                     |
-        | a state set to nothing                  | complete: must be a valid boolean                    |                                     |
+        | null as the state                       | complete: must be a valid boolean                    |                                     |
         | a state of "yes"                        | complete: must be a valid boolean                    | it is true or false, and not a word |
-        | an owner of its own                     | user_id: is not known here                           | a task can't be given away          |
-        | a time of its own                       | updated_at: is not known here                        | the database notes the time         |
+        | an owner given by Alice                 | user_id: is not known here                           | a task can't be given away          |
+        | a time given by Alice                   | updated_at: is not known here                        | the database notes the time         |
 
     @AC-003 @R-08
-    Scenario: A change of nothing is refused
+    Scenario: A change that says nothing of what to change is refused
       Given Alice has the task "Buy milk"
-      When Alice tries to change nothing about the task "Buy milk"
+      When Alice tries to change the task "Buy milk" without saying what
       Then Alice is told "There is nothing to change: send at least one of title, description, complete."
       And the task "Buy milk" has not changed

@@ -25,7 +25,7 @@ Feature: Completing tasks
         | Buy milk | two litres  | open  |
 
     @AC-006 @R-09
-    Scenario: Completing a completed task does no harm
+    Scenario: Completing a task that is done changes nothing but the time of its last change
       Given Alice has the tasks:
         | title    | description | state |
         | Buy milk | two litres  | done  |

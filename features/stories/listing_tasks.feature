@@ -4,11 +4,17 @@ Feature: Listing tasks
   I want to list my tasks
   So that I can see my todo list in any client
 
+  A task has a title, a description or none, and a state: it is open or done. Apps send the state as `complete`: false
+  is open, true is done. The service adds a number, the time of the task's creation and the time of its last change.
+
+  In these features Alice and Bob are people with lists of their own, and a stranger is somebody who has not signed in.
+  Mallory is somebody who forges what the service trusts. The operator runs the service.
+
   Rule: My list shows all my tasks, the newest first
 
     @AC-001 @R-14
     Scenario: The newest task comes first
-      Given Alice has the tasks "Buy milk", "Pay the rent", "Call Mum"
+      Given Alice has the tasks "Buy milk", "Pay the rent", "Call Mum", created in this order
       When Alice lists her tasks
       Then Alice sees the tasks "Call Mum", "Pay the rent", "Buy milk" in this order
       And Alice is told that the total is 3
@@ -31,6 +37,7 @@ Feature: Listing tasks
         | title        | description | state |
         | Pay the rent |             | done  |
         | Buy milk     | two litres  | open  |
+      And Alice sees the number and the times of each task, as they are stored
 
   Rule: I can narrow the list to what is open or what is done
 
@@ -50,7 +57,7 @@ Feature: Listing tasks
         | open  | "Call Mum", "Buy milk" | 2     |
         | done  | "Pay the rent"         | 1     |
 
-  Rule: A long list comes in pages, and paging misses nothing
+  Rule: A long list comes in pages, and whoever turns them sees each task that stays on the list exactly once
 
     @AC-001 @R-15 @R-17
     Scenario Outline: A list of <total> tasks, <size> to a page, ends on page <pages>
@@ -66,41 +73,51 @@ Feature: Listing tasks
 
     @AC-001 @R-17
     Scenario: The pages of what is done hold nothing else
-      Given Alice has 5 tasks, every second one done
+      Given Alice has 5 tasks, of which the first, the third and the fifth are done
       When Alice lists her tasks that are done, 2 at a time
       Then Alice has seen 3 tasks that are done, and page 2 was the last
 
     @AC-001 @R-15 @R-16
-    Scenario: A list holds five hundred tasks where I don't say how many
+    Scenario: I get the 500 newest tasks if I don't say how many I want
       Given Alice has 501 tasks
       When Alice lists her tasks
       Then Alice sees the 500 newest of her tasks
       And Alice is told that the total is 501
-      And Alice is shown the way to the next page
+      And Alice is given a link to the next page
 
     @AC-001 @R-17
-    Scenario: A list that just fits on its page has no next page
+    Scenario: A list of just 500 tasks has no next page
       Given Alice has 500 tasks
       When Alice lists her tasks
       Then Alice sees the 500 newest of her tasks
-      And Alice is shown no way to a next page
+      And Alice is given no link to a next page
 
     @AC-001 @R-17
     Scenario: A task added while I page does not push another one off its page
-      Given Alice has the tasks "Buy milk", "Pay the rent", "Call Mum", "Book a table"
+      Given Alice has the tasks "Buy milk", "Pay the rent", "Call Mum", "Book a table", created in this order
       And Alice has looked at the first 2 of her tasks
-      And Alice has the task "Water the plants"
+      And since then Alice has created the task "Water the plants"
+      When Alice turns to the next page
+      Then Alice sees the tasks "Pay the rent", "Buy milk" in this order
+
+    @AC-001 @R-17
+    Scenario: A task deleted while I page takes no other one with it
+      Given Alice has the tasks "Buy milk", "Pay the rent", "Call Mum", "Book a table", created in this order
+      And Alice has looked at the first 2 of her tasks
+      And since then Alice has deleted the task "Call Mum"
       When Alice turns to the next page
       Then Alice sees the tasks "Pay the rent", "Buy milk" in this order
 
     @AC-001 @R-15 @R-16
-    Scenario: I can skip a number of tasks
-      Given Alice has the tasks "Buy milk", "Pay the rent", "Call Mum"
-      When Alice lists her tasks and skips 1
+    Scenario: I can skip the first tasks of the list
+      Given Alice has the tasks "Buy milk", "Pay the rent", "Call Mum", created in this order
+      When Alice lists her tasks and skips the first 1 of them
       Then Alice sees the tasks "Pay the rent", "Buy milk" in this order
       And Alice is told that the total is 3
 
   Rule: A list that I can't have is refused, and I am told why
+    An app asks for a page by limit, the number of tasks on it, and either by offset, the number of tasks to skip, or by
+    after, the number of the task after which the page begins. By complete it asks for the tasks of one state.
 
     @AC-003 @R-06 @R-07
     Scenario Outline: A list with <what> is refused
@@ -110,18 +127,18 @@ Feature: Listing tasks
       And Alice still has exactly the task "Buy milk"
 
       Examples: A page holds 1 to 500 tasks
-        | what                         | sentence                                    |
-        | a limit of zero              | limit: must be greater than or equal to 1   |
-        | a limit of 501               | limit: must be less than or equal to 500    |
-        | a limit that is not a number | limit: must be a whole number, in digits    |
+        | what                         | sentence                                  |
+        | a limit of zero              | limit: must be greater than or equal to 1 |
+        | a limit of 501               | limit: must be less than or equal to 500  |
+        | a limit that is not a number | limit: must be a whole number, in digits  |
 
       Examples: A page begins after a task, or after a number of tasks
-        | what                                               | sentence                                                 | why                                 |
-        | a negative offset                                  | offset: must be a whole number, in digits                |                                     |
-        | an offset written as a fraction                    | offset: must be a whole number, in digits                |                                     |
-        | a start after task number zero                     | after: must be greater than or equal to 1                | the numbers of tasks start at one   |
-        | a start after a number that is too large           | after: must be less than or equal to 9223372036854775807 | no task can have it                 |
-        | both an offset and a start                         | offset: must not be combined with after                  | the two would contradict each other |
+        | what                                     | sentence                                                 | why                                 |
+        | a negative offset                        | offset: must be a whole number, in digits                |                                     |
+        | an offset written as a fraction          | offset: must be a whole number, in digits                |                                     |
+        | a start after task number zero           | after: must be greater than or equal to 1                | the numbers of tasks start at one   |
+        | a start after a number that is too large | after: must be less than or equal to 9223372036854775807 | no task can have it                 |
+        | both an offset and a start               | offset: must not be combined with after                  | the two would contradict each other |
 
       @R-04
       Examples: Nothing is guessed, and nothing is ignored
