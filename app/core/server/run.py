@@ -82,7 +82,7 @@ def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
     """The family and the socket's address for each address of a host; SettingsError if none."""
     hosts = [host]
     if _is_every_ipv6_address(host):
-        hosts.append("0.0.0.0")  # noqa: S104 - `::` is every address, of IPv4 too
+        hosts.append("0.0.0.0")  # noqa: S104 - every address, of IPv4 too, is what `::` means
     infos = []
     for name in hosts:
         try:
