@@ -19,7 +19,8 @@ def has(person: Person, database: Engine, **values: Any) -> None:
 
 def learn(person: Person) -> None:
     """Let a person remember what was put into the database for them."""
-    person.tasks |= {task["title"]: task for task in person.ledger.learn(person.user_id)}
+    oldest_first = sorted(person.ledger.learn(person.user_id), key=lambda task: task["id"])
+    person.tasks |= {task["title"]: task for task in oldest_first}
 
 
 @given(said("{who:Person} is signed in"))

@@ -83,7 +83,7 @@ def _make_folder(data_dir: Path) -> None:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as failure:
-        raise SettingsError(f"DATA_DIR can't be used: {failure.strerror}") from None
+        raise SettingsError(f"DATA_DIR: {data_dir} can't be used: {failure.strerror}") from None
 
 
 def _create_once(path: Path, content: str) -> None:
