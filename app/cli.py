@@ -98,9 +98,8 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
     second.
     """
     if settings.jwks_url:
-        egress_to(
-            settings.jwks_url
-        )  # what can't be used of the environment is told before all else
+        # only to fail now where a variable for proxies or certificates can't be used
+        egress_to(settings.jwks_url)
     with server.listen(settings) as sockets, development.database_or_embedded(settings) as url:
         if migrate_first or settings.database_url is None:
             upgrade(url)

@@ -167,9 +167,9 @@ async def delete_task(tasks: MyTasks, task_id: TaskIdInPath, if_match: IfMatch =
 async def _count(tasks: Tasks, complete: bool | None, offset: int, rows: list[Row]) -> int:
     """How many tasks match the filter, on all pages; `rows` are those after the offset.
 
-    It is counted by a second statement. A task that is deleted between the two must not make the
-    count smaller than what the first one has passed. Without rows nothing was passed for sure: the
-    offset may be beyond the last task.
+    It is counted by a second statement. `offset` and `rows` together existed when the first one
+    ran, so no smaller count is told if others have deleted tasks since. Without rows that is not
+    known: the offset may be beyond the last task.
     """
     count = await tasks.count(complete=complete)
     if not rows:

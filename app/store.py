@@ -26,9 +26,10 @@ Row = dict[str, Any]
 
 # One row for each thing that requests need and the database does not have, or does not grant to the
 # role. The statement waits for no lock. To select from the tables would: a migration may have
-# locked them. Rights are asked for by column, because they may be granted by column. Each has a
-# condition of its own, since PostgreSQL's functions take a list of rights as "any of these":
-# nextval() needs either right on the sequence. Of what is missing no rights are told (NULL).
+# locked them. Rights are asked for by column, because they may be granted by column, and each
+# right alone: PostgreSQL's functions take a list of rights as "one of these". Only on the sequence
+# is that meant, since nextval() needs one of the two. Of a relation that is missing, only the first
+# branch tells: for the others to_regclass() gives NULL.
 READY = """
     SELECT name || ' (run todo-api migrate, or grant USAGE on its schema)' AS missing
     FROM (VALUES ('task'), ('idempotency_key'), ('task_id_seq')) AS relations (name)
@@ -92,8 +93,8 @@ class StoreResources:
 class Tasks:
     """One user's tasks in PostgreSQL.
 
-    Each method sends one statement. It raises DatabaseError if the database fails or does not
-    answer before the request's deadline.
+    Each method sends one statement; where it found nothing to write, a read more tells why. It
+    raises DatabaseError if the database fails or does not answer before the request's deadline.
     """
 
     def __init__(self, resources: StoreResources, owner: str) -> None:
@@ -178,7 +179,8 @@ class Tasks:
         Invalid if the first request had another fingerprint.
         """
         # The function stores the task as the key's answer before it inserts it, so its id and its
-        # defaults must be known here.
+        # defaults must be known here: a new column with a default is to be named here too. Citus
+        # allows nextval(), since this is a SELECT, which the coordinator evaluates.
         rows = await self._pool.fetch(
             """
             SELECT id, user_id, title, description, complete, created_at, updated_at

@@ -101,6 +101,11 @@ def test_the_locale_of_the_machine_does_not_matter(folder: Path) -> None:
     migrated(folder, LC_ALL="de_DE.UTF-8", LANG="xx_XX")
 
 
+def test_what_libpq_reads_of_the_environment_does_not_matter(folder: Path) -> None:
+    """A developer may have another PostgreSQL's variables set."""
+    migrated(folder, PGPORT="5433", PGHOSTADDR="127.0.0.1", PGUSER="nobody", PGDATABASE="nothing", PGPASSWORD="x")
+
+
 @pytest.mark.parametrize("name", ["Käse & my 'data' \\ %41", 'a,b "c"', "x" * 150])
 def test_postgresql_runs_in_any_folder(folder: Path, name: str) -> None:
     """Whatever the path: neither a shell nor a URL reads it, and a socket has a place of its own if it must."""

@@ -9,13 +9,16 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text
@@ -374,3 +377,17 @@ def test_traces_are_sent_where_they_are_asked_for_and_hold_no_secret(folder: Pat
     assert ONE_TASK.encode() in sent
     assert b"sesame4711" not in sent
     assert headers["authorization"].split(".")[2].encode() not in sent
+
+
+def test_what_fails_at_the_start_is_told_as_it_is() -> None:
+    """The layer that answers exceptions has no request to answer then."""
+    app = create_app(settings_for("postgresql://nowhere"))
+
+    @asynccontextmanager
+    async def failing(_: FastAPI) -> AsyncIterator[None]:
+        raise OSError("no space left")
+        yield
+
+    app.router.lifespan_context = failing
+    with pytest.raises(OSError, match="no space left"), TestClient(app):
+        pass

@@ -32,7 +32,9 @@ SYSTEM_USER = "pgserver"
 POSTGRES_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
 """PostgreSQL's whole environment: neither a locale that is not installed nor a `PG*` variable of
 the caller's may decide how it starts."""
-SOCKET_NAME = ".s.PGSQL.5432"
+PORT = 5432
+"""Only a part of the socket's name: no port is opened."""
+SOCKET_NAME = f".s.PGSQL.{PORT}"
 SOCKET_PATH_MAX = 100
 """Bytes of a socket's path: the kernel takes 107 on Linux and 103 on macOS."""
 NOTICE_SECONDS = 5
@@ -75,8 +77,13 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> str:
-        """Where a client reaches the server, once it has started."""
-        return f"postgresql://postgres:@/postgres?host={quote(str(self.socket_folder))}"
+        """Where a client reaches the server, once it has started.
+
+        Each part is named that libpq would otherwise take from PG* variables or its files.
+        """
+        socket_folder = quote(str(self.socket_folder))
+        server = f"host={socket_folder}&hostaddr=&port={PORT}"
+        return f"postgresql://postgres:@/postgres?{server}"
 
     @property
     def pid(self) -> int | None:
@@ -141,7 +148,10 @@ class EmbeddedPostgres:
         with self.log.open("ab") as log:
             end_of_log = log.tell()
             server = subprocess.Popen(  # noqa: S603 - a program of the wheel's
-                [self.programs / "postgres", "-D", self.data, "-h", "", "-k", self.socket_folder],
+                [
+                    self.programs / "postgres",
+                    *("-D", self.data, "-h", "", "-k", self.socket_folder, "-p", str(PORT)),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -152,6 +162,7 @@ class EmbeddedPostgres:
             )
         if not self._becomes_ready(server):
             words = _in_one_line(self.log.read_bytes()[end_of_log:])
+            self._remove_socket_folder()
             raise SettingsError(f"DATA_DIR: PostgreSQL did not start: {words}")
         self._process = server
 
@@ -170,9 +181,12 @@ class EmbeddedPostgres:
                     break
             except psutil.NoSuchProcess:
                 break
+        self._remove_socket_folder()
+        self._process = None
+
+    def _remove_socket_folder(self) -> None:
         if self.socket_folder != self.data:
             shutil.rmtree(self.socket_folder, ignore_errors=True)
-        self._process = None
 
     def _pid_file_lines(self) -> list[str]:
         """The lines of `postmaster.pid`, [] where there is none.

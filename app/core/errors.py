@@ -1,4 +1,4 @@
-"""Every error that a caller can get; http/answers.py makes its response."""
+"""The errors that several rooms share, and the base of all that a caller can get."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -57,8 +57,8 @@ CHECK_INTERVAL_STATE = """
 MAY_CREATE = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
 HAS_TASKS = "SELECT to_regclass('task') IS NOT NULL"
 
-# New ids begin so far beyond the largest one. The sequence must not be set back behind an id that a
-# request has drawn meanwhile: so many are not drawn between two steps of one statement.
+# New ids begin so far beyond the largest one. Between the look at the last id and setval(),
+# requests may draw ids. They draw fewer than these, so the new start is ahead of them still.
 ID_MARGIN = 1000
 # The last id that was drawn, if any; this needs no right to select from the sequence.
 LAST_ID = "coalesce(pg_sequence_last_value('task_id_seq'::regclass), 0)"
@@ -91,8 +91,7 @@ def take_over(connection: Connection) -> None:
         )
     if "alembic_version" not in names:
         return
-    # What this service has written there: since 0003 its version is in VERSION_TABLE, so there will
-    # be no others.
+    # Only 0001 and 0002 were ever written to alembic_version. Later ones go to VERSION_TABLE.
     ours = "SELECT FROM alembic_version WHERE version_num IN ('0001', '0002')"
     if connection.execute(text(ours)).rowcount:
         connection.execute(text(f"ALTER TABLE alembic_version RENAME TO {VERSION_TABLE}"))

@@ -20,8 +20,8 @@ class Authentication:
     not be able to cause that.
 
     A token is judged once, when the request's head has arrived. A body that comes slowly may end
-    after its token has expired, by at most the time that a body has (`requests.BODY_SECONDS`): only
-    the sender of the token can send it, and asked in time.
+    up to `requests.BODY_SECONDS` after its token has expired. That is accepted: the request began
+    while the token was valid.
     """
 
     def __init__(self, app: ASGIApp, verifier: Verifier, *, https_only: bool) -> None:
@@ -32,7 +32,7 @@ class Authentication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on if its token is valid and its path is the token's user's.
 
-        Raises AuthMissing, AuthInvalid, AuthForbidden and KeysUnavailable.
+        Raises AuthMissing, AuthInvalid, AuthForbidden, KeysUnavailable and NotFound.
         """
         if scope["type"] == "http":
             await self._check(scope)
@@ -69,7 +69,8 @@ def _why_not_https(scope: Scope) -> str:
     forwarded = b", ".join(lines).decode("latin-1")
     if forwarded != "https":
         return f"X-Forwarded-Proto is {quoted(forwarded)}"
-    # uvicorn would have set the request's scheme by it.
+    # The header is what uvicorn reads (forwarded.py has left its first member), and the scheme is
+    # not https all the same: uvicorn does not trust the sender.
     sender = scope["client"][0] if scope.get("client") else "a Unix socket"
     return f"X-Forwarded-Proto is https, but FORWARDED_ALLOW_IPS does not name its sender, {sender}"
 

@@ -156,16 +156,15 @@ class Keys:
         while True:
             ids_before = set(self._keys)
             began_at = now()
-            # A request that asks for a key in the pause has the fetch begin at its end. So for this
-            # long, none has asked.
+            # A fetch that begins as the pause ends was asked for in the pause. One that begins
+            # later shows that for this long no request has asked.
             quiet_for = began_at - self._pause_ends_at
             await self._fetch()
             brought_a_new_key = bool(set(self._keys) - ids_before)
-            if brought_a_new_key or quiet_for >= self._pause_max:
-                pause = PAUSE_MIN
-            else:
-                pause = min(pause * 2, self._pause_max)
-            # From start to start: the time that a slow fetch takes does not make the wait longer.
+            is_asked_in_vain = not brought_a_new_key and quiet_for < self._pause_max
+            pause = min(pause * 2, self._pause_max) if is_asked_in_vain else PAUSE_MIN
+            # The pause is counted from start to start: the time that a slow fetch takes does not
+            # make the wait longer. PAUSE_MIN is left after its end in any case.
             self._pause_ends_at = max(began_at + pause, now() + PAUSE_MIN)
             self._last_finished_fetch_began_at = began_at
             self._fetch_wanted.clear()

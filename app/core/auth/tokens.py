@@ -181,6 +181,7 @@ def _why_refused(
     """
     match error:
         case jwt.ExpiredSignatureError():
+            # A negative `exp` may have thousands of digits, which the log need not have.
             expired_at = max(int(_unverified_claims(token)["exp"]), 0)
             return f"expired {int(time.time()) - expired_at} s ago"
         case jwt.InvalidIssuerError():

@@ -133,6 +133,7 @@ class Connection:
         would read the next piece, but under uvloop there may be no next call: libuv stops watching
         a socket that was reset (`uv__poll_io` in its src/unix/poll.c). The error that the server
         sent before the reset would stay unread.
+        It ends: while libpq waits to send, it takes in what has arrived.
         """
         while self._raw.poll() != POLL_OK:
             if not self._has_input():

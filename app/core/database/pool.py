@@ -16,10 +16,10 @@ Three rules say what follows from a failure, each in one place: `_run` which sta
 again, `_leave_standby` what a read-only server means, `_give_back` which other connections are
 closed.
 
-Why not psycopg_pool or asyncpg: they were slower. Of the requests a second that FastAPI's hello
-world answers, a list of many rows reached 0.72 and 0.81 with them, and 0.96 here. One deadline
-bounds waiting, connecting and the statement. A dead idle connection is noticed without a round
-trip. There are no prepared statements, so it works behind PgBouncer in transaction mode.
+Why not psycopg_pool or asyncpg, in four reasons. They were slower: a list of many rows reached 0.72
+and 0.81 of the requests a second of FastAPI's hello world, and 0.96 here. One deadline bounds
+waiting, connecting and the statement. A dead idle connection is noticed without a round trip. There
+are no prepared statements, so it works behind PgBouncer in transaction mode.
 """
 
 import asyncio
@@ -88,7 +88,7 @@ class Backoff:
     def attempt_failed(self, pause_before: float) -> None:
         """Double the pause that *this* attempt began with.
 
-        So ten attempts that fail together double it once.
+        To double `self.pause` would count each of ten attempts that fail together.
         """
         self.pause = min(max(2 * pause_before, RETRY_FIRST), RETRY_LAST)
         self.next_attempt_at = _now() + self.pause
@@ -122,8 +122,8 @@ class Pool:
         """The address that accepted last."""
         self._connected = 0
         """How many statements have a connection."""
-        self._last_connected_at = 0.0
-        """When a statement last gave its connection back, by the loop's clock."""
+        self._last_had_connection_at = 0.0
+        """When a statement last let go of its connection, by the loop's clock."""
         self._last_answered_at = 0.0
         """When the database last answered a statement, if only with an ERROR."""
 
@@ -168,10 +168,14 @@ class Pool:
         Most of those that fail waited for a slot. The cause is what held up those that had one.
         """
         is_refused = self._backoff.pause > 0
-        if self._connected == 0 and (is_refused or self._last_connected_at < began_at):
+        none_had_a_connection = self._last_had_connection_at < began_at
+        # No statement has a connection now, and none gets one.
+        if self._connected == 0 and (is_refused or none_had_a_connection):
             return "the database can't be reached"
+        # Some have one, and none of them has had an answer since this statement began.
         if self._last_answered_at < began_at:
             return "the database does not answer"
+        # Others have had answers: this one's own statement is slow, or it never had its turn.
         if has_slot:
             return "no answer in time, while others had theirs"
         return f"all {self.size} connections were busy"
@@ -203,7 +207,7 @@ class Pool:
                 lost_connections_left -= 1
             finally:
                 self._connected -= 1
-                self._last_connected_at = _now()
+                self._last_had_connection_at = _now()
                 self._give_back(connection)
 
     def _leave_standby(self, connection: Connection) -> None:
@@ -214,8 +218,9 @@ class Pool:
     def _give_back(self, connection: Connection) -> None:
         """Make a connection idle again, now that its statement has ended.
 
-        If it was lost, the connections that have been idle since its statement began are closed:
-        what ended this one may have ended them, and nothing else would show it.
+        If it is closed, the connections that have been idle since its statement began are closed
+        too: what ended this one, or kept its answer away, may have ended them, and nothing else
+        would show it.
         """
         if connection.closed:
             self.evict(connection.statement_began_at)

@@ -21,7 +21,8 @@ from app.core.settings import Settings
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 ANSWER_SHARE = 0.1
-"""The share of REQUEST_TIMEOUT that is kept for the answer: the deadline is so much before it."""
+"""The share of REQUEST_TIMEOUT that is kept for the answer: a request's deadline is that much
+earlier."""
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that hung up before its answer; only logged, RFC 9110 has none."""
 API_HEADERS = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]
@@ -128,11 +129,14 @@ class ErrorBoundary:
 
         If its answer has already begun, the server refuses a second one and closes the connection.
         """
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
         try:
             await self.app(scope, receive, send)
-        # At shutdown uvicorn cancels the requests that are still running. They are answered as
-        # well, and the cancellation ends here: the answer is the last thing that such a task does,
-        # and uvicorn would log a cancellation that leaves the application as an error.
+        # At shutdown uvicorn cancels the requests that are still running. They are answered too.
+        # The cancellation is not raised on: uvicorn would log it as an error, and nothing comes
+        # after the answer.
         except (Exception, CancelledError) as exception:
             response = await answer_exception(Request(scope), exception)
             await response(scope, receive, send)

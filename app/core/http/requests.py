@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.core.auth.gate import is_under_api
 from app.core.deadline import extend_deadline
 from app.core.errors import BadRequest, Invalid, PayloadTooLarge
 from app.core.http.contract import parameters
@@ -26,7 +27,7 @@ from app.core.limits import KEY_MAX
 
 # Bytes.
 BODY_MAX = 64 * 1024
-# Seconds from the beginning of its reading to its last byte: a token is judged before.
+# Seconds from the beginning of its reading to its last byte.
 BODY_SECONDS = 30
 # Arrays and objects within each other in a body (RFC 8259, 9, lets a parser limit them); a task is
 # one object.
@@ -53,7 +54,7 @@ class QueryLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; raises Invalid."""
         if scope["type"] == "http" and scope["query_string"].count(b"&") >= PARAMETERS_MAX:
-            if get_route_path(scope).startswith("/api/"):
+            if is_under_api(get_route_path(scope)):
                 message = f"must have at most {PARAMETERS_MAX} parameters"
                 raise Invalid([{"loc": ("query",), "msg": message, "type": "too_long"}])
             scope["query_string"] = b""

@@ -157,10 +157,14 @@ class JsonLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; of its exception the frames and types, and not the message."""
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):  # a library's arguments do not fit its format
+            message = str(record.msg)
         fields: dict[str, Any] = {
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": message,
         }
         if record.exc_info and record.exc_info[1]:
             fields["exception"] = traceback_lines(record.exc_info[1])

@@ -63,7 +63,11 @@ class Protocol(HttpToolsProtocol):
     """
 
     _unparsed_bytes = 0
-    """Bytes received since the last read in which a request began or a piece of a body came."""
+    """Bytes received since the last read in which a request began or a piece of a body came.
+
+    Such a read counts as none of it, so an incomplete head is refused one read after HEAD_MAX at
+    the latest.
+    """
     _is_reading_head = False
     """Whether a request has begun whose head is not complete."""
     _answering: RequestResponseCycle | None = None
@@ -170,10 +174,10 @@ class Protocol(HttpToolsProtocol):
         super().on_body(body)
 
     def _should_upgrade(self) -> bool:
-        """Always True: uvicorn then leaves a request with an Upgrade header alone.
+        """Always True: then uvicorn does nothing with a request that has an Upgrade header.
 
-        httptools takes the body of such a request, and all that follows, for another protocol's. It
-        then raises HttpParserUpgrade, and `data_received` has the request parsed again.
+        httptools stops behind its head and raises HttpParserUpgrade, and `data_received` has the
+        request parsed again without that header.
         """
         return True
 
@@ -185,7 +189,7 @@ class Protocol(HttpToolsProtocol):
         method = self.parser.get_method()
         version = self.parser.get_http_version().encode()
         lines = [b"%b %b HTTP/%b" % (method, self.url, version)]
-        for name, value in self.scope["headers"]:
+        for name, value in self.scope["headers"]:  # self.headers is empty by now
             if name != b"upgrade":
                 lines.append(b"%b: %b" % (name, value))
         self.parser = HttpRequestParser(self)
@@ -261,7 +265,8 @@ class Protocol(HttpToolsProtocol):
             # All requests are complete. The refusal follows the last answer.
             return
         if self.pipeline:
-            # The last one waits, and its body is broken. The refusal is its answer.
+            # The last one waits, and its body is broken. The refusal is its answer. (uvicorn puts
+            # the newest request on the left.)
             self.pipeline.popleft()
             return
         if last_read.response_started:
