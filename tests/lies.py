@@ -2108,7 +2108,7 @@ def type_has_a_case(exchange: Exchange) -> None:
     "The log names this cause: a JWT plugin without a key",
     "The log names this cause: a key to encrypt with",
     "The log names this cause: a key to sign with alone",
-    "Made-up key ids open nothing, and Better Auth is not asked each time",
+    "Made-up keys open nothing, and Better Auth is not asked about each of them",
 )
 def unknown_key_is_a_failure(exchange: Exchange) -> None:
     """A token whose key is not served fails, as if Better Auth were down."""

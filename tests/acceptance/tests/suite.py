@@ -1,6 +1,7 @@
 """A small suite under the gate, sound in itself, for tests that break it."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,13 +111,18 @@ class Suite:
         path.write_text(text.replace(old, new), "utf-8")
 
     def run(self, *options: str) -> pytest.RunResult:
-        """Run it in this process."""
+        """Run it in this process.
+
+        It leaves no bytecode: Python would take that of a file for a changed one's that has the same size and second.
+        """
+        self.pytester._monkeypatch.setattr(sys, "dont_write_bytecode", True)
         return self.pytester.runpytest_inprocess(*options)
 
     def run_apart(self, *options: str) -> pytest.RunResult:
         """Run it in a process of its own, as xdist and coverage want it; the coverage of this one stays out of it."""
         for name in [name for name in os.environ if name.startswith("COV")]:
             self.pytester._monkeypatch.delenv(name)
+        self.pytester._monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
         return self.pytester.runpytest_subprocess(*options)
 
     def refused(self, *messages: str, options: tuple[str, ...] = ()) -> pytest.RunResult:
