@@ -132,7 +132,8 @@ def run_online() -> None:
     # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
     engine = create_engine(
         "postgresql+psycopg2://",
-        creator=lambda: connect(url, application_name=PROGRAM),
+        # its own name: the statements of a migration may touch every user's rows
+        creator=lambda: connect(url, application_name=f"{PROGRAM} migrate"),
         poolclass=pool.NullPool,
     )
     with engine.connect() as connection:
