@@ -45,10 +45,6 @@ AWAY: dict[str, Callable[[BetterAuth], object]] = {
 ONE_OF_AWAY = "|".join(AWAY)
 
 
-CLOSE = {"connection": "close"}
-"""The service closes an idle connection once its clock has moved."""
-
-
 LARGE_PICTURE = "data:image/png;base64," + "A" * 9000
 
 
@@ -76,6 +72,8 @@ class Scene:
         self._auth = self.stack.enter_context(running_better_auth(**SETUPS[setup]))
         settings = default_settings(self.cluster.url, better_auth_url=self._auth.url)
         self._service = self.stack.enter_context(running_service(settings, self._new_loop))
+        # a connection that waits for another request is closed when the service's clock moves, perhaps beneath one
+        self._service.http.headers["connection"] = "close"
 
     def _new_loop(self) -> MovableLoop:
         self.loop = MovableLoop()
@@ -206,7 +204,7 @@ def withdraws_key(scene: Scene, cast: Cast, seconds: int) -> None:
     scene.auth.tell("withdraw")
     scene.loop.move(seconds - FETCH)
     with Watch() as watch:
-        while alice.ask("GET", alice.tasks_path(), headers=CLOSE).status_code == 200 and watch.seconds < FETCH:
+        while alice.ask("GET", alice.tasks_path()).status_code == 200 and watch.seconds < FETCH:
             time.sleep(0.1)
 
 

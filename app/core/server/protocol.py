@@ -82,6 +82,7 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what was received; refuse what is not HTTP, and a head that is too large."""
         if self._refusal:
+            self.flow.pause_reading()  # uvicorn resumes it after each answer
             return
         self._unparsed_bytes += len(data)
         try:
@@ -256,6 +257,7 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, error: ApiError) -> None:
         """Read no more, answer with the error once no earlier answer is due, and close."""
         self._refusal = error
+        self.flow.pause_reading()
         last_read = self.cycle  # the request that was read last
         if self._answering is None or self._answering.response_complete:
             # No answer is due.
