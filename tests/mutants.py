@@ -27,7 +27,7 @@ TREE = ["app", "docs", "features", "steps", "tests", "conftest.py", "pyproject.t
 TESTS = {
     "app/core/auth/tokens.py": ["tokens", "auth", "reasons", "jwks", "http", "observability", "features"],
     "app/core/errors.py": ["auth", "contract", "reasons", "http", "features", "observability"],
-    "app/store.py": ["store", "retries", "contract", "features", "starting_and_stopping"],
+    "app/store.py": ["store", "retries", "contract", "features"],
     "app/schemas.py": ["schemas", "contract", "http", "features"],
 }
 """The files that are mutated, each with the tests that may kill its mutants, the likely ones first.
