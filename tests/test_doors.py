@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import Server
 
 PROTOCOL = "app/core/server/protocol.py"
-PROTOCOL_TESTS = "tests/test_raw_http.py, test_observability.py and test_starting_and_stopping.py"
+PROTOCOL_TESTS = "tests/test_raw_http.py, test_observability.py and check/test_starting_and_stopping.py"
 REQUESTS = "app/core/http/requests.py"
 REQUESTS_TESTS = "tests/test_http.py, and every scenario of a request that is refused"
 DOORS: list[tuple[Any, str, str, str, str]] = [

@@ -26,7 +26,7 @@ from app.core.settings import SettingsError
 from tests.support.clock import PATIENCE, allowed, pause, wait_until
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
-from tests.support.processes import TODO_API, Process, Run, free_port, serving, todo_api
+from tests.support.processes import TODO_API, UVICORN, Process, Run, free_port, postgres_of, serving, todo_api
 from tests.support.service import SECRET, Service
 from tests.support.tokens import token
 
@@ -345,3 +345,85 @@ def test_a_closed_account_is_deleted_and_no_other(cluster: Cluster, database: En
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "task rows deleted: 2\n" in ended.stdout
     assert [len(rows(database, owner)) for owner in ("alice", "bob", "carol")] == [1, 0, 1]
+
+
+# The command, as a person runs it
+
+
+def create(run: Run, title: str) -> None:
+    """Create a task of Alice's."""
+    headers = {"authorization": f"Bearer {run.token('alice')}"}
+    assert httpx.post(f"{run.url}/api/alice/tasks", json={"title": title}, headers=headers).status_code == 201
+
+
+def titles(run: Run) -> list[str]:
+    """Alice's tasks."""
+    answer = httpx.get(f"{run.url}/api/alice/tasks", headers={"authorization": f"Bearer {run.token('alice')}"})
+    return [task["title"] for task in answer.json()["tasks"]]
+
+
+def test_a_task_survives_the_server(folder: Path, serve: Callable[..., Run]) -> None:
+    """Stopped in order, nothing is left behind; killed, the next run takes the orphaned PostgreSQL over."""
+    kept: list[str] = []
+    for by in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL):
+        run = serve(folder).wait_until_up()
+        assert titles(run) == kept
+        create(run, by.name)
+        kept.insert(0, by.name)
+        status, _, err = run.stop(by)
+        if by is signal.SIGKILL:
+            assert len(postgres_of(folder)) == 1
+        else:
+            assert (status, postgres_of(folder)) == (0, [])
+            assert "Traceback" not in err
+    again = serve(folder).wait_until_up()
+    assert titles(again) == kept
+    assert again.stop(signal.SIGTERM)[0] == 0
+    assert postgres_of(folder) == []
+
+
+def test_a_server_greets_and_keeps_its_folder_to_itself(folder: Path, serve: Callable[..., Run]) -> None:
+    """It tells where the docs are and how to get a token; of two, the first to stop would take the other's database."""
+    run = serve(folder).wait_until_up()
+    second = serve(folder)
+    _, refusal = second.process.communicate(timeout=PATIENCE)
+    assert second.process.returncode == 1
+    assert "is in use by another todo-api" in refusal
+    httpx.get(run.url + "/docs")
+    _, out, err = run.stop(signal.SIGTERM)
+    assert f"{run.url}/docs" in err
+    assert "todo-api token alice" in err
+    assert "Tokens: HS256" in err
+    assert "Pages: http://localhost:3000" in err
+    # stdout holds nothing but the log
+    assert [json.loads(line)["endpoint"] for line in out.splitlines()][-1] == "/docs"
+
+
+def test_a_port_in_use_is_told_and_leaves_nothing_behind(folder: Path, serve: Callable[..., Run]) -> None:
+    """Its PostgreSQL is not even started."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run = serve(folder, PORT=str(taken.getsockname()[1]))
+        out, err = run.process.communicate(timeout=PATIENCE)
+    assert (run.process.returncode, out) == (1, "")
+    assert err.startswith("todo-api: PORT: ")
+    assert postgres_of(folder) == []
+
+
+def test_uvicorn_serves_the_app_too(folder: Path, cluster: Cluster, serve: Callable[..., Run]) -> None:
+    """As everyone in this ecosystem expects, where a database and a secret are set."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    command = [*UVICORN, "--port", port, "--no-access-log"]
+    run = serve(folder, command, PORT=port, DATABASE_URL=cluster.url, BETTER_AUTH_SECRET=SECRET)
+    run.url = f"http://127.0.0.1:{port}"
+    run.wait_until_up()
+    assert httpx.get(run.url + "/health/ready").json() == {"status": "ok"}
+
+
+def test_uvicorn_is_told_what_is_missing(folder: Path, serve: Callable[..., Run]) -> None:
+    """One message, no traceback."""
+    run = serve(folder, UVICORN)
+    _, err = run.process.communicate(timeout=PATIENCE)
+    assert run.process.returncode == 1
+    assert "DATABASE_URL is missing" in err
+    assert "Traceback" not in err
