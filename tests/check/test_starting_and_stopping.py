@@ -315,7 +315,7 @@ def test_a_migration_that_must_wait_gives_up_before_the_service_does(
         "from alembic import op\nrevision = 'later'\ndown_revision = '0001'\n"
         "def upgrade() -> None:\n    op.execute('ALTER TABLE task ADD COLUMN note text')\n"
     )
-    config, migrations = Config(), Path(__file__).parent.parent / "app" / "migrations"
+    config, migrations = Config(), Path(__file__).parents[2] / "app" / "migrations"
     config.set_main_option("script_location", str(migrations))
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", f"{migrations / 'versions'}\n{tmp_path}")
