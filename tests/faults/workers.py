@@ -138,7 +138,7 @@ def test_a_worker_costs_its_own_users_alone(
         doubled = connection.execute(
             text(
                 "SELECT user_id, key FROM idempotency_key k WHERE NOT EXISTS (SELECT FROM task t"
-                " WHERE t.user_id = k.user_id AND t.id = k.task_id)"
+                " WHERE t.user_id = k.user_id AND t.id = (k.answer ->> 'id')::bigint)"
             )
         ).all()
     lost = clients.acknowledged.items() - stored
