@@ -101,6 +101,7 @@ ${row.title}\
     failed = [(scenario, example) for scenario, example in everything if example.failure]
     criteria = run.verdict.criteria
     proven = sum(row.status == PROVEN for row in criteria)
+    partly = [row.id for row in criteria if row.partly]
     unmeasured = [row.id for row in criteria if word(row)[1].startswith("not measured")]
     promises = [feature for feature in features if not feature.story]
     by_tests = [row for row in run.verdict.rulings if not row.states and row.status == PROVEN]
@@ -121,6 +122,9 @@ ${css}</style>
 <header>
 <h1>Living documentation</h1>
 <p class="answer"><strong>${proven} of ${len(criteria)} acceptance criteria are proven</strong>\
+% if partly:
+ <span class="open">(${", ".join(partly)}: but for what was not run here)</span>\
+% endif
 % if unmeasured:
  <span class="open">(${", ".join(unmeasured)}: not measured in this run)</span>\
 % endif

@@ -23,7 +23,19 @@ from tests.acceptance.messages import Commit
 from tests.acceptance.redaction import redact
 from tests.acceptance.specification import Document, Key, Node, Pickle, Specification
 from tests.acceptance.specification import Scenario as Source
-from tests.acceptance.verdict import FAILED, NOT_HERE, NOT_RUN, PASSED, PROVEN, Row, Verdict, count, state_of, status
+from tests.acceptance.verdict import (
+    FAILED,
+    NOT_HERE,
+    NOT_RUN,
+    PASSED,
+    PROVEN,
+    Row,
+    Verdict,
+    but_for,
+    count,
+    state_of,
+    status,
+)
 
 HERE = Path(__file__).parent
 TEMPLATES = TemplateLookup([str(HERE)], default_filters=["h"], strict_undefined=True)
@@ -187,7 +199,7 @@ def write(path: Path, run: Run) -> None:
         carriers=lambda id_: _carriers(features, id_),
         state=state_in_words(run),
         commit_address=_commit_address(run.commit),
-        status=lambda states: status(states, everything=run.everything),
+        status=lambda states: but_for(status(states, everything=run.everything), states),
         PROVEN=PROVEN,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,15 +215,14 @@ def kind_of(states: Counter[str]) -> str:
     """Whether something failed (ko), all of it passed (ok), or neither (open); what was not run has not failed."""
     if states[FAILED]:
         return "ko"
-    passed = states and set(states) <= {PASSED, NOT_HERE} and states[PASSED]
-    return "ok" if passed else "open"
+    return "ok" if set(states) == {PASSED} else "open"
 
 
 def _word(row: Row, catalogue: Catalogue) -> tuple[str, str]:
     """Give the kind and the word for a row of the matrix."""
     criterion = catalogue.criteria.get(row.id)
     if row.status == PROVEN:
-        return "ok", row.status
+        return ("open" if row.partly else "ok"), row.word
     if criterion and criterion.bar and row.status == NOT_RUN:
         return "open", NO_MEASUREMENT
     measured_short = criterion is not None and criterion.bar is not None

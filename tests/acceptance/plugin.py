@@ -170,11 +170,16 @@ class Gate:
         report = yield
         _redact(report)
         missing = item.stash.get(MISSING, [])
-        if missing and report.skipped:
-            uri, line, _ = item.location
-            said = {"uri": uri, "line": (line or 0) + 1, "name": item.name, "tools": missing}
-            vars(report)["acceptance_absent"] = said
         key = key_of(item, self.root)
+        if missing and report.skipped:
+            pickle = self.pickles.get(key) if key else None
+            if key and pickle:
+                uri, line, name = key.uri, pickle.line, f'"{pickle.name}"'
+            else:
+                uri, line, name = item.location[0], (item.location[1] or 0) + 1, item.name
+            # pytest shows where the test function is, which for a scenario is inside pytest-bdd
+            report.longrepr = (uri, line, _reason(report))
+            vars(report)["acceptance_absent"] = {"uri": uri, "line": line, "name": name, "tools": missing}
         if key is None or (report.when != "call" and report.passed):
             return report
         run = self.recorder.finish(key)
@@ -337,12 +342,15 @@ def _reason(report: pytest.TestReport) -> str:
 
 def _print(reporter: pytest.TerminalReporter, judged: Verdict) -> None:
     proven = sum(row.status == PROVEN for row in judged.criteria)
-    reporter.section(f"acceptance: {proven} of {len(judged.criteria)} criteria proven")
+    partly = sum(row.partly for row in judged.criteria)
+    but = f", {partly} of them but for what was not run here" if partly else ""
+    reporter.section(f"acceptance: {proven} of {len(judged.criteria)} criteria proven{but}")
     for row in [*judged.stories, *judged.criteria]:
-        mark = {PROVEN: "✔", NOT_RUN: "·"}.get(row.status, "✘")
-        colour = {PROVEN: "green", NOT_RUN: "yellow"}.get(row.status, "red")
+        kind = NOT_RUN if row.partly else row.status
+        mark = {PROVEN: "✔", NOT_RUN: "·"}.get(kind, "✘")
+        colour = {PROVEN: "green", NOT_RUN: "yellow"}.get(kind, "red")
         title = row.title.partition(":")[0]
-        reporter.line(f"{mark} {row.id:<6} {title[:42]:<42} {row.status:<10}  {row.counts}", **{colour: True})
+        reporter.line(f"{mark} {row.id:<6} {title[:42]:<42} {row.word:<10}  {row.counts}", **{colour: True})
     if judged.rulings:
         proven_rulings = sum(row.status == PROVEN for row in judged.rulings)
         by_tests = sum(not row.states and row.status == PROVEN for row in judged.rulings)

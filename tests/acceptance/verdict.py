@@ -40,9 +40,20 @@ class Row:
     """In a story's row: the states by criterion."""
 
     @property
+    def partly(self) -> bool:
+        """Whether it is proven by those of its scenarios that could run here."""
+        return self.status == PROVEN and self.states[NOT_HERE] > 0
+
+    @property
+    def word(self) -> str:
+        """The status, and what it leaves out."""
+        return but_for(self.status, self.states)
+
+    @property
     def counts(self) -> str:
-        """The states in words."""
-        words = ", ".join(f"{count} {state}" for state, count in self.states.items())
+        """The states in words, but for those in `word`."""
+        told = {state: count for state, count in self.states.items() if not (self.partly and state == NOT_HERE)}
+        words = ", ".join(f"{count} {state}" for state, count in told.items())
         return "; ".join(filter(None, [words, self.proof])) or "no scenario"
 
 
@@ -118,6 +129,12 @@ def status(states: Counter[str], *, everything: bool) -> str:
     if not states[PASSED] or (everything and states[NOT_HERE]):
         return NOT_PROVEN
     return PROVEN
+
+
+def but_for(status: str, states: Counter[str]) -> str:
+    """Give a status in words: what has not been run is not proven."""
+    partly = status == PROVEN and states[NOT_HERE]
+    return f"{status}, but for {states[NOT_HERE]} {NOT_HERE}" if partly else status
 
 
 def _with_coverage(row: Row, covered: Covered | None, *, all_ran: bool) -> Row:

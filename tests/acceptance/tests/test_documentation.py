@@ -190,7 +190,7 @@ def test_a_step_shows_where_its_words_come_from(suite: Suite) -> None:
 
 def rows(page: str) -> dict[str, str]:
     """Read the matrix: each row's kind, mark and status by its id."""
-    pattern = r'<tr data-id="([^"]+)".*?<td class="status (\w+)">(. [\w ]+)</td>'
+    pattern = r'<tr data-id="([^"]+)".*?<td class="status (\w+)">(. [^<]+)</td>'
     return {id_: f"{kind} {status}" for id_, kind, status in re.findall(pattern, page, re.DOTALL)}
 
 
@@ -294,6 +294,16 @@ def test_what_was_not_run_has_not_failed(two_criteria: Suite, target: Path) -> N
     assert "This was a run of a part: of 4 scenarios 3 did not run." in page
     assert "✘" not in words_of(page)
     assert 'id="failures"' not in page
+
+
+def test_what_could_not_run_here_is_not_called_proven(suite: Suite, target: Path) -> None:
+    """A criterion is proven but for it, and no mark says that all is well."""
+    suite.feature.write_text(FEATURE + FAREWELL.replace("@AC-002", "@AC-001 @needs-a-doorbell"), "utf-8")
+    suite.run(f"--living-documentation={target}")
+    page = target.read_text("utf-8")
+    assert rows(page)["AC-001"] == "open · proven, but for 1 not run here"
+    assert words_of(page).count("1 of 1 acceptance criteria are proven (AC-001: but for what was not run here)") == 1
+    assert "1 of 4 scenarios could not run here." in page
 
 
 def test_the_page_says_that_other_tests_failed(suite: Suite, target: Path) -> None:
