@@ -4,14 +4,17 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from fastapi import Query
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 from sqlalchemy import Engine
 
 from app.core.errors import ApiError, DatabaseError
 from app.core.http import health
+from app.core.http.requests import StrictRoute
 from app.models import ID_MAX
 from tests.support import contract
 from tests.support.cluster import Cluster
@@ -183,3 +186,18 @@ def test_every_operation_has_a_short_name_of_its_own() -> None:
         "health": "get /health",
         "ready": "get /health/ready",
     }
+
+
+def test_a_new_route_keeps_what_it_says_and_may_leave_things_out() -> None:
+    """Nothing of its own `openapi_extra` is lost, and a parameter without a description starts all the same."""
+
+    class Bare(BaseModel):
+        wanted: bool = False
+
+    def endpoint(number: int, bare: Annotated[Bare, Query()]) -> None:
+        """A route as it is first written."""
+
+    route = StrictRoute("/api/{user_id}/{number}", endpoint, openapi_extra={"x-internal": True})
+    extra = route.openapi_extra or {}
+    assert extra["x-internal"]
+    assert [one["name"] for one in extra["parameters"]] == ["user_id", "number", "wanted"]

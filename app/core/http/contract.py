@@ -118,7 +118,7 @@ def parameters(dependant: Dependant) -> list[Json]:
         for header in declared.header_params:
             info = header.field_info
             extra: Any = info.json_schema_extra or {}
-            described.append(_parameter("header", header.alias, info.description, **extra))
+            described.append(_parameter("header", header.alias, info.description or "", **extra))
     return described
 
 
@@ -133,7 +133,7 @@ def _path_parameter(name: str, info: FieldInfo) -> Json:
     """A parameter of the path, with the schema of its type."""
     annotated: Any = Annotated[info.annotation, info]
     schema = TypeAdapter(annotated).json_schema()
-    description = schema.pop("description")
+    description = schema.pop("description", "")
     return _parameter("path", name, description, **schema) | {"required": True}
 
 
@@ -142,7 +142,7 @@ def _query_parameters(model: type[BaseModel]) -> list[Json]:
     described = []
     for name, schema in model.model_json_schema()["properties"].items():
         del schema["title"]
-        description = schema.pop("description")
+        description = schema.pop("description", "")
         # an optional parameter may be left out, but not be null
         for alternative in schema.pop("anyOf", []):
             if alternative != {"type": "null"}:

@@ -165,7 +165,10 @@ class StrictRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        self.openapi_extra = {"parameters": parameters(self.dependant)}
+        self.openapi_extra = {
+            **(self.openapi_extra or {}),
+            "parameters": parameters(self.dependant),
+        }
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Give FastAPI's handler a StrictRequest, and check the names in the query before."""
