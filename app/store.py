@@ -197,14 +197,14 @@ class Tasks:
                         'updated_at', now()
                     )
                 ),
-                %(key)s, %(fingerprint)s, %(hours)s
+                %(key)s, decode(%(fingerprint)s, 'hex'), %(hours)s
             )
             """,
             {
                 **values,
                 "owner": self._owner,
                 "key": key,
-                "fingerprint": fingerprint,
+                "fingerprint": fingerprint.hex(),
                 "hours": self._idempotency_hours,
             },
         )

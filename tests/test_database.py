@@ -107,6 +107,45 @@ def test_a_statement_gives_its_rows_by_column_name(cluster: Cluster, sql: str, r
     assert run(cluster, lambda pool: pool.fetch(sql, {})) == rows
 
 
+@pytest.mark.parametrize(("before", "after"), [("on", "off"), ("off", "on")])
+def test_a_text_stays_a_text_whatever_the_server_makes_of_backslashes(
+    cluster: Cluster, database: Engine, before: str, after: str
+) -> None:
+    """An operator changes the setting beneath an open connection, which the driver learns with a later answer."""
+    texts = [r"\', 'another", r"\'; SELECT 1 --", "\\\\' \\", "'", r"Käse 🧀 \'"]
+
+    def set_for_all(value: str) -> None:
+        with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(f"ALTER SYSTEM SET standard_conforming_strings = {value}"))
+            connection.execute(text("SELECT pg_reload_conf()"))
+        wait_until(lambda: shown() == value)
+
+    def shown() -> str:
+        with connect(cluster.url) as connection, connection.cursor() as cursor:
+            cursor.execute("SHOW standard_conforming_strings")
+            return str(cursor.fetchone()[0])
+
+    async def told(pool: Pool) -> list[str]:
+        await read(pool, ONE)
+        await asyncio.to_thread(set_for_all, after)
+        sent = [await pool.fetch("SELECT %(text)s AS text", {"text": one}) for one in texts * 2]
+        return [rows[0]["text"] for rows in sent]
+
+    try:
+        set_for_all(before)
+        assert run(cluster, told) == texts * 2
+    finally:
+        set_for_all("on")
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("sent", ["Buy\0milk", "\\Buy\0milk"])
+def test_a_text_that_would_end_the_statement_is_refused(cluster: Cluster, sent: str) -> None:
+    """A NUL ends a statement, and what stands behind it, such as a condition, would be lost."""
+    with pytest.raises(ValueError, match="NUL"):
+        run(cluster, lambda pool: pool.fetch("SELECT %(text)s", {"text": sent}))
+
+
 def test_two_hundred_wait_in_order_for_eight(
     cluster: Cluster, watcher: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
