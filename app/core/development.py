@@ -47,7 +47,10 @@ def running_postgres(data_dir: Path) -> Iterator[str]:
             "DATABASE_URL is missing, and the extra `embedded` is not installed"
         ) from None
     _make_folder(data_dir)
-    with (data_dir / "lock").open("w") as lock:
+    lock_file = data_dir / "lock"
+    lock_file.touch()
+    lock_file.chmod(0o600)  # whoever can open it can lock it
+    with lock_file.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

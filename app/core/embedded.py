@@ -16,9 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 from urllib.parse import quote
 
 import psutil
@@ -145,7 +146,7 @@ class EmbeddedPostgres:
         self._pid_file.unlink(missing_ok=True)
         self._let_the_system_user_in(self.data)
         self.socket_folder = self._make_socket_folder()
-        with self.log.open("ab") as log:
+        with self._open_log() as log:
             end_of_log = log.tell()
             server = subprocess.Popen(  # noqa: S603 - a program of the wheel's
                 [
@@ -184,9 +185,28 @@ class EmbeddedPostgres:
         self._remove_socket_folder()
         self._process = None
 
+    def _open_log(self) -> BinaryIO:
+        """The log, to append to it; SettingsError if that can't be done.
+
+        PostgreSQL's user owns the folder. Root does not follow a link that this user may have put
+        there.
+        """
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        try:
+            return os.fdopen(os.open(self.log, flags, mode=0o600), "ab")
+        except OSError as failure:
+            raise SettingsError(
+                f"DATA_DIR: {self.log} can't be written: {failure.strerror}"
+            ) from None
+
     def _remove_socket_folder(self) -> None:
+        """Remove it if it is empty, as PostgreSQL leaves it when it stops.
+
+        The name may come from a file that PostgreSQL's user could write: root deletes nothing else.
+        """
         if self.socket_folder != self.data:
-            shutil.rmtree(self.socket_folder, ignore_errors=True)
+            with suppress(OSError):
+                self.socket_folder.rmdir()
 
     def _pid_file_lines(self) -> list[str]:
         """The lines of `postmaster.pid`, [] where there is none.

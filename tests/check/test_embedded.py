@@ -214,3 +214,39 @@ def test_a_folder_that_is_opened_for_postgresqls_user_is_told(
         server._let_the_system_user_in(data)
         assert capsys.readouterr().err == told
     assert stat.S_IMODE(closed.stat().st_mode) == 0o701
+
+
+def test_a_link_in_the_place_of_the_log_is_not_followed(folder: Path) -> None:
+    """PostgreSQL's user owns its folder, and root would write wherever a link leads."""
+    elsewhere = folder / "elsewhere"
+    elsewhere.touch()
+    server = EmbeddedPostgres(folder / "postgres")
+    server.initialize()
+    server.log.symlink_to(elsewhere)
+    with pytest.raises(SettingsError, match=r"DATA_DIR: .*log can't be written: "):
+        server.start()
+    assert elsewhere.read_bytes() == b""
+
+
+def test_a_stop_deletes_nothing_that_a_file_of_postgresqls_names(folder: Path) -> None:
+    """Root would delete any folder whose name PostgreSQL's user has written there."""
+    keepsake = folder / "elsewhere" / "keepsake"
+    keepsake.parent.mkdir()
+    keepsake.touch()
+    first, second = EmbeddedPostgres(folder / "postgres"), EmbeddedPostgres(folder / "postgres")
+    try:
+        first.start()
+        lines = (first.data / "postmaster.pid").read_text().splitlines()
+        lines[4] = str(keepsake.parent)
+        (first.data / "postmaster.pid").write_text("\n".join(lines) + "\n")
+        second.start()
+        second.stop()
+    finally:
+        first.stop()
+    assert keepsake.exists()
+
+
+def test_no_other_user_can_keep_the_data_locked(folder: Path) -> None:
+    """Whoever can open the file can lock it."""
+    migrated(folder)
+    assert stat.S_IMODE((folder / "data" / "lock").stat().st_mode) == 0o600
