@@ -62,12 +62,12 @@ Feature: Letting pages call
       And the page can read no answer
 
       Examples: Close is not enough
-        | site                         | why                               |
-        | https://evil.example         |                                   |
-        | http://localhost:3001        | another port                      |
-        | https://localhost:3000       | another protocol                  |
-        | http://localhost:3000.evil   | it only begins like the frontend's |
-        | null                         | the site of a page in a sandbox   |
+        | site                       | why                                |
+        | https://evil.example       |                                    |
+        | http://localhost:3001      | another port                       |
+        | https://localhost:3000     | another protocol                   |
+        | http://localhost:3000.evil | it only begins like the frontend's |
+        | null                       | the site of a page in a sandbox    |
 
     @AC-004 @R-35
     Scenario: A page of another site that calls without asking first can't read the answer
@@ -92,6 +92,6 @@ Feature: Letting pages call
       Then the line of the request in the log gives the reason "<reason>"
 
       Examples: Pages
-        | why                    | page                  | header           | reason                                                                                                                                                            |
-        | two names for one host | http://127.0.0.1:5173 | Authorization    | Disallowed CORS origin: CORS_ORIGINS does not name 'http://127.0.0.1:5173'                                                                                        |
+        | why                    | page                  | header           | reason                                                                                                                                                    |
+        | two names for one host | http://127.0.0.1:5173 | Authorization    | Disallowed CORS origin: CORS_ORIGINS does not name 'http://127.0.0.1:5173'                                                                                |
         | a header of its own    | http://localhost:5173 | X-Requested-With | Disallowed CORS headers: 'http://localhost:5173' asked for {'access-control-request-method': 'GET', 'access-control-request-headers': 'x-requested-with'} |

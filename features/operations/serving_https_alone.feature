@@ -48,10 +48,10 @@ Feature: Serving https alone
       Then Alice sees exactly the task "Buy milk"
 
       Examples: What it says first is how Alice came
-        | what         | why                                       |
-        | https        |                                           |
-        | HTTPS        | in capitals it is the same                |
-        | https, http  | behind it stands another proxy, over http |
+        | what        | why                                       |
+        | https       |                                           |
+        | HTTPS       | in capitals it is the same                |
+        | https, http | behind it stands another proxy, over http |
 
     @AC-002 @R-34
     Scenario Outline: Alice can't list her tasks where <whom> says <what>, and the log says why
@@ -63,8 +63,8 @@ Feature: Serving https alone
       And Alice still has exactly the task "Buy milk"
 
       Examples: Each has a remedy of its own
-        | whom              | what        | reason                                                                                 |
-        | a trusted proxy   | nothing     | no X-Forwarded-Proto was sent                                                          |
-        | a trusted proxy   | http        | X-Forwarded-Proto is 'http'                                                            |
-        | a trusted proxy   | http, https | X-Forwarded-Proto is 'http'                                                            |
-        | an unknown proxy  | https       | X-Forwarded-Proto is https, but FORWARDED_ALLOW_IPS does not name its sender, 127.0.0.1 |
+        | whom             | what        | reason                                                                                  |
+        | a trusted proxy  | nothing     | no X-Forwarded-Proto was sent                                                           |
+        | a trusted proxy  | http        | X-Forwarded-Proto is 'http'                                                             |
+        | a trusted proxy  | http, https | X-Forwarded-Proto is 'http'                                                             |
+        | an unknown proxy | https       | X-Forwarded-Proto is https, but FORWARDED_ALLOW_IPS does not name its sender, 127.0.0.1 |

@@ -9,15 +9,15 @@ Feature: Starting the service
       Then it does not start, and says only "<message>"
 
       Examples: Each message names the variable
-        | what                             | message                                                                                                          |
-        | no address of a database         | todo-api: DATABASE_URL is missing: production has no embedded database                                           |
-        | no way to sign in                | todo-api: BETTER_AUTH_URL or BETTER_AUTH_SECRET is missing: nobody could sign in                                 |
-        | a secret of 31 bytes             | todo-api: BETTER_AUTH_SECRET must have at least 32 bytes                                                         |
-        | Better Auth's well-known secret  | todo-api: BETTER_AUTH_SECRET is well known or easily guessed: make one with `openssl rand -base64 32`            |
-        | every site allowed to call       | todo-api: CORS_ORIGINS must name its origins in production, not *                                                |
-        | a database of white space alone  | todo-api: DATABASE_URL is missing: production has no embedded database                                           |
-        | quotes around the database       | todo-api: DATABASE_URL has quotes around it: write the value without them                                        |
-        | a Better Auth without encryption | todo-api: BETTER_AUTH_URL must be https in production                                                            |
+        | what                             | message                                                                                               |
+        | no address of a database         | todo-api: DATABASE_URL is missing: production has no embedded database                                |
+        | no way to sign in                | todo-api: BETTER_AUTH_URL or BETTER_AUTH_SECRET is missing: nobody could sign in                      |
+        | a secret of 31 bytes             | todo-api: BETTER_AUTH_SECRET must have at least 32 bytes                                              |
+        | Better Auth's well-known secret  | todo-api: BETTER_AUTH_SECRET is well known or easily guessed: make one with `openssl rand -base64 32` |
+        | every site allowed to call       | todo-api: CORS_ORIGINS must name its origins in production, not *                                     |
+        | a database of white space alone  | todo-api: DATABASE_URL is missing: production has no embedded database                                |
+        | quotes around the database       | todo-api: DATABASE_URL has quotes around it: write the value without them                             |
+        | a Better Auth without encryption | todo-api: BETTER_AUTH_URL must be https in production                                                 |
 
   Rule: White space around a setting is no part of it
 

@@ -13,15 +13,15 @@ Feature: Signing in
       And Alice still has exactly the task "Buy milk"
 
       Examples: Every action needs a token
-        | action                     | why                                    |
-        | list the tasks             |                                        |
-        | create a task              |                                        |
-        | open a task                |                                        |
-        | replace a task             |                                        |
-        | change a task              |                                        |
-        | delete a task              |                                        |
-        | send an unreadable request | it is not even read                    |
-        | guess an address           | which of them exist is not disclosed   |
+        | action                     | why                                  |
+        | list the tasks             |                                      |
+        | create a task              |                                      |
+        | open a task                |                                      |
+        | replace a task             |                                      |
+        | change a task              |                                      |
+        | delete a task              |                                      |
+        | send an unreadable request | it is not even read                  |
+        | guess an address           | which of them exist is not disclosed |
 
   Rule: A good token opens its owner's list
 
@@ -48,7 +48,7 @@ Feature: Signing in
         | expires in 31 days |
 
       Examples: A token may say of itself that it is one
-        | what                              |
+        | what                                        |
         | says that it is of the type JWT             |
         | says that it is of the type jwt             |
         | says that it is of the type application/jwt |
@@ -63,25 +63,25 @@ Feature: Signing in
       And Alice still has exactly the task "Buy milk"
 
       Examples: Forged
-        | what                            | why                         |
-        | is not a token at all           |                             |
-        | is signed with another secret   | Mallory can't know ours     |
-        | is not signed                   | anybody could write it      |
-        | was changed after it was signed | the signature no longer fits |
+        | what                            | why                             |
+        | is not a token at all           |                                 |
+        | is signed with another secret   | Mallory can't know ours         |
+        | is not signed                   | anybody could write it          |
+        | was changed after it was signed | the signature no longer fits    |
         | is far too long                 | checking it would cost too much |
 
       Examples: Too old, too new, or for too long
-        | what                             | why                                       |
-        | expired 11 seconds ago           | ten are allowed, since clocks differ      |
-        | never expires                    |                                           |
-        | expires in 31 days and a minute  | no token of Better Auth's lives that long |
-        | becomes valid in a minute        |                                           |
-        | is issued a minute from now      |                                           |
+        | what                            | why                                       |
+        | expired 11 seconds ago          | ten are allowed, since clocks differ      |
+        | never expires                   |                                           |
+        | expires in 31 days and a minute | no token of Better Auth's lives that long |
+        | becomes valid in a minute       |                                           |
+        | is issued a minute from now     |                                           |
 
       Examples: For something else
-        | what                                 | why                                           |
-        | says that it is of the type at+jwt             | it opens another service                      |
-        | says that it is of the type application/at+jwt | it opens another service                      |
+        | what                                           | why                                            |
+        | says that it is of the type at+jwt             | it opens another service                       |
+        | says that it is of the type application/at+jwt | it opens another service                       |
         | says that it is of the type dpop+jwt           | it proves that somebody has a key, and no more |
 
       @R-29
@@ -114,13 +114,13 @@ Feature: Signing in
       Then they have exactly the task "Buy milk", at an address of their own
 
       Examples: From 1 to 255 characters, of almost any kind
-        | what                       |
-        | is one letter              |
-        | has 255 characters         |
-        | has 255 umlauts            |
-        | has a space inside         |
-        | has an accent and a quote  |
-        | has a question mark        |
+        | what                      |
+        | is one letter             |
+        | has 255 characters        |
+        | has 255 umlauts           |
+        | has a space inside        |
+        | has an accent and a quote |
+        | has a question mark       |
 
     @AC-002 @R-04 @R-05
     Scenario Outline: A token for somebody whose id <what> is refused
@@ -130,15 +130,15 @@ Feature: Signing in
       And Alice still has exactly the task "Buy milk"
 
       Examples: What can't be anybody's id
-        | what                        | why                                         |
-        | is empty                    |                                             |
-        | has 256 characters          | 255 is the limit                            |
-        | begins with a space         | it would be taken for another person's      |
-        | ends with a line break      | it would be taken for another person's      |
-        | has a slash                 | it would be another address                 |
-        | has an invisible NUL character | the database can't store it              |
-        | has a broken character      | one half of an emoji is not text            |
-        | is a number                 | 4711 is not turned into "4711"              |
+        | what                           | why                                    |
+        | is empty                       |                                        |
+        | has 256 characters             | 255 is the limit                       |
+        | begins with a space            | it would be taken for another person's |
+        | ends with a line break         | it would be taken for another person's |
+        | has a slash                    | it would be another address            |
+        | has an invisible NUL character | the database can't store it            |
+        | has a broken character         | one half of an emoji is not text       |
+        | is a number                    | 4711 is not turned into "4711"         |
 
     @AC-002 @R-04
     Scenario Outline: An address with <what> in the place of Alice's id is not hers
