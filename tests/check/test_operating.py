@@ -24,7 +24,9 @@ ROOT = Path(__file__).parents[2]
 
 def example(document: str, first_line: str) -> str:
     """The block of a document that begins with this line."""
-    (found,) = re.findall(rf"^```\w+\n({re.escape(first_line)}\n.*?)^```$", (ROOT / document).read_text(), re.M | re.S)
+    (found,) = re.findall(
+        rf"^```\w+\n({re.escape(first_line)}\n.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL
+    )
     return str(found)
 
 
