@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -301,9 +301,9 @@ class Upstream(BaseHTTPRequestHandler):
     """A service that breaks off at each POST, as one that is killed does; it notes them and its connections' ends."""
 
     protocol_version = "HTTP/1.1"
-    heads: list[str]
-    posts: list[bytes]
-    closed: list[float]
+    heads: ClassVar[list[str]] = []
+    posts: ClassVar[list[bytes]] = []
+    closed: ClassVar[list[float]] = []
 
     def do_GET(self) -> None:
         """Answer, and keep the connection."""
@@ -329,25 +329,27 @@ class Upstream(BaseHTTPRequestHandler):
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_the_proxy_reads_slow_requests_itself_and_repeats_none(folder: Path, proxy: Command) -> None:
     """A POST comes once, when all of it is there; an idle connection to the service ends before its own 5 s."""
-    notes = type("Notes", (Upstream,), {"heads": [], "posts": [], "closed": []})
+    notes: tuple[list[Any], ...] = (Upstream.heads, Upstream.posts, Upstream.closed)
+    for note in notes:
+        note.clear()
 
     def slow_body() -> Iterator[bytes]:
         yield b"first, "
         # what is passed on at once would be there by then
         time.sleep(0.5)
-        assert notes.heads == []
+        assert Upstream.heads == []
         yield b"last"
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), notes) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as server:
         threading.Thread(target=server.serve_forever).start()
         try:
             with before(server.server_port, proxy, folder) as client:
                 assert client.get("/").status_code == 200
                 asked = time.monotonic()
-                wait_until(lambda: notes.closed)
-                assert notes.closed[0] - asked < allowed(5)
+                wait_until(lambda: Upstream.closed)
+                assert Upstream.closed[0] - asked < allowed(5)
                 answer = client.post("/api", content=slow_body(), headers={"Content-Length": "11"})
-                assert (answer.status_code, notes.posts) == (502, [b"first, last"])
+                assert (answer.status_code, Upstream.posts) == (502, [b"first, last"])
         finally:
             server.shutdown()
 
