@@ -30,7 +30,7 @@ Row = dict[str, Any]
 # right alone: PostgreSQL's functions take a list of rights as "one of these". Only on the sequence
 # is that meant, since nextval() needs one of the two. Of a relation that is missing, only the first
 # branch tells: for the others to_regclass() gives NULL. A restore that was tried over newer tables
-# leaves one without its primary key: it holds rows twice, and the function's ON CONFLICT fails.
+# leaves `task` without its primary key, and each old row in it twice.
 READY = """
     SELECT name || ' (run todo-api migrate, or grant USAGE on its schema)' AS missing
     FROM (VALUES ('task'), ('idempotency_key'), ('task_id_seq')) AS relations (name)

@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import ssl
+import stat
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ from tests.support.factories import rows
 from tests.support.people import Cast
 from tests.support.processes import free_port
 from tests.support.service import SECRET, running_service, service_in_process, settings_for
+from tests.support.tokens import token
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,6 +106,7 @@ def old(cluster: Cluster, make_database: Callable[[str], str], tmp_path: Path) -
         )
     saved = in_shell(cluster, tmp_path, example("docs/operations.md", "# back up"), DATABASE_URL=url)
     assert saved.returncode == 0, saved.stderr
+    assert stat.S_IMODE((tmp_path / "todo.dump").stat().st_mode) == 0o600
     return {"url": url, "alice": rows(engine(url), "alice"), "bob": rows(engine(url), "bob")}
 
 
@@ -151,11 +154,24 @@ def test_a_backup_is_not_restored_over_newer_tables(
     assert len(rows(engine(url), "alice")) == 2
     with service_in_process(settings_for(url)) as service:
         assert service.http.get("/health/ready").status_code == 503
+        alice = {"authorization": f"Bearer {token('alice')}"}
+        with_key = service.http.post("/api/alice/tasks", json={"title": "x"}, headers=alice | {"Idempotency-Key": "x"})
+        assert with_key.status_code == 500
     migrated = in_shell(cluster, tmp_path, "todo-api migrate", DATABASE_URL=url)
     assert (migrated.returncode, "already exists" in migrated.stderr) == (1, True)
 
 
-# The unit
+# The unit and its variables
+
+
+def test_the_variables_are_roots_alone(cluster: Cluster, tmp_path: Path) -> None:
+    """Also before they are written; the password is the one of the role."""
+    script = example("docs/deploying.md", "# its variables, for root alone").replace("/etc/", f"{tmp_path}/")
+    written = in_shell(cluster, tmp_path, f"umask 022\n{script}", password="pa55word")  # noqa: S106 - made up
+    assert written.returncode == 0, written.stderr
+    file = tmp_path / "todo-api.env"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "DATABASE_URL=postgresql://todo:pa55word@127.0.0.1/todo\n" in file.read_text()
 
 
 @pytest.mark.needs("systemd")
