@@ -167,7 +167,7 @@ def test_a_backup_is_not_restored_over_newer_tables(
 def test_the_variables_are_roots_alone(cluster: Cluster, tmp_path: Path) -> None:
     """Also before they are written; the password is the one of the role."""
     script = example("docs/deploying.md", "# its variables, for root alone").replace("/etc/", f"{tmp_path}/")
-    written = in_shell(cluster, tmp_path, f"umask 022\n{script}", password="pa55word")  # noqa: S106 - made up
+    written = in_shell(cluster, tmp_path, f"umask 022\n{script}", password="pa55word")
     assert written.returncode == 0, written.stderr
     file = tmp_path / "todo-api.env"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
