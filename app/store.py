@@ -29,7 +29,8 @@ Row = dict[str, Any]
 # locked them. Rights are asked for by column, because they may be granted by column, and each
 # right alone: PostgreSQL's functions take a list of rights as "one of these". Only on the sequence
 # is that meant, since nextval() needs one of the two. Of a relation that is missing, only the first
-# branch tells: for the others to_regclass() gives NULL.
+# branch tells: for the others to_regclass() gives NULL. A restore that was tried over newer tables
+# leaves `task` without its primary key, and each old row in it twice.
 READY = """
     SELECT name || ' (run todo-api migrate, or grant USAGE on its schema)' AS missing
     FROM (VALUES ('task'), ('idempotency_key'), ('task_id_seq')) AS relations (name)
@@ -37,6 +38,11 @@ READY = """
     UNION ALL
     SELECT 'create_task_with_key (run todo-api migrate, or grant USAGE on its schema)'
     WHERE to_regproc('create_task_with_key') IS NULL
+    UNION ALL
+    SELECT 'PRIMARY KEY of ' || name || ' (restore the backup into an empty database)'
+    FROM (VALUES ('task'), ('idempotency_key')) AS relations (name)
+    WHERE to_regclass(name) IS NOT NULL
+      AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(name) AND indisprimary)
     UNION ALL
     SELECT privilege || ' on ' || name || ' (' || string_agg(column_name, ', ') || ')'
     FROM (VALUES

@@ -23,7 +23,8 @@ from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
 from tests.support.log import logged
 from tests.support.people import Cast
-from tests.support.service import running_service, service_in_process, settings_for
+from tests.support.processes import todo_api
+from tests.support.service import SECRET, running_service, service_in_process, settings_for
 from tests.support.tokens import token
 
 
@@ -228,6 +229,21 @@ def test_there_is_nothing_to_generate(empty: Any) -> None:
     url = empty()
     upgrade(url)
     command.check(alembic(url))
+
+
+@pytest.mark.parametrize("arguments", [["migrate"], ["serve", "--migrate"]])
+def test_tables_of_a_newer_version_are_one_sentence(folder: Path, empty: Any, arguments: list[str]) -> None:
+    """Where an older version is put back, by a rollback or by mistake; nothing is changed."""
+    url = empty()
+    upgrade(url)
+    run_sql(url, "UPDATE todo_api_version SET version_num = '0099'")
+    run = todo_api(folder, *arguments, DATABASE_URL=url, BETTER_AUTH_SECRET=SECRET)
+    assert (run.returncode, run.stderr) == (
+        1,
+        "todo-api: DATABASE_URL: its tables are of a newer version of todo-api (revision 0099, unknown here)."
+        " Install that version, or serve without --migrate.\n",
+    )
+    assert column(url, "SELECT version_num FROM todo_api_version") == ["0099"]
 
 
 # Beside another application
@@ -446,6 +462,19 @@ def test_it_is_not_ready_without_a_right_that_requests_need(
         assert service.http.get("/health/ready").status_code == 503
         line = json.loads(logged(capsys, 2).splitlines()[-1])
     assert line["reason"].startswith(f"the database lacks: {missing}")
+
+
+@pytest.mark.parametrize("table", ["task", "idempotency_key"])
+def test_it_is_not_ready_without_a_primary_key(empty: Any, capsys: pytest.CaptureFixture[str], table: str) -> None:
+    """A restore that failed half-way leaves such a table: ids are there twice, and no retry is recognized."""
+    url = empty()
+    upgrade(url)
+    with service_in_process(settings_for(url)) as service:
+        assert service.http.get("/health/ready").status_code == 200
+        run_sql(url, f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey")
+        assert service.http.get("/health/ready").status_code == 503
+        line = json.loads(logged(capsys, 2).splitlines()[-1])
+    assert line["reason"] == f"the database lacks: PRIMARY KEY of {table} (restore the backup into an empty database)"
 
 
 def test_rights_that_are_granted_by_column_are_enough(rightful: tuple[str, str]) -> None:
