@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from typing import Any
 
 from fastapi import FastAPI
@@ -51,7 +51,8 @@ def create_app(settings: Settings) -> FastAPI:
         settings.required_database_url, settings.database_pool_size, application_name=PROGRAM
     )
     verifier = Verifier(settings)
-    app_metrics = metrics.Metrics(pool, verifier)
+    version = _installed_version()
+    app_metrics = metrics.Metrics(pool, verifier, version)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -64,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     tracing = _is_tracing_configured()
     app = FastAPI(
         title="Todo API",
-        version=_version(),
+        version=version,
         description=DESCRIPTION,
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/"}],
@@ -107,10 +108,10 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _version() -> str:
+def _installed_version() -> str:
     try:
-        return version("todo-api")
-    except PackageNotFoundError:
+        return metadata.version(PROGRAM)
+    except metadata.PackageNotFoundError:
         raise SettingsError(
             "todo-api is not installed: run `pip install --no-deps -e .` in its folder"
         ) from None
