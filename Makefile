@@ -186,11 +186,12 @@ lines: install
 
 # needs uv; the locks record hashes and no addresses (make lock UPGRADE=1: the newest that pyproject.toml and package.json allow)
 LOCK = uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade)
-RUN = --extra=build --extra=embedded
+SHIPPED = --extra=telemetry
+RUN = $(SHIPPED) --extra=build --extra=embedded
 lock:
-	$(LOCK) pyproject.toml -o requirements.txt
+	$(LOCK) $(SHIPPED) pyproject.toml -o requirements.txt
 	$(LOCK) $(RUN) -c requirements.txt pyproject.toml -o requirements-run.txt
-	$(LOCK) $(RUN) --extra=telemetry --extra=dev -c requirements-run.txt pyproject.toml -o requirements-dev.txt
+	$(LOCK) $(RUN) --extra=dev -c requirements-run.txt pyproject.toml -o requirements-dev.txt
 	$(LOCK) --all-extras -c requirements-dev.txt pyproject.toml -o requirements-check.txt
 ifdef UPGRADE
 	npm update --prefix tests/node --package-lock-only --no-audit --no-fund

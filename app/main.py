@@ -1,9 +1,11 @@
 """The application: its routes, its layers, and what it holds."""
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from importlib import metadata
+from importlib.util import find_spec
 from typing import Any
 
 from fastapi import FastAPI
@@ -124,7 +126,15 @@ def _operation_id(route: APIRoute) -> str:
 
 def _is_tracing_configured() -> bool:
     """Whether there is a variable of OpenTelemetry's; without one, spans would only cost time."""
-    return any(name.startswith("OTEL_") for name in os.environ)
+    if not any(name.startswith("OTEL_") for name in os.environ):
+        return False
+    if find_spec("opentelemetry.sdk") is None:
+        # FastAPI would name its own extra
+        logging.getLogger(__name__).warning(
+            "no traces are made: OTEL_* is set, but the extra `telemetry` is not installed"
+        )
+        return False
+    return True
 
 
 def __getattr__(name: str) -> Any:
