@@ -41,6 +41,7 @@ TAGS = [
     {"name": "tasks", "description": "The signed-in user's own tasks."},
     {"name": "health", "description": "The state of the service, for load balancers."},
 ]
+NO_TRACES = "No traces are made: OTEL_* is set, but the extra `telemetry` is not installed."
 DESCRIPTION = "Each user's own tasks. Sign in with Better Auth and send its JWT as a bearer token."
 
 
@@ -62,9 +63,13 @@ def create_app(settings: Settings) -> FastAPI:
         # protocol adds the header and counts them.
         headers = [HSTS] if settings.production else []
         with set_up_process(), closing(pool):
+            if tracing and not can_trace:
+                logging.getLogger(__name__).warning(NO_TRACES)
             yield {"headers": headers, "metrics": app_metrics}
 
     tracing = _is_tracing_configured()
+    # without the extra, FastAPI would only say that an extra of its own is missing
+    can_trace = find_spec("opentelemetry.sdk") is not None
     app = FastAPI(
         title="Todo API",
         version=version,
@@ -77,7 +82,11 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         telemetry=TelemetryConfig(
-            tracing=tracing, metrics=False, logs=False, operation_spans=False, auto_configure=True
+            tracing=tracing and can_trace,
+            metrics=False,
+            logs=False,
+            operation_spans=False,
+            auto_configure=True,
         ),
         # ErrorBoundary answers exceptions. FastAPI's own handlers of these two are inside of it and
         # would answer first, so they are replaced.
@@ -126,15 +135,7 @@ def _operation_id(route: APIRoute) -> str:
 
 def _is_tracing_configured() -> bool:
     """Whether there is a variable of OpenTelemetry's; without one, spans would only cost time."""
-    if not any(name.startswith("OTEL_") for name in os.environ):
-        return False
-    if find_spec("opentelemetry.sdk") is None:
-        # FastAPI would name its own extra
-        logging.getLogger(__name__).warning(
-            "no traces are made: OTEL_* is set, but the extra `telemetry` is not installed"
-        )
-        return False
-    return True
+    return any(name.startswith("OTEL_") for name in os.environ)
 
 
 def __getattr__(name: str) -> Any:

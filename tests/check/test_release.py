@@ -81,7 +81,7 @@ def test_the_changelog_says_what_the_number_brings() -> None:
     if ".dev" in number(ROOT):
         assert newest == "Unreleased"
     else:
-        assert re.fullmatch(re.escape(number(ROOT)) + r" – \d{4}-\d\d-\d\d", newest)
+        assert re.fullmatch(re.escape(number(ROOT)) + r" \(\d{4}-\d\d-\d\d\)", newest)
 
 
 def test_each_commit_has_a_version_of_its_own(clone: Path) -> None:
