@@ -607,6 +607,53 @@ def test_a_stop_does_not_wait_for_who_stops_to_read(service: Process) -> None:  
         assert len(read(raw)) < 16 * MEBIBYTE
 
 
+def accepts(url: str) -> bool:
+    """Whether a new connection is accepted."""
+    host, port = url.removeprefix("http://").split(":")
+    try:
+        socket.create_connection((host, int(port)), 10).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def test_a_stop_answers_what_was_sent_on_an_idle_connection(
+    service: Process,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A proxy that had sent it already would get no answer, and must not send a POST again."""
+    monkeypatch.setattr("app.core.server.protocol.IDLE_SECONDS", PATIENCE)
+    answers = Stream()
+    host, port = answers.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as raw:
+        try:
+            raw.sendall(HEALTH + b"\r\n")
+            assert statuses(read(raw, until=b"0\r\n\r\n")) == [200]
+            answers.server.should_exit = True
+            wait_until(lambda: not accepts(answers.url))
+            raw.sendall(HEALTH + b"\r\n")
+            said = read(raw)
+            assert statuses(said) == [200]
+            assert b"\r\nconnection: close\r\n" in said.lower()
+            assert hung_up(raw)
+        finally:
+            answers.end()
+    assert not answers.thread.is_alive()
+
+
+def test_a_stop_does_not_wait_for_an_idle_connection(service: Process) -> None:  # noqa: ARG001
+    """Nobody has sent anything for a while."""
+    answers = Stream()
+    host, port = answers.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as raw:
+        raw.sendall(HEALTH + b"\r\n")
+        assert statuses(read(raw, until=b"0\r\n\r\n")) == [200]
+        began = time.monotonic()
+        answers.end()
+        assert time.monotonic() - began < allowed(2)
+        assert hung_up(raw)
+
+
 class Late(Answers):
     """The same, of an answer that begins late."""
 

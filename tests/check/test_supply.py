@@ -25,7 +25,7 @@ def test_no_dependency_is_unused_missing_or_out_of_place(scope: list[str]) -> No
 
 
 def test_compose_builds_its_image_once_and_demands_one_secret_alone() -> None:
-    """Two services that build one tag collide. Whether somebody can sign in is judged by the service, not by Compose."""
+    """Two services that build one tag collide. Whether somebody can sign in, the service says."""
     compose = (ROOT / "compose.yaml").read_text()
     shared, services = compose.split("\nservices:\n")
     assert ("build:" in shared, len(re.findall(r"^    build:", services, re.MULTILINE))) == (False, 1)

@@ -40,6 +40,10 @@ PIPELINE_MAX = 16
 # Seconds that the client may take to read an answer that is larger than the buffers.
 DRAIN_SECONDS = 10
 
+# Seconds for which a stopping server keeps an idle connection. A proxy may just have sent a request
+# on it, and must not send a POST again where the connection ends without an answer.
+IDLE_SECONDS = 0.5
+
 NOT_HTTP = "The request is not valid HTTP."
 HEAD_TOO_LARGE = "The request's head is too large."
 
@@ -74,6 +78,8 @@ class Protocol(HttpToolsProtocol):
     """The request that is being answered; uvicorn's `cycle` is the last one that was read."""
     _stop_ends_at = math.inf
     """When a stopping server waits no longer for answers, by the loop's clock; else infinite."""
+    _is_stopping = False
+    """Whether the server stops, so that the next answer on this connection is the last one."""
     _refusal: ApiError | None = None
     """Why the rest of what the client sends is not read; sent once no other answer is due."""
     _drain_timer: TimerHandle | None = None
@@ -122,6 +128,8 @@ class Protocol(HttpToolsProtocol):
             self.url = _with_path(self.url)
         take_first_scheme(self.headers)  # in place: uvicorn's scope holds this same list
         super().on_headers_complete()
+        if self._is_stopping:
+            self.cycle.keep_alive = False
         # Trailers are no headers (RFC 9110, 6.5.1); uvicorn would append them to this list.
         self.headers = []
 
@@ -220,16 +228,29 @@ class Protocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Close once no answer is due, and abort a client that does not read in time.
 
+        An idle connection is kept for IDLE_SECONDS; what is sent on it meanwhile is answered.
+
         A client that has not read its answer when the server's stop ends is disconnected then.
         uvicorn would wait for it without end, even after it has cancelled the request.
         """
-        super().shutdown()
+        if self._is_idle():
+            self._is_stopping = True
+            self.loop.call_later(IDLE_SECONDS, self._close_if_idle)
+        else:
+            super().shutdown()
         patience = self.config.timeout_graceful_shutdown
         if patience is not None:
             self._stop_ends_at = self.loop.time() + patience
         if self.flow.write_paused:
             self._stop_drain_timer()
             self._start_drain_timer()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or bool(self.cycle.response_complete)
+
+    def _close_if_idle(self) -> None:
+        if self._is_idle():
+            self.transport.close()
 
     def _start_drain_timer(self) -> None:
         ends_at = min(self.loop.time() + DRAIN_SECONDS, self._stop_ends_at)
