@@ -14,7 +14,10 @@ RUN sed -n '/^flit-core==/,/[^\\]$/p' requirements-run.txt > requirements-build.
         --no-deps --require-hashes --only-binary :all: -r requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
-RUN tools/bin/python -m flit_core.wheel --outdir dist \
+# the version of what is no release has its commit's hash too: --build-arg COMMIT=$(git rev-parse --short HEAD)
+ARG COMMIT=
+RUN sed -i "/^version = /s/\"\$/${COMMIT:++g$COMMIT}\"/" pyproject.toml \
+ && tools/bin/python -m flit_core.wheel --outdir dist \
  && tools/bin/pip --python /opt/todo-api/bin/python install --quiet --no-deps dist/*.whl \
  && tools/bin/pip --python /opt/todo-api/bin/python check
 

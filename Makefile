@@ -94,7 +94,7 @@ docs: install
 	-@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node; fi
 	$(BIN)/pytest $(PARALLEL) --living-documentation=$(PAGE) $(if $(SINCE),--changes-since=$(SINCE)) $(if $(WHOLE),--cov --cov-report= --acceptance=$(ACCEPTANCE),tests/test_features.py)
 
-# which rules and scenarios were added, reworded and removed since a commit (SINCE=v0.1.0), until another (UNTIL=HEAD)
+# which rules and scenarios were added, reworded and removed since a commit (SINCE=v0.2.0), until another (UNTIL=HEAD)
 promises: install
 	@$(BIN)/python -m tests.acceptance.changes $(or $(SINCE),$(error make promises SINCE=COMMIT)) $(UNTIL)
 
@@ -163,10 +163,16 @@ deploy-lint: install-check
 	$(SCHEMA) vendor.dependabot .github/dependabot.yml
 	$(SCHEMA) vendor.compose-spec compose.yaml
 
-# the wheel and the sdist
+# The wheel and the sdist of the last commit. Its hash is a part of their version unless a tag says that it is the
+# release of pyproject.toml's number, because pip does not install what it believes is installed.
+NUMBER = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+HASH = $(if $(shell git tag --list v$(NUMBER) --points-at HEAD),,+g$(shell git rev-parse --short HEAD))
 dist: install-run
-	$(BIN)/python -m flit_core.wheel --outdir dist
-	$(BIN)/python -c 'from flit_core.buildapi import build_sdist; build_sdist("dist")'
+	rm -rf build/dist && mkdir -p build/dist
+	git archive HEAD app LICENSE README.md pyproject.toml | tar -x -C build/dist
+	sed 's/^version = .*/version = "$(NUMBER)$(HASH)"/' pyproject.toml > build/dist/pyproject.toml
+	cd build/dist && $(abspath $(BIN)/python) -m flit_core.wheel --outdir $(CURDIR)/dist
+	cd build/dist && $(abspath $(BIN)/python) -c 'from flit_core.buildapi import build_sdist; build_sdist("$(CURDIR)/dist")'
 
 # the container image, built without a registry and run: needs root, buildah and mmdebstrap
 image: install
@@ -182,11 +188,12 @@ lines: install
 
 # needs uv; the locks record hashes and no addresses (make lock UPGRADE=1: the newest that pyproject.toml and package.json allow)
 LOCK = uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade)
-RUN = --extra=build --extra=embedded
+SHIPPED = --extra=telemetry
+RUN = $(SHIPPED) --extra=build --extra=embedded
 lock:
-	$(LOCK) pyproject.toml -o requirements.txt
+	$(LOCK) $(SHIPPED) pyproject.toml -o requirements.txt
 	$(LOCK) $(RUN) -c requirements.txt pyproject.toml -o requirements-run.txt
-	$(LOCK) $(RUN) --extra=telemetry --extra=dev -c requirements-run.txt pyproject.toml -o requirements-dev.txt
+	$(LOCK) $(RUN) --extra=dev -c requirements-run.txt pyproject.toml -o requirements-dev.txt
 	$(LOCK) --all-extras -c requirements-dev.txt pyproject.toml -o requirements-check.txt
 ifdef UPGRADE
 	npm update --prefix tests/node --package-lock-only --no-audit --no-fund

@@ -113,8 +113,8 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
 
 
 def start_lines(settings: Settings) -> list[str]:
-    """What the start tells: where it serves, whose tokens it takes, and what may be a mistake."""
-    lines = server.greeting(settings, "Todo API")
+    """What the start tells: what serves where, whose tokens it takes, and what may be a mistake."""
+    lines = server.greeting(settings, f"Todo API {version(PROGRAM)}")
     if settings.secret and not settings.production:
         # sys.argv[0]: as it was called, since it may be on no PATH
         lines.append(f"A token for Alice: {shlex.join([sys.argv[0], 'token', 'alice'])}")

@@ -1,9 +1,11 @@
 """The application: its routes, its layers, and what it holds."""
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
+from importlib.util import find_spec
 from typing import Any
 
 from fastapi import FastAPI
@@ -39,6 +41,7 @@ TAGS = [
     {"name": "tasks", "description": "The signed-in user's own tasks."},
     {"name": "health", "description": "The state of the service, for load balancers."},
 ]
+NO_TRACES = "No traces are made: OTEL_* is set, but the extra `telemetry` is not installed."
 DESCRIPTION = "Each user's own tasks. Sign in with Better Auth and send its JWT as a bearer token."
 
 
@@ -51,7 +54,8 @@ def create_app(settings: Settings) -> FastAPI:
         settings.required_database_url, settings.database_pool_size, application_name=PROGRAM
     )
     verifier = Verifier(settings)
-    app_metrics = metrics.Metrics(pool, verifier)
+    version = _installed_version()
+    app_metrics = metrics.Metrics(pool, verifier, version)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -59,12 +63,16 @@ def create_app(settings: Settings) -> FastAPI:
         # protocol adds the header and counts them.
         headers = [HSTS] if settings.production else []
         with set_up_process(), closing(pool):
+            if tracing and not can_trace:
+                logging.getLogger(__name__).warning(NO_TRACES)
             yield {"headers": headers, "metrics": app_metrics}
 
     tracing = _is_tracing_configured()
+    # without the extra, FastAPI would only say that an extra of its own is missing
+    can_trace = find_spec("opentelemetry.sdk") is not None
     app = FastAPI(
         title="Todo API",
-        version=_version(),
+        version=version,
         description=DESCRIPTION,
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/"}],
@@ -74,7 +82,11 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         telemetry=TelemetryConfig(
-            tracing=tracing, metrics=False, logs=False, operation_spans=False, auto_configure=True
+            tracing=tracing and can_trace,
+            metrics=False,
+            logs=False,
+            operation_spans=False,
+            auto_configure=True,
         ),
         # ErrorBoundary answers exceptions. FastAPI's own handlers of these two are inside of it and
         # would answer first, so they are replaced.
@@ -107,10 +119,10 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _version() -> str:
+def _installed_version() -> str:
     try:
-        return version("todo-api")
-    except PackageNotFoundError:
+        return metadata.version(PROGRAM)
+    except metadata.PackageNotFoundError:
         raise SettingsError(
             "todo-api is not installed: run `pip install --no-deps -e .` in its folder"
         ) from None

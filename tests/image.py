@@ -26,6 +26,7 @@ from tests.support.tokens import token
 
 ROOT = Path(__file__).parents[1]
 DEBIAN = "sid"
+COMMIT = "abc1234"
 BASE, IMAGE = "localhost/python", "localhost/todo-api"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 UNWANTED = ("gcc", "cc", "make", "pip", "pytest", "buildah")
@@ -79,7 +80,8 @@ def images() -> Iterator[Store]:
         store.buildah("add", "--quiet", container, str(base), "/")
         store.buildah("commit", "--quiet", "--rm", container, BASE)
         trusted = ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"]  # of a proxy in front of the package index
-        options = ["--quiet", "--pull-never", "--format", "docker", "--build-arg", f"PYTHON={BASE}", "--tag", IMAGE]
+        arguments = ["--build-arg", f"PYTHON={BASE}", "--build-arg", f"COMMIT={COMMIT}"]
+        options = ["--quiet", "--pull-never", "--format", "docker", *arguments, "--tag", IMAGE]
         store.buildah("bud", *options, *trusted, ".")
         try:
             yield store
@@ -176,8 +178,9 @@ def main() -> None:
             name for name in UNWANTED if list((added / "bin").glob(name)) or list((added / "bin").glob(f"{name}3*"))
         ]
         assert not list(added.rglob("*.feature"))
-        version = Container(store, "todo-api", "--version")
-        print(version.process.communicate()[0].strip(), file=sys.stderr)
+        version = Container(store, "todo-api", "--version").process.communicate()[0].strip()
+        print(version, file=sys.stderr)
+        assert version.endswith(f"+g{COMMIT}")
         interpreter = Container(store, "python3", "--version").process.communicate()[0]
         assert interpreter.startswith(f"Python {python_of_the_dockerfile()}."), interpreter
         refused = Container(store)

@@ -2495,6 +2495,12 @@ def all_is_counted_as_lists(exchange: Exchange) -> None:
     change_metrics(exchange, r"/\{task_id\}", "")
 
 
+@lie("The metrics and the documentation name the version that runs")
+def metrics_name_the_version_before(exchange: Exchange) -> None:
+    """After an update the metrics name the version before."""
+    change_metrics(exchange, r'version="[^"]*"', 'version="0.0.1"')
+
+
 @lie("The metrics name nobody, and no task")
 def metrics_name_people(exchange: Exchange) -> None:
     """The metrics name the people whose lists are asked for."""

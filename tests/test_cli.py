@@ -277,7 +277,7 @@ def test_a_clone_that_is_not_installed_is_told_what_to_do(monkeypatch: pytest.Mo
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("app.main.version", missing)
+    monkeypatch.setattr("app.main.metadata.version", missing)
     monkeypatch.setenv("DATABASE_URL", "postgresql://")
     with pytest.raises(SystemExit, match=r"^todo-api is not installed: run `pip "):
         _ = app.main.app

@@ -379,6 +379,18 @@ def test_traces_are_sent_where_they_are_asked_for_and_hold_no_secret(folder: Pat
     assert headers["authorization"].split(".")[2].encode() not in sent
 
 
+@pytest.mark.parametrize(("variable", "module", "told"), [("OTEL_X", None, 1), ("OTEL_X", "", 0), ("X", None, 0)])
+def test_traces_that_can_not_be_made_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str, module: str | None, told: int
+) -> None:
+    """By the name of our extra; the service serves all the same."""
+    monkeypatch.setenv(variable, "1")
+    monkeypatch.setattr("app.main.find_spec", lambda _: module)
+    with TestClient(create_app(settings_for("postgresql://nowhere"))) as client:
+        assert client.get("/health").status_code == 200
+    assert logged(capsys).count("the extra `telemetry` is not installed") == told
+
+
 def test_what_fails_at_the_start_is_told_as_it_is() -> None:
     """The layer that answers exceptions has no request to answer then."""
     app = create_app(settings_for("postgresql://nowhere"))

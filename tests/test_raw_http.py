@@ -378,6 +378,70 @@ def test_what_is_no_request_is_refused_behind_an_answer_too(service: Process) ->
         assert statuses(read(raw)) == [400]
 
 
+# What is answered before it has been read
+
+
+ANSWERED_EARLY = {
+    "a method that is not known": (b"FOO / HTTP/1.1\r\n" + HOST, 400),
+    "no token, by HTTP/1.0 as nginx speaks it by default": (b"POST /api/alice/tasks HTTP/1.0\r\n", 403),
+    "the last request": (b"POST /health HTTP/1.1\r\nConnection: close\r\n" + HOST, 405),
+}
+
+
+@pytest.mark.parametrize("what", ANSWERED_EARLY)
+def test_who_is_answered_while_still_sending_reads_the_answer(service: Process, what: str) -> None:
+    """A reset in its place may cost the answer, and nginx takes a service that resets for dead."""
+    head, status = ANSWERED_EARLY[what]
+    with connect(service) as raw:
+        raw.sendall(head + b"Content-Length: 1000000\r\n\r\n")
+        for _ in range(100):
+            raw.sendall(b"x" * 10_000)
+            time.sleep(0.001)
+        said = b""
+        while piece := raw.recv(MEBIBYTE):  # until the service ends it in order
+            said += piece
+        assert statuses(said) == [status]
+
+
+UNFINISHED = b"POST / HTTP/1.0\r\nContent-Length: 1000000000\r\n\r\n"
+
+
+@pytest.mark.parametrize("name", ["LINGER_SECONDS", "LINGER_MAX"])
+def test_who_goes_on_sending_behind_the_last_answer_is_disconnected(
+    service: Process,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """After some seconds, or some megabytes."""
+    monkeypatch.setattr(f"app.core.server.protocol.{name}", 0.2)
+    answers = Stream()
+    host, port = answers.url.removeprefix("http://").split(":")
+    try:
+        with socket.create_connection((host, int(port)), PATIENCE) as raw:
+            raw.sendall(UNFINISHED)
+            with pytest.raises(ConnectionError):
+                wait_until(lambda: raw.sendall(b"x"))
+            wait_until(lambda: not answers.server.server_state.connections)
+    finally:
+        answers.end()
+
+
+def test_a_stop_does_not_wait_for_who_goes_on_sending(
+    service: Process,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has had its last answer."""
+    monkeypatch.setattr("app.core.server.protocol.LINGER_SECONDS", PATIENCE)
+    answers = Stream()
+    host, port = answers.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), PATIENCE) as raw:
+        raw.sendall(UNFINISHED)
+        assert statuses(read(raw)) == [200]
+        assert answers.server.server_state.connections
+        answers.end()
+        assert not answers.thread.is_alive()
+
+
 # What never ends
 
 
@@ -605,6 +669,53 @@ def test_a_stop_does_not_wait_for_who_stops_to_read(service: Process) -> None:  
         assert not answers.thread.is_alive()
         assert time.monotonic() - began < DRAIN_SECONDS * 0.7
         assert len(read(raw)) < 16 * MEBIBYTE
+
+
+def accepts(url: str) -> bool:
+    """Whether a new connection is accepted."""
+    host, port = url.removeprefix("http://").split(":")
+    try:
+        socket.create_connection((host, int(port)), 10).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def test_a_stop_answers_what_was_sent_on_an_idle_connection(
+    service: Process,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A proxy that had sent it already would get no answer, and must not send a POST again."""
+    monkeypatch.setattr("app.core.server.protocol.IDLE_SECONDS", PATIENCE)
+    answers = Stream()
+    host, port = answers.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as raw:
+        try:
+            raw.sendall(HEALTH + b"\r\n")
+            assert statuses(read(raw, until=b"0\r\n\r\n")) == [200]
+            answers.server.should_exit = True
+            wait_until(lambda: not accepts(answers.url))
+            raw.sendall(HEALTH + b"\r\n")
+            said = read(raw)
+            assert statuses(said) == [200]
+            assert b"\r\nconnection: close\r\n" in said.lower()
+            assert hung_up(raw)
+        finally:
+            answers.end()
+    assert not answers.thread.is_alive()
+
+
+def test_a_stop_does_not_wait_for_an_idle_connection(service: Process) -> None:  # noqa: ARG001
+    """Nobody has sent anything for a while."""
+    answers = Stream()
+    host, port = answers.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as raw:
+        raw.sendall(HEALTH + b"\r\n")
+        assert statuses(read(raw, until=b"0\r\n\r\n")) == [200]
+        began = time.monotonic()
+        answers.end()
+        assert time.monotonic() - began < allowed(2)
+        assert hung_up(raw)
 
 
 class Late(Answers):

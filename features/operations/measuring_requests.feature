@@ -24,3 +24,11 @@ Feature: Measuring requests
       Given Alice has the task "Buy milk"
       When Alice asks for her task three times
       Then the metrics have neither her name, nor the number or the title of the task
+
+  Rule: It can be seen which version runs
+    After an update the people who run the service look whether it is the new version that answers.
+
+    @AC-004 @R-40
+    Scenario: The metrics and the documentation name the version that runs
+      When an operator reads the metrics and the documentation
+      Then both name the version of the service that is installed

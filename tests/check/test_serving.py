@@ -48,6 +48,16 @@ def test_the_command_tells_its_version(folder: Path) -> None:
     assert (told.returncode, told.stdout, told.stderr) == (0, f"todo-api {version('todo-api')}\n", "")
 
 
+@pytest.mark.usefixtures("database")
+def test_the_first_line_of_the_start_tells_the_version(
+    cluster: Cluster, folder: Path, serve: Callable[..., Run]
+) -> None:
+    """So the log of an update says where the new version began."""
+    run = serve(folder, DATABASE_URL=cluster.url, BETTER_AUTH_SECRET=SECRET).wait_until_up()
+    _, _, err = run.stop(signal.SIGTERM)
+    assert err.splitlines()[0] == f"Todo API {version('todo-api')}: {run.url}/docs"
+
+
 def test_servers_that_migrate_may_start_together(empty: str, folder: Path, serve: Callable[..., Run]) -> None:
     """On a platform that gives no shell: all are ready, and the tables are there once."""
     command = [*TODO_API, "serve", "--migrate"]

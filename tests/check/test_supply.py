@@ -24,6 +24,15 @@ def test_no_dependency_is_unused_missing_or_out_of_place(scope: list[str]) -> No
     assert ended.returncode == 0, ended.stderr
 
 
+def test_compose_builds_its_image_once_and_demands_one_secret_alone() -> None:
+    """Two services that build one tag collide. Whether somebody can sign in, the service says."""
+    compose = (ROOT / "compose.yaml").read_text()
+    shared, services = compose.split("\nservices:\n")
+    assert ("build:" in shared, len(re.findall(r"^    build:", services, re.MULTILINE))) == (False, 1)
+    assert "pull_policy: never" in shared
+    assert set(re.findall(r"\$\{(\w+):?\?", compose)) == {"POSTGRES_PASSWORD"}
+
+
 def test_no_rule_of_security_is_let_off_without_a_reason() -> None:
     """Each `noqa` of one of ruff's S rules says why."""
     files = [file for folder in ("app", "steps", "tests") for file in (ROOT / folder).rglob("*.py")]

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = tuple(PROJECT["optional-dependencies"])
 LOCKS = {
-    "requirements.txt": (),
-    "requirements-run.txt": ("embedded", "build"),
+    "requirements.txt": ("telemetry",),
+    "requirements-run.txt": ("telemetry", "embedded", "build"),
     "requirements-dev.txt": tuple(extra for extra in EXTRAS if extra != "check"),
     "requirements-check.txt": EXTRAS,
 }

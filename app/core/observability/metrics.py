@@ -10,6 +10,7 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Histogram,
+    Info,
     generate_latest,
     values,
 )
@@ -18,6 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from app.core.auth.tokens import Verifier
 from app.core.database.pool import Pool
 from app.core.observability.logs import writer
+from app.core.settings import PROGRAM
 
 # The methods that are labels of their own. All others are one, because a caller can make up many.
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -47,7 +49,7 @@ class Metrics:
     Labels have few values: a route's template, never a path or a user.
     """
 
-    def __init__(self, pool: Pool, verifier: Verifier) -> None:
+    def __init__(self, pool: Pool, verifier: Verifier, version: str) -> None:
         self._pool = pool
         self._verifier = verifier
         self._registry = CollectorRegistry()
@@ -67,6 +69,8 @@ class Metrics:
         )
         # by method, endpoint and status: finding a labelled child takes long
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        info = Info(PROGRAM.replace("-", "_"), "The version that runs", registry=self._registry)
+        info.info({"version": version})
         self._registry.register(self)
 
     def collect(self) -> Iterator[Metric]:

@@ -10,7 +10,7 @@ import math
 from asyncio import TimerHandle
 from random import getrandbits
 from typing import Any
-from weakref import proxy
+from weakref import proxy, ref
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 from uvicorn._types import ASGI3Application
@@ -39,6 +39,14 @@ PIPELINE_MAX = 16
 
 # Seconds that the client may take to read an answer that is larger than the buffers.
 DRAIN_SECONDS = 10
+
+# Seconds for which a stopping server keeps an idle connection. A proxy may just have sent a request
+# on it, and must not send a POST again where the connection ends without an answer.
+IDLE_SECONDS = 0.5
+
+# How long a client that has had its last answer may go on sending, and how much.
+LINGER_SECONDS = 5
+LINGER_MAX = 4 * 1024 * 1024
 
 NOT_HTTP = "The request is not valid HTTP."
 HEAD_TOO_LARGE = "The request's head is too large."
@@ -74,13 +82,23 @@ class Protocol(HttpToolsProtocol):
     """The request that is being answered; uvicorn's `cycle` is the last one that was read."""
     _stop_ends_at = math.inf
     """When a stopping server waits no longer for answers, by the loop's clock; else infinite."""
+    _is_stopping = False
+    """Whether the server stops, so that the next answer on this connection is the last one."""
     _refusal: ApiError | None = None
     """Why the rest of what the client sends is not read; sent once no other answer is due."""
+    _linger_timer: TimerHandle | None = None
+    """Closes a connection that has had its last answer and is read on; else None."""
+    _bytes_behind_the_last_answer = 0
     _drain_timer: TimerHandle | None = None
     """Disconnects a client that does not read its answer; None if no answer has had to wait."""
 
     def data_received(self, data: bytes) -> None:
         """Parse what was received; refuse what is not HTTP, and a head that is too large."""
+        if self._linger_timer is not None:  # its last answer has been sent
+            self._bytes_behind_the_last_answer += len(data)
+            if self._bytes_behind_the_last_answer > LINGER_MAX:
+                self.transport.close()
+            return
         if self._refusal:
             self.flow.pause_reading()  # uvicorn resumes it after each answer
             return
@@ -122,6 +140,8 @@ class Protocol(HttpToolsProtocol):
             self.url = _with_path(self.url)
         take_first_scheme(self.headers)  # in place: uvicorn's scope holds this same list
         super().on_headers_complete()
+        if self._is_stopping:
+            self.cycle.keep_alive = False
         # Trailers are no headers (RFC 9110, 6.5.1); uvicorn would append them to this list.
         self.headers = []
 
@@ -200,6 +220,8 @@ class Protocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Start the application on a request; the log may ask whether its client has hung up."""
         self._answering = cycle
+        transport: Any = _LastAnswer(self)  # it has those methods of a transport that a cycle uses
+        cycle.transport = transport
         # The cycle refers to the scope. A reference back would be a circle, which keeps unread
         # bodies in memory until garbage is collected.
         weak_cycle = proxy(cycle)
@@ -220,16 +242,31 @@ class Protocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Close once no answer is due, and abort a client that does not read in time.
 
+        An idle connection is kept for IDLE_SECONDS; what is sent on it meanwhile is answered.
+
         A client that has not read its answer when the server's stop ends is disconnected then.
         uvicorn would wait for it without end, even after it has cancelled the request.
         """
-        super().shutdown()
+        if self._linger_timer is not None:
+            self.transport.close()
+        elif self._is_idle():
+            self._is_stopping = True
+            self.loop.call_later(IDLE_SECONDS, self._close_if_idle)
+        else:
+            super().shutdown()
         patience = self.config.timeout_graceful_shutdown
         if patience is not None:
             self._stop_ends_at = self.loop.time() + patience
         if self.flow.write_paused:
             self._stop_drain_timer()
             self._start_drain_timer()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or bool(self.cycle.response_complete)
+
+    def _close_if_idle(self) -> None:
+        if self._is_idle():
+            self.transport.close()
 
     def _start_drain_timer(self) -> None:
         ends_at = min(self.loop.time() + DRAIN_SECONDS, self._stop_ends_at)
@@ -241,12 +278,16 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being answered; uvicorn tells the last one that was read."""
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
         if self._answering:
             self.cycle = self._answering
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
         """Begin with the next request, or send the refusal that waited for this answer."""
+        if self._linger_timer is not None:
+            return
         if self._refusal and not self.pipeline and not self.transport.is_closing():
             self._send_refusal(self._refusal)
             return
@@ -303,7 +344,42 @@ class Protocol(HttpToolsProtocol):
         lines = [b"%b: %b\r\n" % header for header in headers]
         head = b"".join([STATUS_LINE[error.status], *lines, b"\r\n"])
         self.transport.write(head + bytes(response.body))
-        self.transport.close()
+        self.close_behind_the_last_answer()
+
+    def close_behind_the_last_answer(self) -> None:
+        """Close; where the client may still be sending, only once it has stopped (RFC 9112, 9.6).
+
+        A socket that is closed with unread input resets the connection. The client may then lose
+        the answer, and nginx takes the service for dead: one caller could make it so for all.
+        """
+        cycle = self._answering
+        has_read_all = not self._refusal and not self.pipeline and cycle and not cycle.more_body
+        if has_read_all or self.transport.is_closing():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        self.flow.resume_reading()
+
+
+class _LastAnswer:
+    """A connection as uvicorn's cycle uses it, which closes it behind its last answer.
+
+    It does not keep the protocol alive, which refers to the cycle: see `_start_asgi_task`.
+    """
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+        self._transport = protocol.transport
+        self._protocol = ref(protocol)
+
+    def close(self) -> None:
+        protocol = self._protocol()
+        if protocol is None:
+            self._transport.close()
+        else:
+            protocol.close_behind_the_last_answer()
 
 
 def _with_path(url: bytes) -> bytes:
