@@ -322,7 +322,7 @@ def test_a_table_of_another_application_is_one_sentence(cluster: Cluster, empty:
     with pytest.raises(SettingsError) as refused:
         upgrade(url)
     assert str(refused.value) == (
-        f"DATABASE_URL: another application has a table called {table} there. Give this service a schema of its own:"
+        f"DATABASE_URL: another application has something called {table} there. Give this service a schema of its own:"
         f" CREATE SCHEMA todo, and {SCHEMA_OF_ITS_OWN} as a parameter of DATABASE_URL."
     )
     assert dump(cluster, url) == there
@@ -339,6 +339,16 @@ def test_a_table_of_another_application_is_one_sentence(cluster: Cluster, empty:
         assert service.http.get("/api/alice/tasks", headers=headers).json()["count"] == 1
     assert column(url, "SELECT title FROM todo.task") == ["Buy milk"]
     assert column(url, f"SELECT count(*) FROM public.{table}") == [0]  # noqa: S608 - our names
+
+
+def test_a_sequence_of_another_application_is_no_source_of_ids(cluster: Cluster, empty: Any) -> None:
+    """Tasks with a key would draw theirs from it, and the others from another one."""
+    url = empty()
+    run_sql(url, "CREATE SEQUENCE task_id_seq", "CREATE TABLE tasks (id bigint DEFAULT nextval('task_id_seq'))")
+    there = dump(cluster, url)
+    with pytest.raises(SettingsError, match="another application has something called task_id_seq there"):
+        upgrade(url)
+    assert dump(cluster, url) == there
 
 
 def test_a_role_with_a_schema_of_its_name_needs_no_option(empty: Any) -> None:

@@ -57,19 +57,21 @@ CHECK_INTERVAL_STATE = """
 MAY_CREATE = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
 HAS_TASKS = "SELECT to_regclass('task') IS NOT NULL"
 
+# What PostgreSQL calls the sequence of an identity column, unless the name is taken.
+ID_SEQUENCE = "task_id_seq"
 # New ids begin so far beyond the largest one. Between the look at the last id and setval(),
 # requests may draw ids. They draw fewer than these, so the new start is ahead of them still.
 ID_MARGIN = 1000
 # The last id that was drawn, if any; this needs no right to select from the sequence.
-LAST_ID = "coalesce(pg_sequence_last_value('task_id_seq'::regclass), 0)"
-ADVANCE = f"SELECT setval('task_id_seq', :start) WHERE {LAST_ID} < :largest"
+LAST_ID = f"coalesce(pg_sequence_last_value('{ID_SEQUENCE}'::regclass), 0)"
+ADVANCE = f"SELECT setval('{ID_SEQUENCE}', :start) WHERE {LAST_ID} < :largest"
 
 
 def take_over(connection: Connection) -> None:
     """Rename alembic_version to VERSION_TABLE if it is this service's.
 
-    Raises SettingsError if another application has a table of the same name as one of ours, or if
-    this role may create none.
+    Raises SettingsError if another application has something of the same name as a table of ours
+    or as the sequence of the tasks' ids, or if this role may create none.
     """
     names = set(connection.scalars(text(TABLE_NAMES)))
     if VERSION_TABLE in names:
@@ -80,12 +82,12 @@ def take_over(connection: Connection) -> None:
             " it a schema of its own: CREATE SCHEMA todo AUTHORIZATION todo, which PostgreSQL"
             " searches first for a role called todo."
         )
-    tables = sorted(METADATA.tables.keys() & names)
-    if not tables:
+    taken = sorted({*METADATA.tables, ID_SEQUENCE} & names)
+    if not taken:
         return
     if not connection.scalar(text(TASK_IS_OURS)):
         raise SettingsError(
-            f"DATABASE_URL: another application has a table called {tables[0]} there. Give this"
+            f"DATABASE_URL: another application has something called {taken[0]} there. Give this"
             " service a schema of its own: CREATE SCHEMA todo, and options=-csearch_path%3Dtodo"
             " as a parameter of DATABASE_URL."
         )
