@@ -273,6 +273,30 @@ assert.equal(await first.page.locator("#count").textContent(), "10 of 11");
 await first.picture("phone");
 assert.equal(await first.page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth), 0);
 
+// her token is still on its way when Bob signs in behind her: it is not taken for his, nor are her tasks
+let arrives;
+const late = new Promise((resolve) => (arrives = resolve));
+const hold = async (route) => {
+  const answer = await route.fetch();
+  await late;
+  await route.fulfill({ response: answer });
+};
+await first.page.route("**/api/auth/token", hold, { times: 1 });
+const hersAgain = first.load();
+await first.page.getByRole("button", { name: "Sign out", exact: true }).click();
+await first.page.locator("#entrance").waitFor();
+await first.enter("Bob", "Sign in");
+const answered = first.page.waitForResponse((answer) => answer.url().startsWith(api));
+arrives();
+await answered;
+await hersAgain;
+assert.deepEqual(await first.titles(), ["Call Alice"]);
+await first.click("Refresh");
+await first.fine();
+assert.deepEqual(await first.titles(), ["Call Alice"]);
+await first.click("Sign out");
+await first.enter("Alice", "Sign in");
+
 // nobody can say whose token it is: she is not signed out
 await outside("rotate");
 await outside("hide keys");

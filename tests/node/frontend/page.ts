@@ -119,7 +119,10 @@ async function remove(task: Task): Promise<void> {
 const wanted = () => (filter.value ? filter.value === "done" : undefined);
 
 async function reload(): Promise<void> {
-  if (me) show(await listTasks(me.id, wanted()));
+  if (!me) return;
+  const whose = me;
+  const page = await listTasks(whose.id, wanted());
+  if (me === whose) show(page); // or else somebody has signed in or out meanwhile
 }
 
 // #region pages

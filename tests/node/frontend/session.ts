@@ -20,8 +20,8 @@ export async function signIn(email: string, password: string): Promise<User> {
 }
 
 export async function signOut(): Promise<void> {
-  forgetToken();
   await ask("sign-out", {});
+  forgetToken();
 }
 
 /** Who is signed in already, if anybody. */
@@ -40,9 +40,11 @@ async function user(answer: Response): Promise<User> {
 
 // #region token
 let token: string | undefined;
+let session = 0; // another number for each who signs in or out
 
 function forgetToken(): void {
   token = undefined;
+  session += 1;
 }
 
 /** Better Auth is not set up for the API: trying again does not help. */
@@ -50,10 +52,12 @@ export class SetupError extends Error {}
 
 /** Send a request with the token; without one where nobody is signed in. */
 async function send(request: Request): Promise<Response> {
-  token ??= await newToken();
-  if (token) request.headers.set("Authorization", `Bearer ${token}`);
+  const began = session;
+  const sent = token ?? (await newToken());
+  if (session === began) token = sent; // or else somebody has signed in or out meanwhile
+  if (sent) request.headers.set("Authorization", `Bearer ${sent}`);
   const answer = await fetch(request);
-  if (answer.status === 401) token = undefined;
+  if (answer.status === 401 && token === sent) token = undefined;
   return answer;
 }
 
