@@ -155,6 +155,8 @@ REFUSED = {
     "a coding behind chunks": CREATE + CHUNKED + b"Transfer-Encoding: gzip\r\n\r\n" + CHUNKS,
     "a space before a colon": CREATE + b"Transfer-Encoding : chunked\r\n\r\n" + CHUNKS,
     "a vertical tab": CREATE + b"Transfer-Encoding: \x0bchunked\r\n\r\n" + CHUNKS,
+    "HTTP/2.0": CREATE.replace(b"1.1", b"2.0") + LENGTH + b"\r\n" + BODY,
+    "HTTP/0.9": CREATE.replace(b"1.1", b"0.9") + LENGTH + b"\r\n" + BODY,
     "a folded header": CREATE + b"Transfer-Encoding:\r\n chunked\r\n\r\n" + CHUNKS,
     "a folded harmless header": CREATE + b"X-A: b\r\n c\r\n" + LENGTH + b"\r\n" + BODY,
     "bare line feeds": (CREATE + LENGTH + b"\r\n").replace(b"\r\n", b"\n") + BODY,

@@ -264,3 +264,17 @@ def test_a_problem_says_that_it_comes_from_the_dot_env_file(monkeypatch: pytest.
         load()
     sentence = "BETTER_AUTH_SECRET (from .env) must have at least 32 bytes"
     assert with_sources(refused.value).splitlines()[0] == sentence
+
+
+@pytest.mark.parametrize(("mode", "count"), [(0o600, 0), (0o640, 0), (0o644, 1)])
+def test_a_file_of_secrets_that_all_can_read_is_told_in_production(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: int, count: int
+) -> None:
+    """With BETTER_AUTH_SECRET anybody can sign a token for any user."""
+    monkeypatch.chdir(tmp_path)
+    Path(".env").touch()
+    Path(".env").chmod(mode)
+    production = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://db/todo", "BETTER_AUTH_SECRET": SECRET}
+    warnings = settings(monkeypatch, **production).warnings
+    assert warnings == [".env can be read by every user of this machine: `chmod o= .env`."] * count
+    assert settings(monkeypatch, **production | {"ENVIRONMENT": "development"}).warnings == []

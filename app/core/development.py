@@ -50,7 +50,7 @@ def running_postgres(data_dir: Path) -> Iterator[str]:
     lock_file = data_dir / "lock"
     lock_file.touch()
     lock_file.chmod(0o600)  # whoever can open it can lock it
-    with lock_file.open("w") as lock:
+    with lock_file.open("ab") as lock:  # "wb" would empty what a link of someone else leads to
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -84,7 +84,7 @@ def shared_secret(settings: Settings) -> str | None:
 
 def _make_folder(data_dir: Path) -> None:
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as failure:
         raise SettingsError(f"DATA_DIR: {data_dir} can't be used: {failure.strerror}") from None
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -138,13 +139,18 @@ class Settings(BaseSettings):
     @property
     def warnings(self) -> list[str]:
         """What is allowed, and may be a mistake; one sentence each, for the start."""
+        warnings = []
         if self.secret is not None and self.secret != _without_quotes(self.secret.strip()):
             # Better Auth may have been given the same characters: they are a part of the secret
-            return [
+            warnings.append(
                 "BETTER_AUTH_SECRET has white space or quotes around it, which count as a part of"
                 " it: Better Auth's must have the same."
-            ]
-        return []
+            )
+        if self.production and _is_readable_by_all(Path(ENV_FILE)):
+            warnings.append(
+                f"{ENV_FILE} can be read by every user of this machine: `chmod o= {ENV_FILE}`."
+            )
+        return warnings
 
     @model_validator(mode="before")
     @classmethod
@@ -242,6 +248,10 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _is_readable_by_all(path: Path) -> bool:
+    return path.exists() and bool(path.stat().st_mode & stat.S_IROTH)
 
 
 def _is_origin(text: str) -> bool:

@@ -147,8 +147,11 @@ class Protocol(HttpToolsProtocol):
 
     def _check_head(self) -> None:
         """Raise BadRequest, with a sentence for each rule that the complete head may break."""
-        is_http_1_0 = self.parser.get_http_version() == "1.0"
+        version = self.parser.get_http_version()
+        is_http_1_0 = version == "1.0"
         hosts = len(self._values_of(b"host"))
+        if version not in {"1.0", "1.1"}:
+            raise BadRequest(NOT_HTTP)
         if self._head_size() > HEAD_MAX:
             raise BadRequest(HEAD_TOO_LARGE)
         # RFC 9112, 3.2: one Host, which only HTTP/1.0 may leave out
