@@ -84,7 +84,7 @@ def shared_secret(settings: Settings) -> str | None:
 
 def _make_folder(data_dir: Path) -> None:
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as failure:
         raise SettingsError(f"DATA_DIR: {data_dir} can't be used: {failure.strerror}") from None
 
