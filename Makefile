@@ -168,7 +168,7 @@ deploy-lint: install-check
 NUMBER = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 HASH = $(if $(shell git tag --list v$(NUMBER) --points-at HEAD),,+g$(shell git rev-parse --short HEAD))
 dist: install-run
-	rm -rf build/dist && mkdir -p build/dist
+	rm -rf dist build/dist && mkdir -p build/dist
 	git archive HEAD app LICENSE README.md pyproject.toml | tar -x -C build/dist
 	sed 's/^version = .*/version = "$(NUMBER)$(HASH)"/' pyproject.toml > build/dist/pyproject.toml
 	cd build/dist && $(abspath $(BIN)/python) -m flit_core.wheel --outdir $(CURDIR)/dist

@@ -82,7 +82,7 @@ def test_developments_secret_is_there_whole_or_not_at_all(tmp_path: Path) -> Non
             },
             [
                 "Tokens: keys from https://auth.example.com/api/auth/jwks; iss https://auth.example.com, aud todo",
-                "Tokens: HS256 under BETTER_AUTH_SECRET, or development's own secret; iss any, aud todo",
+                "Tokens: HS256 under BETTER_AUTH_SECRET; iss any, aud todo",
                 "Pages: none on another origin (CORS_ORIGINS)",
             ],
         ),

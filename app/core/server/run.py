@@ -142,7 +142,9 @@ def greeting(settings: Settings, title: str) -> list[str]:
     if settings.auth_origin:
         lines.append(_tokens(f"keys from {settings.jwks_url}", settings.auth_origin, settings))
     if settings.secret:
-        keys = "HS256 under BETTER_AUTH_SECRET, or development's own secret"
+        keys = "HS256 under BETTER_AUTH_SECRET"
+        if not settings.production:
+            keys += ", or development's own secret"
         lines.append(_tokens(keys, "any", settings))
     origins = ", ".join(settings.allowed_origins) or "none on another origin"
     lines.append(f"Pages: {origins} (CORS_ORIGINS)")
