@@ -106,6 +106,19 @@ ${code(row.title)}\
     promises = [feature for feature in features if not feature.story]
     by_tests = [row for row in run.verdict.rulings if not row.states and row.status == PROVEN]
     proven_rulings = sum(row.status == PROVEN for row in run.verdict.rulings)
+    contents = [
+        ("failures", "What failed", failed or run.others.failed),
+        ("changes", "What changed", True),
+        ("criteria", "Acceptance criteria", True),
+        ("stories", "User stories", True),
+        ("promises", "Promises", promises),
+        ("rulings", "Rulings", run.verdict.rulings),
+        ("outside", "What it does not do", run.catalogue.outside),
+        ("problems", "What must be mended", run.verdict.problems),
+        ("absent", "Not run here", run.verdict.absent),
+        ("features", "Features", True),
+        ("glossary", "Words", run.catalogue.glossary),
+    ]
 %>\
 <!DOCTYPE html>
 <html lang="en">
@@ -163,6 +176,15 @@ no commit\
 </search>
 <main id="main" tabindex="-1">
 <noscript><p>Without JavaScript the search and the links to ids do nothing; everything else is here.</p></noscript>
+<nav aria-label="Contents">
+<ul>
+% for anchor, title, there in contents:
+% if there:
+<li><a href="#${anchor}">${title}</a></li>
+% endif
+% endfor
+</ul>
+</nav>
 % if failed or run.others.failed:
 <section id="failures" data-group data-words="failures failed">
 <h2>What failed</h2>

@@ -460,6 +460,18 @@ def test_the_page_says_what_it_is_of(suite: Suite, target: Path) -> None:
     assert "The Inn: a house for <guests>" in words_of(page[page.index("<h1>") : page.index("</h1>")])
 
 
+def test_the_contents_list_leads_to_every_section(two_criteria: Suite, target: Path) -> None:
+    """In their order; what is not there is not listed."""
+    two_criteria.add("features/keeping_the_door.feature", PROMISE)
+    two_criteria.catalogue.write_text(two_criteria.catalogue.read_text() + WORDS + RULINGS)
+    for options in [("--acceptance=everywhere",), ("-k", "greeted")]:
+        two_criteria.run(f"--living-documentation={target}", *options)
+        page = target.read_text("utf-8")
+        contents = page[page.index("<nav") : page.index("</nav>")]
+        assert re.findall('href="#([^"]+)"', contents) == re.findall('<section id="([^"]+)"', page)
+        assert ("What failed" in contents) == ("--acceptance=everywhere" in options)
+
+
 def test_backticks_are_code_and_a_needed_tool_is_no_tag(suite: Suite, target: Path) -> None:
     """What is written for programmers is not shown as they write it."""
     door = PROMISE.replace("not even a friend", "not by `knock` either").replace("@AC-001", "@AC-001 @needs-a-doorbell")
