@@ -170,12 +170,16 @@ no commit\
 <label for="words">Search</label>
 <input id="words" type="search" autocomplete="off" placeholder="privacy, US-3, 201 characters …">
 <output id="number" for="words"></output>
+<button class="more" type="button" hidden></button>
+<button class="everything" type="button" hidden>Show everything</button>
 <label class="option"><input id="deep" type="checkbox"> in requests and answers, too</label>
 <button id="unfold" type="button" aria-pressed="false">Unfold all</button>
 <span id="copied" role="status"></span>
 </search>
 <main id="main" tabindex="-1">
 <noscript><p>Without JavaScript the search and the links to ids do nothing; everything else is here.</p></noscript>
+<p id="notice" role="status" hidden><span></span> <button class="more" type="button" hidden></button> \
+<button class="everything" type="button" hidden>Show everything</button></p>
 <nav aria-label="Contents">
 <ul>
 % for anchor, title, there in contents:

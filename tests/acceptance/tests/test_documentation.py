@@ -597,9 +597,23 @@ def test_features_come_in_the_order_of_the_catalogue(in_folders: Suite) -> None:
     assert [one["uri"] for one in of_kind(read(path), "gherkinDocument")] == IN_ORDER
 
 
+# a step with a request and its answer
+ANSWERED = """
+import httpx
+
+from tests.acceptance.evidence import attach
+
+@given("a house")
+def _():
+    request = httpx.Request("POST", "http://inn/rooms", json={"name": "attic"})
+    attach(httpx.Response(201, request=request, json={"number": 7}))
+"""
+
+
 @pytest.mark.needs("node", "chromium")
 def test_the_page_works_in_a_browser(two_criteria: Suite, target: Path) -> None:
-    """Offline, light and dark, at two widths: the matrix, every link, the search, print, and axe-core."""
+    """Offline, light and dark, at two widths: the matrix, every link, the search, Back, print, and axe-core."""
+    two_criteria.steps.write_text(STEPS.replace('@given("a house")\ndef _():\n    pass\n', ANSWERED), "utf-8")
     two_criteria.add("features/keeping_the_door.feature", PROMISE)
     two_criteria.catalogue.write_text(two_criteria.catalogue.read_text() + WORDS)
     two_criteria.run(f"--living-documentation={target}")
