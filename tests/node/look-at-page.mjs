@@ -180,9 +180,10 @@ async function look(browser, { width, colorScheme }) {
   const paper = await page.evaluate(() => ({
     margin: [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).find((rule) => rule instanceof CSSPageRule)?.style.margin,
     heads: [...document.querySelectorAll('.feature > h3, .feature > .narrative')].every((head) => getComputedStyle(head).breakAfter === 'avoid'),
+    texts: [...document.querySelectorAll('.narrative')].every((text) => getComputedStyle(text).breakInside === 'avoid'),
   }))
   if (!paper.margin) complain('on paper the text touches the edge')
-  if (!paper.heads) complain("a feature's heading can stand alone at a page's end")
+  if (!paper.heads || !paper.texts) complain("a feature's heading can stand alone at a page's end")
   if (await page.locator('nav').isVisible()) complain('the contents list is printed')
   await page.emulateMedia({ media: null })
 
