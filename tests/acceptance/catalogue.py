@@ -88,6 +88,10 @@ class Catalogue:
     """What the product does not do, and whose it is."""
     glossary: dict[str, str] = field(default_factory=dict)
     """Words of the features, and what they mean."""
+    product: str = ""
+    """The name of what the features specify."""
+    about: str = ""
+    """What it is, in one sentence that goes on after the name."""
 
     @classmethod
     def read(cls, features: Path, root: Path) -> "Catalogue":
@@ -110,6 +114,8 @@ class Catalogue:
             subjects={subject: f"{home}/{path}" for subject, path in said.get("subjects", {}).items()},
             outside=said.get("outside", {}),
             glossary=said.get("glossary", {}),
+            product=said.get("product", ""),
+            about=said.get("about", ""),
         )
 
     def place(self, document: Document) -> tuple[int, int, str]:

@@ -6,9 +6,13 @@ const field = document.getElementById("words");
 const deep = document.getElementById("deep");
 const output = document.getElementById("number");
 const unfoldAll = document.getElementById("unfold");
+const notice = document.getElementById("notice");
+const moreButtons = [...document.querySelectorAll(".more")];
+const everythingButtons = [...document.querySelectorAll(".everything")];
 const groups = [...document.querySelectorAll("[data-group]")];
 const FEW = 25; // as many scenarios are unfolded when they are found
 let index;
+let placeBefore = 0; // how far the whole page was scrolled before it was filtered
 
 root.classList.add("js");
 
@@ -94,6 +98,19 @@ function plural(number, noun, nouns) {
   return `${number} ${number === 1 ? noun : nouns}`;
 }
 
+function notify(text) {
+  notice.hidden = !text;
+  notice.firstElementChild.textContent = text;
+}
+
+/** Offer what is found in requests and answers alone. */
+function offer(more) {
+  for (const button of moreButtons) {
+    button.hidden = !more;
+    button.textContent = `${more} more in requests and answers`;
+  }
+}
+
 function search() {
   index ??= [...document.querySelectorAll("[data-item]")].map(read);
   const words = field.value.toLowerCase().split(/\s+/).map((word) => word.replace(/^@/, "")).filter(Boolean);
@@ -103,9 +120,14 @@ function search() {
   for (const entry of index) setShown(entry.item, hits.has(entry));
   for (const group of groups) group.hidden = words.length > 0 && !group.querySelector("[data-item]:not([hidden])");
   foldAll();
-  root.classList.toggle("searching", words.length > 0);
-  if (words.length === 0) {
+  const filtered = words.length > 0;
+  if (filtered && !root.classList.contains("searching")) placeBefore = scrollY;
+  root.classList.toggle("searching", filtered);
+  everythingButtons.forEach((button) => { button.hidden = !filtered; });
+  notify(filtered && hits.size === 0 ? `Nothing found for “${field.value.trim()}”.` : "");
+  if (!filtered) {
     output.textContent = "";
+    offer(0);
     return;
   }
   const scenarios = [...hits].filter((entry) => "scenario" in entry.item.dataset);
@@ -114,8 +136,8 @@ function search() {
   output.textContent = [
     plural(scenarios.length, "scenario", "scenarios"),
     others ? plural(others, "other line", "other lines") : "",
-    more ? `${more} more in requests and answers` : "",
   ].filter(Boolean).join(", ");
+  offer(more);
   for (const { item } of hits) {
     for (let around = item.parentElement; around; around = around.parentElement) {
       if (around.tagName === "DETAILS") around.open = true;
@@ -130,21 +152,63 @@ field.addEventListener("input", () => {
 });
 deep.addEventListener("change", search);
 
+function showMore() {
+  deep.checked = true;
+  search();
+  deep.focus(); // the button is gone
+}
+
+function showEverything() {
+  history.pushState(null, "", "#");
+  arrive();
+}
+
+moreButtons.forEach((button) => button.addEventListener("click", showMore));
+for (const button of everythingButtons) {
+  button.addEventListener("click", () => {
+    showEverything();
+    document.getElementById("main").focus({ preventScroll: true }); // the button is gone
+  });
+}
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.isComposing || !field.value) return;
+  event.preventDefault();
+  showEverything();
+});
+
 // Addresses: #search=WORDS, or the name of a place
 
+function place() {
+  const hash = location.hash.slice(1);
+  try {
+    return decodeURIComponent(hash);
+  } catch {
+    return hash; // mistyped: a % alone
+  }
+}
+
 function arrive() {
-  const hash = decodeURIComponent(location.hash.slice(1));
+  const hash = place();
   if (hash.startsWith("search=")) {
     field.value = hash.slice("search=".length);
     search();
     document.querySelector(".bar").scrollIntoView();
     return;
   }
-  const target = hash && document.getElementById(hash);
-  if (!target) return;
-  if (field.value) {
-    field.value = "";
-    search();
+  const wasFiltered = field.value !== "";
+  field.value = "";
+  if (wasFiltered) search();
+  notify("");
+  if (!hash) {
+    // Back to the whole page: where the reader was on it
+    if (wasFiltered) scrollTo(0, placeBefore);
+    return;
+  }
+  const target = document.getElementById(hash);
+  if (!target) {
+    notify(`This page has nothing at “${hash}”: the link is old or mistyped. Search for its words.`);
+    notice.scrollIntoView();
+    return;
   }
   reveal(target);
   target.scrollIntoView({ block: target.matches("tr") ? "center" : "start" });

@@ -77,12 +77,12 @@ ${row.id}\
 % if row.cells:
 <% of_story = [feature for feature in features if row.id in feature.tags] %>\
 % if len(of_story) == 1:
-<a href="#${of_story[0].anchor}">${row.title}</a>\
+<a href="#${of_story[0].anchor}">${code(row.title)}</a>\
 % else:
-${row.title}\
+${code(row.title)}\
 % endif
 % else:
-${row.title}\
+${code(row.title)}\
 % endif
 </td>${status_of(row)}<td>${row.counts}</td>\
 % if "By criterion" in heads:
@@ -106,6 +106,19 @@ ${row.title}\
     promises = [feature for feature in features if not feature.story]
     by_tests = [row for row in run.verdict.rulings if not row.states and row.status == PROVEN]
     proven_rulings = sum(row.status == PROVEN for row in run.verdict.rulings)
+    contents = [
+        ("failures", "What failed", failed or run.others.failed),
+        ("changes", "What changed", True),
+        ("criteria", "Acceptance criteria", True),
+        ("stories", "User stories", True),
+        ("promises", "Promises", promises),
+        ("rulings", "Rulings", run.verdict.rulings),
+        ("outside", "What it does not do", run.catalogue.outside),
+        ("problems", "What must be mended", run.verdict.problems),
+        ("absent", "Not run here", run.verdict.absent),
+        ("features", "Features", True),
+        ("glossary", "Words", run.catalogue.glossary),
+    ]
 %>\
 <!DOCTYPE html>
 <html lang="en">
@@ -113,14 +126,23 @@ ${row.title}\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${script_hash}'; base-uri 'none'; form-action 'none'">
-<title>Living documentation</title>
+<title>${heading}</title>
 <style>
 ${css}</style>
 </head>
 <body>
 <a class="skip" href="#main">Skip to the content</a>
 <header>
-<h1>Living documentation</h1>
+<h1>\
+% if run.catalogue.product:
+${run.catalogue.product}\
+% if run.catalogue.about:
+: <span class="about">${code(run.catalogue.about)}</span>\
+% endif
+% else:
+${heading}\
+% endif
+</h1>
 <p class="answer"><strong>${proven} of ${len(criteria)} acceptance criteria are proven</strong>\
 % if partly:
  <span class="open">(${", ".join(partly)}: but for what was not run here)</span>\
@@ -148,12 +170,25 @@ no commit\
 <label for="words">Search</label>
 <input id="words" type="search" autocomplete="off" placeholder="privacy, US-3, 201 characters …">
 <output id="number" for="words"></output>
+<button class="more" type="button" hidden></button>
+<button class="everything" type="button" hidden>Show everything</button>
 <label class="option"><input id="deep" type="checkbox"> in requests and answers, too</label>
 <button id="unfold" type="button" aria-pressed="false">Unfold all</button>
 <span id="copied" role="status"></span>
 </search>
 <main id="main" tabindex="-1">
 <noscript><p>Without JavaScript the search and the links to ids do nothing; everything else is here.</p></noscript>
+<p id="notice" role="status" hidden><span></span> <button class="more" type="button" hidden></button> \
+<button class="everything" type="button" hidden>Show everything</button></p>
+<nav aria-label="Contents">
+<ul>
+% for anchor, title, there in contents:
+% if there:
+<li><a href="#${anchor}">${title}</a></li>
+% endif
+% endfor
+</ul>
+</nav>
 % if failed or run.others.failed:
 <section id="failures" data-group data-words="failures failed">
 <h2>What failed</h2>
@@ -167,8 +202,14 @@ no commit\
 </ul>
 </section>
 % endif
-% if run.changes and run.changes.all:
 <section id="changes" data-group data-words="changes changed since">
+% if not run.changes:
+<h2>What changed</h2>
+<p>Nothing was compared: no release and no main branch is at hand. To compare: <code>make docs SINCE=COMMIT</code></p>
+% elif not run.changes.all:
+<h2>What changed</h2>
+<p>Nothing changed since ${run.changes.since}.</p>
+% else:
 <details><summary><h2>What changed since ${run.changes.since}</h2> ${run.changes.counts}\
 % if not run.changes.revision.startswith(run.changes.since):
  (since commit <code>${run.changes.revision[:12]}</code>)\
@@ -194,12 +235,18 @@ ${change}\
 % endif
 % endfor
 </details>
-</section>
 % endif
+</section>
 <section id="criteria" data-group data-words="acceptance criteria">
 <h2>Acceptance criteria</h2>
 ${matrix(criteria, ["Criterion", "Promise", "Status", "Scenarios"])}
-<p>A criterion is proven when at least one scenario carries it and all that do have passed. Each id leads to its scenarios.</p>
+<p>A criterion is proven when at least one scenario carries it and all that do have passed. Each id leads to its scenarios.\
+% for id_, bar in bars.items():
+ ${id_} is proven by the coverage of the same run instead: the tests must run ${bar}.\
+% endfor
+</p>
+<p class="legend"><span class="ok">✔</span> passed, or proven; <span class="ko">✘</span> failed, or not proven; \
+<span class="open">·</span> not run, not measured, or only a part of it.</p>
 </section>
 <section id="stories" data-group data-words="user stories">
 <h2>User stories</h2>
@@ -259,7 +306,7 @@ ${row.id}\
 % endfor
 </ul></details>\
 % else:
-${row.counts}\
+${code(row.counts)}\
 % endif
 </td></tr>
 % endfor
@@ -272,7 +319,7 @@ ${row.counts}\
 <h2>What it does not do</h2>
 <dl>
 % for what, whose in run.catalogue.outside.items():
-<div data-item><dt>${what}</dt><dd>${whose}</dd></div>
+<div data-item><dt>${code(what)}</dt><dd>${code(whose)}</dd></div>
 % endfor
 </dl>
 </section>
@@ -282,7 +329,7 @@ ${row.counts}\
 <h2>What must be mended</h2>
 <ul>
 % for problem in run.verdict.problems:
-<li data-item>${problem}</li>
+<li data-item>${code(str(problem))}</li>
 % endfor
 </ul>
 </section>
@@ -292,7 +339,7 @@ ${row.counts}\
 <h2>Not run here</h2>
 <ul>
 % for text in run.verdict.absent:
-<li data-item>${text}</li>
+<li data-item>${code(text)}</li>
 % endfor
 </ul>
 </section>
@@ -371,7 +418,7 @@ ${steps(example.steps)}
 <h2>Words</h2>
 <dl>
 % for name, meaning in run.catalogue.glossary.items():
-<div data-item id="word-${slug(name)}"><dt>${name}</dt><dd>${meaning}</dd></div>
+<div data-item id="word-${slug(name)}"><dt>${name}</dt><dd>${code(meaning)}</dd></div>
 % endfor
 </dl>
 </section>

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from mako.lookup import TemplateLookup
 from markupsafe import Markup, escape
 
-from tests.acceptance.catalogue import Catalogue
+from tests.acceptance.catalogue import Bar, Catalogue
 from tests.acceptance.changes import Changes
 from tests.acceptance.evidence import ScenarioRun, StepRun, shown_exchanges
 from tests.acceptance.messages import Commit
@@ -196,6 +196,9 @@ def write(path: Path, run: Run) -> None:
         search=lambda words: f"#search={quote(words)}",
         slug=slug,
         link=lambda text: Words(run.catalogue.glossary).link(text, set()),
+        code=with_code,
+        heading=": ".join(filter(None, [run.catalogue.product, run.catalogue.about])) or "Living documentation",
+        bars={one.id: _bar_in_words(one.bar) for one in run.catalogue.criteria.values() if one.bar},
         carriers=lambda id_: _carriers(features, id_),
         state=state_in_words(run),
         commit_address=_commit_address(run.commit),
@@ -221,12 +224,24 @@ def kind_of(states: Counter[str]) -> str:
 def _word(row: Row, catalogue: Catalogue) -> tuple[str, str]:
     """Give the kind and the word for a row of the matrix."""
     criterion = catalogue.criteria.get(row.id)
+    if row.status == PROVEN and row.id in catalogue.rulings and not row.states:
+        return "ok", "proven by tests"
     if row.status == PROVEN:
         return ("open" if row.partly else "ok"), row.word
     if criterion and criterion.bar and row.status == NOT_RUN:
         return "open", NO_MEASUREMENT
     measured_short = criterion is not None and criterion.bar is not None
     return ("ko" if row.states[FAILED] or measured_short else "open"), row.status
+
+
+def _bar_in_words(bar: Bar) -> str:
+    least = f"at least {bar.least:g} % of the lines and of the branches"
+    return f"{least}, and all of {' and '.join(bar.whole)}" if bar.whole else least
+
+
+def with_code(text: str) -> Markup:
+    """Show what stands between backticks as code."""
+    return Words({}).link(text, set())
 
 
 def state_in_words(run: Run) -> list[tuple[str, str]]:
@@ -286,25 +301,29 @@ class _Anchors:
 
 
 class Words:
-    """The glossary, as links at the first place where a word occurs."""
+    """The glossary, as links at the first place where a word occurs; what is between backticks is code."""
 
     def __init__(self, glossary: Mapping[str, str]) -> None:
         self._glossary = {word.lower(): (word, meaning) for word, meaning in glossary.items()}
         longest_first = sorted(self._glossary, key=len, reverse=True)
-        words = "|".join(re.escape(word) for word in longest_first)
-        self._pattern = re.compile(rf"(?i)(?<![\w\"-])({words})s?(?![\w-])" if words else r"(?!)")
+        words = "|".join(re.escape(word) for word in longest_first) or "(?!)"
+        self._pattern = re.compile(rf"(?i)`(?P<code>[^`\n]+)`|(?<![\w\"-])(?P<word>{words})s?(?![\w-])")
 
     def link(self, text: str, seen: set[str]) -> Markup:
-        """Link each word that is not in `seen` yet, and add it there."""
+        """Link each word that is not in `seen` yet, and add it there; no word in code."""
         parts = []
         end = 0
         for match in self._pattern.finditer(text):
-            word, meaning = self._glossary[match[1].lower()]
-            if word in seen:
-                continue
-            seen.add(word)
-            link = Markup('<a class="word" href="#word-{}" title="{}">{}</a>').format(slug(word), meaning, match[0])
-            parts += [escape(text[end : match.start()]), link]
+            if match["code"]:
+                shown = Markup("<code>{}</code>").format(match["code"])
+            else:
+                word, meaning = self._glossary[match["word"].lower()]
+                if word in seen:
+                    continue
+                seen.add(word)
+                address, plain = slug(word), meaning.replace("`", "")
+                shown = Markup('<a class="word" href="#word-{}" title="{}">{}</a>').format(address, plain, match[0])
+            parts += [escape(text[end : match.start()]), shown]
             end = match.end()
         return Markup("").join([*parts, escape(text[end:])])
 
@@ -431,7 +450,9 @@ class _Features:
 
 
 def _tags(node: Node) -> list[str]:
-    return [tag["name"].removeprefix("@") for tag in node["tags"]]
+    """Give the tags that a stakeholder knows: which tool a scenario needs is said where it could not run."""
+    names = [tag["name"].removeprefix("@") for tag in node["tags"]]
+    return [name for name in names if not name.startswith("needs-")]
 
 
 def _text(node: Node) -> str:

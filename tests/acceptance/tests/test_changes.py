@@ -108,7 +108,7 @@ def test_the_page_says_what_changed(suite: Suite, history: Path) -> None:
     assert "What changed since v1</h2> 1 added, 3 reworded, 1 removed" in page
     assert '<a href="#scenario-a-cat-is-let-in">Scenario: A cat is let in</a>' in page
     suite.run(f"--living-documentation={target}", "--changes-since=HEAD")
-    assert "What changed" not in target.read_text("utf-8")
+    assert "<h2>What changed</h2>\n<p>Nothing changed since HEAD." in target.read_text("utf-8")
     refused = suite.run(f"--living-documentation={target}", "--changes-since=nowhere")
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
     refused.stderr.fnmatch_lines(["ERROR: --changes-since: git knows no commit nowhere here: *"])

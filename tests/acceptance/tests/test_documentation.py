@@ -261,6 +261,7 @@ def path_of_messages(target: Path) -> Path:
     return target.with_name("messages.ndjson")
 
 
+LEGEND = "✔ passed, or proven; ✘ failed, or not proven; · not run, not measured, or only a part of it."
 ENDINGS = {
     "A guest fails": "Then the guest fails”. What came: {'greeted': False}, not {'greeted': True}.",
     "A guest meets a broken broom": "everything is as it should be at the end”. What came: RuntimeError: broken broom.",
@@ -292,7 +293,7 @@ def test_what_was_not_run_has_not_failed(two_criteria: Suite, target: Path) -> N
     page = target.read_text("utf-8")
     assert rows(page) == {"AC-001": "open · not run", "AC-002": "open · not run", "US-1": "open · not run"}
     assert "This was a run of a part: of 4 scenarios 3 did not run." in page
-    assert "✘" not in words_of(page)
+    assert "✘" not in words_of(page).replace(LEGEND, "")
     assert 'id="failures"' not in page
 
 
@@ -397,7 +398,12 @@ def test_the_page_shows_how_each_ruling_is_proven(suite: Suite, target: Path) ->
     suite.change(suite.feature, "      Examples: In", "      @R-01\n      Examples: In")
     assert suite.run(f"--living-documentation={target}", "--acceptance=here").ret == pytest.ExitCode.OK
     page = target.read_text("utf-8")
-    assert rows(page) == {"AC-001": "ok ✔ proven", "US-1": "ok ✔ proven", "R-01": "ok ✔ proven", "R-02": "ok ✔ proven"}
+    assert rows(page) == {
+        "AC-001": "ok ✔ proven",
+        "US-1": "ok ✔ proven",
+        "R-01": "ok ✔ proven",
+        "R-02": "ok ✔ proven by tests",
+    }
     rulings = section(page, "rulings")
     assert '<a href="#scenario-a-guest-hears-words">A guest hears &lt;words&gt;</a>' in rulings
     assert "the bell is &lt;polished&gt;" in rulings
@@ -441,6 +447,55 @@ def test_promises_have_a_table_and_words_are_explained(suite: Suite, target: Pat
     assert 'id="word-friend"' in section(page, "glossary")
 
 
+def test_the_page_says_what_it_is_of(suite: Suite, target: Path) -> None:
+    """The product's name and one sentence come first; without them it says what kind of page it is."""
+    suite.run(f"--living-documentation={target}")
+    page = target.read_text("utf-8")
+    assert "<title>Living documentation</title>" in page
+    assert "<h1>Living documentation</h1>" in page
+    suite.catalogue.write_text('product = "The Inn"\nabout = "a house for <guests>"\n' + suite.catalogue.read_text())
+    suite.run(f"--living-documentation={target}")
+    page = target.read_text("utf-8")
+    assert "<title>The Inn: a house for &lt;guests&gt;</title>" in page
+    assert "The Inn: a house for <guests>" in words_of(page[page.index("<h1>") : page.index("</h1>")])
+
+
+def test_the_contents_list_leads_to_every_section(two_criteria: Suite, target: Path) -> None:
+    """In their order; what is not there is not listed."""
+    two_criteria.add("features/keeping_the_door.feature", PROMISE)
+    two_criteria.catalogue.write_text(two_criteria.catalogue.read_text() + WORDS + RULINGS)
+    for options in [("--acceptance=everywhere",), ("-k", "greeted")]:
+        two_criteria.run(f"--living-documentation={target}", *options)
+        page = target.read_text("utf-8")
+        contents = page[page.index("<nav") : page.index("</nav>")]
+        assert re.findall('href="#([^"]+)"', contents) == re.findall('<section id="([^"]+)"', page)
+        assert ("What failed" in contents) == ("--acceptance=everywhere" in options)
+
+
+def test_backticks_are_code_and_a_needed_tool_is_no_tag(suite: Suite, target: Path) -> None:
+    """What is written for programmers is not shown as they write it."""
+    door = PROMISE.replace("not even a friend", "not by `knock` either").replace("@AC-001", "@AC-001 @needs-a-doorbell")
+    suite.add("features/keeping_the_door.feature", door)
+    words = WORDS.replace("whoever has been here", "who has a `key`").replace("The <neighbour>", "`<neighbour>`")
+    rulings = RULINGS.replace("whoever rings", "`ring`").replace("no guest", "no `guest`")
+    measured = MEASURED.replace("all is", "`all` is")
+    suite.catalogue.write_text(suite.catalogue.read_text() + words + rulings + measured)
+    suite.change(suite.catalogue, "buy a doorbell", "run `buy`")
+    suite.run(f"--living-documentation={target}", "--acceptance=everywhere")
+    page = target.read_text("utf-8")
+    body = page[page.index("<body>") : page.index("<script>")]
+    shown = ("knock", "key", "&lt;neighbour&gt;", "ring", "guest", "all", "buy")
+    assert [word for word in shown if f"<code>{word}</code>" not in body] == []
+    assert "`" not in body
+    assert "needs-a-doorbell" not in words_of(body)
+
+
+def test_the_page_says_what_the_marks_mean(suite: Suite, target: Path) -> None:
+    """In one line at the criteria."""
+    suite.run(f"--living-documentation={target}")
+    assert LEGEND in words_of(section(target.read_text("utf-8"), "criteria"))
+
+
 def test_every_word_of_the_glossary_occurs() -> None:
     """In the project's own features, or its rulings: what nobody reads needs no explanation."""
     catalogue = Catalogue.read(ROOT / "features", ROOT)
@@ -458,7 +513,8 @@ def test_the_page_needs_neither_node_nor_git(suite: Suite, target: Path) -> None
     assert suite.run(f"--living-documentation={target}").ret == pytest.ExitCode.OK
     page = target.read_text("utf-8")
     assert "no commit" in page
-    assert 'id="changes"' not in page
+    said = "Nothing was compared: no release and no main branch is at hand. To compare: make docs SINCE=COMMIT"
+    assert f"What changed {said}" in words_of(section(page, "changes"))
 
 
 MEASURED = """
@@ -467,6 +523,7 @@ name = "Coverage"
 promise = "all is measured"
 [criteria.AC-009.coverage]
 least = 90
+whole = ["app/auth.py"]
 """
 
 
@@ -477,6 +534,18 @@ def test_coverage_that_was_not_measured_is_no_failure(suite: Suite, target: Path
     page = target.read_text("utf-8")
     assert rows(page)["AC-009"] == "open · not measured in this run"
     assert "1 of 2 acceptance criteria are proven (AC-009: not measured in this run)" in words_of(page)
+
+
+def test_the_page_says_what_coverage_must_reach(suite: Suite, target: Path) -> None:
+    """Such a criterion needs no scenario, which is what the line below the criteria says of the others."""
+    suite.catalogue.write_text(suite.catalogue.read_text() + MEASURED)
+    suite.run(f"--living-documentation={target}")
+    criteria = section(target.read_text("utf-8"), "criteria")
+    bars = "at least 90 % of the lines and of the branches, and all of app/auth.py"
+    assert f"AC-009 is proven by the coverage of the same run instead: the tests must run {bars}." in words_of(criteria)
+    suite.catalogue.write_text(suite.catalogue.read_text().replace('whole = ["app/auth.py"]', ""))
+    suite.run(f"--living-documentation={target}")
+    assert "and of the branches." in words_of(section(target.read_text("utf-8"), "criteria"))
 
 
 def test_titles_are_addresses() -> None:
@@ -528,9 +597,23 @@ def test_features_come_in_the_order_of_the_catalogue(in_folders: Suite) -> None:
     assert [one["uri"] for one in of_kind(read(path), "gherkinDocument")] == IN_ORDER
 
 
+# a step with a request and its answer
+ANSWERED = """
+import httpx
+
+from tests.acceptance.evidence import attach
+
+@given("a house")
+def _():
+    request = httpx.Request("POST", "http://inn/rooms", json={"name": "attic"})
+    attach(httpx.Response(201, request=request, json={"number": 7}))
+"""
+
+
 @pytest.mark.needs("node", "chromium")
 def test_the_page_works_in_a_browser(two_criteria: Suite, target: Path) -> None:
-    """Offline, light and dark, at two widths: the matrix, every link, the search, print, and axe-core."""
+    """Offline, light and dark, at two widths: the matrix, every link, the search, Back, print, and axe-core."""
+    two_criteria.steps.write_text(STEPS.replace('@given("a house")\ndef _():\n    pass\n', ANSWERED), "utf-8")
     two_criteria.add("features/keeping_the_door.feature", PROMISE)
     two_criteria.catalogue.write_text(two_criteria.catalogue.read_text() + WORDS)
     two_criteria.run(f"--living-documentation={target}")
