@@ -56,10 +56,13 @@ def running_postgres(data_dir: Path) -> Iterator[str]:
         except BlockingIOError:
             raise SettingsError(f"DATA_DIR: {data_dir} is in use by another {PROGRAM}") from None
         server = EmbeddedPostgres(data_dir / "postgres")
-        end_in_order()
         # A signal raises KeyboardInterrupt in this thread. In a thread of their own, start and stop
         # are not cut short by it: a server that has half started could not be stopped.
         with ThreadPoolExecutor(1) as thread:
+            # The executor would lose a thread that is interrupted while it begins, and run the stop
+            # in another one, beside the start. So its thread runs before a signal may interrupt.
+            thread.submit(bool).result()
+            end_in_order()
             try:
                 thread.submit(server.start).result()
                 yield server.url

@@ -38,8 +38,10 @@ def test_tables_of_a_newer_version_are_told(empty: str, folder: Path) -> None:
         connection.execute(text("UPDATE todo_api_version SET version_num = '9999'"))
     refused = todo_api(folder, "serve", "--migrate", DATABASE_URL=empty, BETTER_AUTH_SECRET=SECRET)
     assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
-    assert refused.stderr.startswith("todo-api: the database failed: ")
-    assert "'9999'" in refused.stderr
+    assert refused.stderr.splitlines() == [
+        "todo-api: DATABASE_URL: its tables are of a newer version of todo-api (revision 9999, unknown here)."
+        " Install that version, or serve without --migrate."
+    ]
 
 
 def test_the_command_tells_its_version(folder: Path) -> None:
