@@ -5,6 +5,7 @@ person never depends on another one, so that an answer which it foretells tells 
 """
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -52,8 +53,8 @@ CONDITIONS = st.sampled_from(["as seen", "whatever is there", "not asked"])
 ASKED = st.one_of(CHANGES, st.just(("GET", None)))
 LIMITS = st.integers(1, 4)
 OFFSETS = st.none() | st.integers(0, 5)
-MILLISECONDS = st.integers(0, 4)
-"""How soon after a request the database dies: about as long as a request takes."""
+PARTS = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, 1.25])
+"""How soon after a request the database dies, as a part of the time that a request takes now."""
 GONE = -1
 NEVER = 2**62
 """The number of a task that never was."""
@@ -392,30 +393,26 @@ class WithDyingDatabase(Interleavings):
     lost: ClassVar[list[str]] = []
     """By what was asked: the answers that the database took with it."""
 
-    @rule(target=Interleavings.views, person=PEOPLE, body=NEW, milliseconds=MILLISECONDS)
-    def create_while_it_dies(self, person: str, body: dict[str, Any], milliseconds: int) -> Views:
+    @rule(target=Interleavings.views, person=PEOPLE, body=NEW, part=PARTS)
+    def create_while_it_dies(self, person: str, body: dict[str, Any], part: float) -> Views:
         """Send a task that nobody has sent before, and lose the database over it."""
-        self.dies_after = milliseconds / 1000
+        self.dies_after = part
         return self.create(person, f"key-{next(numbers)}", body)
 
-    @rule(
-        target=Interleavings.views,
-        view=Interleavings.views,
-        change=CHANGES,
-        condition=CONDITIONS,
-        milliseconds=MILLISECONDS,
-    )
-    def change_while_it_dies(self, view: View, change: tuple[str, Any], condition: str, milliseconds: int) -> Views:
+    @rule(target=Interleavings.views, view=Interleavings.views, change=CHANGES, condition=CONDITIONS, part=PARTS)
+    def change_while_it_dies(self, view: View, change: tuple[str, Any], condition: str, part: float) -> Views:
         """Ask for a change, and lose the database over it."""
-        self.dies_after = milliseconds / 1000
+        self.dies_after = part
         return self.change(view, change, condition)
 
     def write(self, person: str, method: str, task_id: int | None, body: Any, **headers: str) -> httpx.Response:
         """Ask for a change and, where the answer was lost, do what a good client does."""
         if self.dies_after is None:
             return super().write(person, method, task_id, body, **headers)
-        delay, self.dies_after = self.dies_after, None
-        killer = threading.Timer(delay, self.crash_and_start)
+        part, self.dies_after = self.dies_after, None
+        began = time.monotonic()
+        self.ask(person, "GET", None)
+        killer = threading.Timer(part * (time.monotonic() - began), self.crash_and_start)
         killer.start()
         answer = self.ask(person, method, task_id, body, **headers)
         killer.join()
