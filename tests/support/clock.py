@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-PATIENCE = 180.0
+PATIENCE = 60.0
 """Seconds for which something is waited for that comes at once on an idle machine, and whose time is no promise."""
 CONTROL = 0.02
 """Seconds of CPU time."""
