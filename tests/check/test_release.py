@@ -85,13 +85,13 @@ def test_the_changelog_says_what_the_number_brings() -> None:
 
 
 def test_each_commit_has_a_version_of_its_own(clone: Path) -> None:
-    """Pip takes a wheel of the version that it has for installed, and leaves the older code where it is."""
+    """Pip takes a wheel of the version that it has for installed, and leaves the older code. There is one wheel."""
     released = number(clone)
     git(clone, "tag", f"v{released}")
     assert dist(clone) == {f"todo_api-{released}-py3-none-any.whl", f"todo_api-{released}.tar.gz"}
     git(clone, "commit", "--quiet", "--allow-empty", "--message=Go on")
     later = f"{released}+g{git(clone, 'rev-parse', '--short', 'HEAD')}"
-    assert {f"todo_api-{later}-py3-none-any.whl", f"todo_api-{later}.tar.gz"} < dist(clone)
+    assert {f"todo_api-{later}-py3-none-any.whl", f"todo_api-{later}.tar.gz"} == dist(clone)
     with ZipFile(clone / "dist" / f"todo_api-{later}-py3-none-any.whl") as wheel:
         assert f"\nVersion: {later}\n" in wheel.read(f"todo_api-{later}.dist-info/METADATA").decode()
     assert git(clone, "status", "--short", "--untracked-files=no") == ""
