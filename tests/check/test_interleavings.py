@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -410,6 +411,7 @@ class WithDyingDatabase(Interleavings):
         if self.dies_after is None:
             return super().write(person, method, task_id, body, **headers)
         part, self.dies_after = self.dies_after, None
+        self.ask(person, "GET", None)  # after the last crash this one connects again
         began = time.monotonic()
         self.ask(person, "GET", None)
         killer = threading.Timer(part * (time.monotonic() - began), self.crash_and_start)
@@ -468,5 +470,8 @@ def test_the_same_while_the_database_dies(service: Service, database: Engine, cl
         pass
 
     Machine.service, Machine.database, Machine.cluster = service, database, cluster
-    run_state_machine_as_test(Machine, settings=settings(SETTINGS, max_examples=5, stateful_step_count=15))
-    assert Machine.lost, "no answer was ever lost: the database dies too late"
+    for _ in range(10):  # whether an answer is lost, the machine decides
+        run_state_machine_as_test(Machine, settings=settings(SETTINGS, max_examples=5, stateful_step_count=15))
+        if Machine.lost:
+            return
+    pytest.fail("no answer was ever lost: the database dies too early or too late")
