@@ -12,7 +12,7 @@ READINESS = " ".join(READY.split())
 KINDS = {
     "list": r"^SELECT id, .* FROM task .* ORDER BY id DESC",
     "count": r"^SELECT count\(",
-    "fetch": r"^SELECT id, .* FROM task WHERE user_id = E?'[^']+' AND id = \S+$",
+    "fetch": r"^SELECT id, .* FROM task WHERE user_id = E?'(?:[^']|'')+' AND id = \S+$",
     "create": r"^INSERT INTO task",
     "create once": r"^SELECT id, .* FROM create_task_with_key\(",
     "update": r"^UPDATE task",
