@@ -21,8 +21,10 @@ SYSTEMS = {
     "darwin": {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix", "platform_machine": "arm64"},
 }
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-OF_A_LOCK = ("--require-hashes", "--only-binary :all:")
-"""What the install of a lock has beside `--no-deps`: nothing but what was locked, and no sdist is built."""
+OF_ANYTHING = ["--no-deps"]
+"""The options of every install: nothing is resolved."""
+OF_A_LOCK = [*OF_ANYTHING, "--require-hashes", "--only-binary :all:"]
+"""Those of the install of a lock: nothing but what was locked, and no sdist is built."""
 
 
 def commands(text: str) -> list[str]:
@@ -41,9 +43,7 @@ def faults(text: str) -> list[str]:
         if not re.search(r"\bpip\b.* install\b", command, re.IGNORECASE):
             continue
         is_checked = False
-        options = ["--no-deps"]
-        if re.search(r" (-r|--requirement)\b", command):
-            options += OF_A_LOCK
+        options = OF_A_LOCK if re.search(r" (-r|--requirement)\b", command) else OF_ANYTHING
         wrong += [f"{option} is missing: {command}" for option in options if option not in command]
     if not is_checked:
         wrong.append("no pip check after the last install")

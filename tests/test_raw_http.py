@@ -83,10 +83,15 @@ def others_are_served(service: Process) -> None:
     assert answer.elapsed.total_seconds() < allowed(PROMPTLY)
 
 
+def open_connection(url: str) -> socket.socket:
+    """Open a connection to whoever listens at this URL."""
+    place = httpx.URL(url)
+    return socket.create_connection((place.host, place.port or 0), timeout=PATIENCE)
+
+
 def connect(service: Process) -> socket.socket:
     """Open a connection."""
-    place = httpx.URL(service.url)
-    return socket.create_connection((place.host, place.port or 0), timeout=PATIENCE)
+    return open_connection(service.url)
 
 
 def read(raw: socket.socket, until: bytes | None = None) -> bytes:
@@ -408,18 +413,19 @@ def test_who_is_answered_while_still_sending_reads_the_answer(service: Process, 
 UNFINISHED = b"POST / HTTP/1.0\r\nContent-Length: 1000000000\r\n\r\n"
 
 
-@pytest.mark.parametrize("name", ["LINGER_SECONDS", "LINGER_MAX"])
+@pytest.mark.parametrize(("seconds", "most"), [(0.2, 2**40), (10 * PATIENCE, 0)], ids=["seconds", "bytes"])
 def test_who_goes_on_sending_behind_the_last_answer_is_disconnected(
     service: Process,  # noqa: ARG001
     monkeypatch: pytest.MonkeyPatch,
-    name: str,
+    seconds: float,
+    most: int,
 ) -> None:
     """After some seconds, or some megabytes."""
-    monkeypatch.setattr(f"app.core.server.protocol.{name}", 0.2)
+    monkeypatch.setattr("app.core.server.protocol.LINGER_SECONDS", seconds)
+    monkeypatch.setattr("app.core.server.protocol.LINGER_MAX", most)
     answers = Stream()
-    host, port = answers.url.removeprefix("http://").split(":")
     try:
-        with socket.create_connection((host, int(port)), PATIENCE) as raw:
+        with answers.connect() as raw:
             raw.sendall(UNFINISHED)
             with pytest.raises(ConnectionError):
                 wait_until(lambda: raw.sendall(b"x"))
@@ -433,10 +439,9 @@ def test_a_stop_does_not_wait_for_who_goes_on_sending(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It has had its last answer."""
-    monkeypatch.setattr("app.core.server.protocol.LINGER_SECONDS", PATIENCE)
+    monkeypatch.setattr("app.core.server.protocol.LINGER_SECONDS", 10 * PATIENCE)
     answers = Stream()
-    host, port = answers.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), PATIENCE) as raw:
+    with answers.connect() as raw:
         raw.sendall(UNFINISHED)
         assert statuses(read(raw)) == [200]
         assert answers.server.server_state.connections
@@ -593,6 +598,10 @@ class Answers:
         self.thread = threading.Thread(target=self.server.run, args=([listener],))
         self.thread.start()
 
+    def connect(self) -> socket.socket:
+        """Open a connection."""
+        return open_connection(self.url)
+
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer with 16 MiB."""
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -609,8 +618,7 @@ def test_who_does_not_read_an_answer_is_disconnected(service: Process, monkeypat
     monkeypatch.setattr("app.core.server.protocol.DRAIN_SECONDS", 0.5)
     answers = Answers()
     try:
-        host, port = answers.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), PATIENCE) as raw:
+        with answers.connect() as raw:
             raw.sendall(HEALTH + b"\r\n")
             raw.recv(1, socket.MSG_PEEK)  # the answer has begun
             wait_until(lambda: not answers.server.server_state.connections)
@@ -622,11 +630,10 @@ def test_who_does_not_read_an_answer_is_disconnected(service: Process, monkeypat
 def test_who_reads_an_answer_in_time_is_not(service: Process, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     """In one of three trials: on a busy machine it takes a while to read that much."""
     answers = Answers()
-    host, port = answers.url.removeprefix("http://").split(":")
 
     def is_served_twice(drain: float) -> bool:
         monkeypatch.setattr("app.core.server.protocol.DRAIN_SECONDS", drain)
-        with socket.create_connection((host, int(port)), PATIENCE) as raw:
+        with answers.connect() as raw:
             for _ in range(2):
                 raw.sendall(HEALTH + b"\r\n")
                 if len(read(raw, until=b"x" * 16 * MEBIBYTE)) < 16 * MEBIBYTE:
@@ -663,8 +670,7 @@ def test_a_stop_does_not_wait_for_who_does_not_read(
 def test_a_stop_does_not_wait_for_who_stops_to_read(service: Process) -> None:  # noqa: ARG001
     """Neither where the answer that nobody reads began after the signal."""
     answers = Late(timeout_graceful_shutdown=1)
-    host, port = answers.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), 10) as raw:
+    with answers.connect() as raw:
         raw.sendall(HEALTH + b"\r\n")
         time.sleep(0.2)
         began = time.monotonic()
@@ -676,9 +682,8 @@ def test_a_stop_does_not_wait_for_who_stops_to_read(service: Process) -> None:  
 
 def accepts(url: str) -> bool:
     """Whether a new connection is accepted."""
-    host, port = url.removeprefix("http://").split(":")
     try:
-        socket.create_connection((host, int(port)), 10).close()
+        open_connection(url).close()
     except ConnectionRefusedError:
         return False
     return True
@@ -691,8 +696,7 @@ def test_a_stop_answers_what_was_sent_on_an_idle_connection(
     """A proxy that had sent it already would get no answer, and must not send a POST again."""
     monkeypatch.setattr("app.core.server.protocol.IDLE_SECONDS", PATIENCE)
     answers = Stream()
-    host, port = answers.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), 10) as raw:
+    with answers.connect() as raw:
         try:
             raw.sendall(HEALTH + b"\r\n")
             assert statuses(read(raw, until=b"0\r\n\r\n")) == [200]
@@ -711,8 +715,7 @@ def test_a_stop_answers_what_was_sent_on_an_idle_connection(
 def test_a_stop_does_not_wait_for_an_idle_connection(service: Process) -> None:  # noqa: ARG001
     """Nobody has sent anything for a while."""
     answers = Stream()
-    host, port = answers.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), 10) as raw:
+    with answers.connect() as raw:
         raw.sendall(HEALTH + b"\r\n")
         assert statuses(read(raw, until=b"0\r\n\r\n")) == [200]
         began = time.monotonic()
@@ -746,8 +749,7 @@ def test_a_refusal_is_not_sent_in_the_middle_of_an_answer() -> None:
     """The client would take it for a part of what it asked for."""
     answers = Stream()
     try:
-        host, port = answers.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), 10) as raw:
+        with answers.connect() as raw:
             raw.sendall(HEALTH + CHUNKED + b"\r\n")
             said = raw.recv(1000)
             raw.sendall(b"xyz\r\n")
@@ -769,8 +771,7 @@ def test_a_request_that_has_begun_is_not_an_idle_connection(service: Process, wh
     answers = Stream(timeout_keep_alive=0.2)  # which takes longer to answer than a connection may be idle
     first, rest = PIECES[what]
     try:
-        host, port = answers.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), 10) as raw:
+        with answers.connect() as raw:
             raw.sendall(HEALTH + b"\r\n" + first)
             assert statuses(read(raw, until=b"0\r\n\r\n")) == [200]
             time.sleep(0.3)

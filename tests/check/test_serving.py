@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import httpx
 import psutil
 import pytest
-from sqlalchemy import Engine, NullPool, create_engine, make_url, text
+from sqlalchemy import Engine, make_url, text
 
 from app.core.observability import logs
 from tests.support.cluster import Cluster
@@ -29,19 +29,6 @@ def empty(cluster: Cluster, database: Engine) -> Iterator[str]:
         connection.execute(text("CREATE DATABASE unmigrated"))
         yield make_url(cluster.url).set(database="unmigrated").render_as_string(hide_password=False)
         connection.execute(text("DROP DATABASE unmigrated WITH (FORCE)"))
-
-
-def test_tables_of_a_newer_version_are_told(empty: str, folder: Path) -> None:
-    """An older version that is started again must not change them, and need not: it serves without --migrate."""
-    assert todo_api(folder, "migrate", DATABASE_URL=empty).returncode == 0
-    with create_engine(empty.replace("postgresql:", "postgresql+psycopg2:"), poolclass=NullPool).begin() as connection:
-        connection.execute(text("UPDATE todo_api_version SET version_num = '9999'"))
-    refused = todo_api(folder, "serve", "--migrate", DATABASE_URL=empty, BETTER_AUTH_SECRET=SECRET)
-    assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
-    assert refused.stderr.splitlines() == [
-        "todo-api: DATABASE_URL: its tables are of a newer version of todo-api (revision 9999, unknown here)."
-        " Install that version, or serve without --migrate."
-    ]
 
 
 def test_the_command_tells_its_version(folder: Path) -> None:

@@ -1,4 +1,7 @@
-"""Where the database is: a URL as libpq reads it, a connection to it, its servers' addresses."""
+"""Where the database is: a URL as libpq reads it, a connection to it, its servers' addresses.
+
+What holds of every connection of psycopg2's is here too: how it writes a text into a statement.
+"""
 
 import asyncio
 import os

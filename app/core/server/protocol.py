@@ -223,7 +223,7 @@ class Protocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Start the application on a request; the log may ask whether its client has hung up."""
         self._answering = cycle
-        transport: Any = _LastAnswer(self)  # it has those methods of a transport that a cycle uses
+        transport: Any = _LingeringTransport(self)  # it has the methods that a cycle uses
         cycle.transport = transport
         # The cycle refers to the scope. A reference back would be a circle, which keeps unread
         # bodies in memory until garbage is collected.
@@ -250,10 +250,10 @@ class Protocol(HttpToolsProtocol):
         A client that has not read its answer when the server's stop ends is disconnected then.
         uvicorn would wait for it without end, even after it has cancelled the request.
         """
+        self._is_stopping = True
         if self._linger_timer is not None:
             self.transport.close()
         elif self._is_idle():
-            self._is_stopping = True
             self.loop.call_later(IDLE_SECONDS, self._close_if_idle)
         else:
             super().shutdown()
@@ -365,8 +365,8 @@ class Protocol(HttpToolsProtocol):
         self.flow.resume_reading()
 
 
-class _LastAnswer:
-    """A connection as uvicorn's cycle uses it, which closes it behind its last answer.
+class _LingeringTransport:
+    """A transport as uvicorn's cycle uses it, whose `close` may read on for a while.
 
     It does not keep the protocol alive, which refers to the cycle: see `_start_asgi_task`.
     """
