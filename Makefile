@@ -165,12 +165,12 @@ deploy-lint: install-check
 
 # The wheel and the sdist of the last commit. Its hash is a part of their version unless a tag says that it is the
 # release of pyproject.toml's number, because pip does not install what it believes is installed.
-NUMBER = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+NUMBER = $(shell git show HEAD:pyproject.toml | sed -n 's/^version = "\(.*\)"/\1/p')
 HASH = $(if $(shell git tag --list v$(NUMBER) --points-at HEAD),,+g$(shell git rev-parse --short HEAD))
 dist: install-run
 	rm -rf dist build/dist && mkdir -p build/dist
-	git archive HEAD app LICENSE README.md pyproject.toml | tar -x -C build/dist
-	sed 's/^version = .*/version = "$(NUMBER)$(HASH)"/' pyproject.toml > build/dist/pyproject.toml
+	git archive HEAD app LICENSE README.md | tar -x -C build/dist
+	git show HEAD:pyproject.toml | sed 's/^version = .*/version = "$(NUMBER)$(HASH)"/' > build/dist/pyproject.toml
 	cd build/dist && $(abspath $(BIN)/python) -m flit_core.wheel --outdir $(CURDIR)/dist
 	cd build/dist && $(abspath $(BIN)/python) -c 'from flit_core.buildapi import build_sdist; build_sdist("$(CURDIR)/dist")'
 

@@ -125,7 +125,7 @@ def start_lines(settings: Settings) -> list[str]:
     if os.environ.get("WEB_CONCURRENCY"):
         lines.append(
             "WEB_CONCURRENCY is not used: one process serves;"
-            " more are replicas behind a balancer (docs/deploying.md)"
+            " more are replicas behind a balancer (docs/operations.md)"
         )
     return lines
 

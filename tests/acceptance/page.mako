@@ -104,7 +104,7 @@ ${code(row.title)}\
     partly = [row.id for row in criteria if row.partly]
     unmeasured = [row.id for row in criteria if word(row)[1].startswith("not measured")]
     promises = [feature for feature in features if not feature.story]
-    by_tests = [row for row in run.verdict.rulings if not row.states and row.status == PROVEN]
+    by_tests = run.verdict.by_tests
     proven_rulings = sum(row.status == PROVEN for row in run.verdict.rulings)
     contents = [
         ("failures", "What failed", failed or run.others.failed),

@@ -353,7 +353,7 @@ def _print(reporter: pytest.TerminalReporter, judged: Verdict) -> None:
         reporter.line(f"{mark} {row.id:<6} {title[:42]:<42} {row.word:<10}  {row.counts}", **{colour: True})
     if judged.rulings:
         proven_rulings = sum(row.status == PROVEN for row in judged.rulings)
-        by_tests = sum(not row.states and row.status == PROVEN for row in judged.rulings)
+        by_tests = len(judged.by_tests)
         reporter.line(f"rulings: {proven_rulings} of {len(judged.rulings)} proven, {by_tests} of them by tests alone")
     for one in judged.absent:
         reporter.line(f"· not run here: {one}", yellow=True)

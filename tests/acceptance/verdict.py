@@ -69,6 +69,11 @@ class Verdict:
     """What was not run here for want of a tool."""
 
     @property
+    def by_tests(self) -> list[Row]:
+        """The rulings that no scenario carries, and tests prove."""
+        return [row for row in self.rulings if not row.states and row.status == PROVEN]
+
+    @property
     def holds(self) -> bool:
         """Whether every criterion is proven and nothing is wrong."""
         return not self.problems and all(row.status == PROVEN for row in self.criteria)

@@ -23,8 +23,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from sqlalchemy import Engine, create_engine, make_url, pool, text
 
+from app.core.errors import ErrorCode
 from app.migrations import upgrade
-from tests.support.clock import PATIENCE, allowed, wait_until
+from tests.support.clock import PATIENCE, allowed, pause, wait_until
 from tests.support.cluster import Cluster
 from tests.support.factories import rows
 from tests.support.people import Cast
@@ -166,10 +167,11 @@ def test_a_backup_is_not_restored_over_newer_tables(
 
 def test_the_variables_are_roots_alone(cluster: Cluster, tmp_path: Path) -> None:
     """Also before they are written; the password is the one of the role."""
-    script = example("docs/deploying.md", "# its variables, for root alone").replace("/etc/", f"{tmp_path}/")
-    written = in_shell(cluster, tmp_path, f"umask 022\n{script}", password="pa55word")
-    assert written.returncode == 0, written.stderr
     file = tmp_path / "todo-api.env"
+    script = example("docs/deploying.md", "# its variables, for root alone").replace("/etc/", f"{tmp_path}/")
+    looking = script.replace("\ncat >", f"\nstat --format=%a {file}\ncat >")
+    written = in_shell(cluster, tmp_path, f"umask 022\n{looking}", password="pa55word")
+    assert (written.returncode, written.stdout) == (0, "600\n"), written.stderr
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert "DATABASE_URL=postgresql://todo:pa55word@127.0.0.1/todo\n" in file.read_text()
 
@@ -196,7 +198,7 @@ def test_the_unit_may_do_little(tmp_path: Path) -> None:
 
 
 def test_what_is_alerted_on_is_measured(cluster: Cluster) -> None:
-    """Each metric of the rules is there, with each label that they choose by."""
+    """Each metric of the rules is there, with each label that they choose by, and each error's code is one of ours."""
     rules = example("docs/operations.md", "# /etc/prometheus/rules/todo-api.yml")
     named = set(re.findall(r"\b(?:http|database|log)_[a-z_]+", rules))
     with service_in_process(settings_for(cluster.url)) as service:
@@ -206,6 +208,9 @@ def test_what_is_alerted_on_is_measured(cluster: Cluster) -> None:
     assert named <= measured.keys()
     for name, labels in re.findall(r"\b((?:http|database|log)_\w+)\{([^}]+)\}", rules):
         assert set(re.findall(r"(\w+)=", labels)) <= measured[name], name
+    codes = set(re.findall(r"\b[A-Z]+_ERROR\b", rules))
+    assert codes
+    assert codes <= {*ErrorCode}
 
 
 # The proxy
@@ -234,9 +239,10 @@ def nginx(folder: Path, port: int, service_port: int) -> list[str]:
     The service is there twice, so that a request could be repeated.
     """
     service = "    server 127.0.0.1:8000 max_fails=1 fail_timeout=2s;\n"
+    shown = example("docs/operations.md", "# /etc/nginx/sites-available/todo-api")
+    assert service in shown
     site = (
-        example("docs/operations.md", "# /etc/nginx/sites-available/todo-api")
-        .replace(service, service * 2)
+        shown.replace(service, service * 2)
         .replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
         .replace("listen [::]:443 ssl;", "")
         .replace("127.0.0.1:8000", f"127.0.0.1:{service_port}")
@@ -264,7 +270,7 @@ PROXIES = [pytest.param(nginx, marks=pytest.mark.needs("nginx")), pytest.param(c
 
 
 @contextmanager
-def before(service_port: int, proxy: Command, folder: Path) -> Iterator[httpx.Client]:
+def running_proxy(service_port: int, proxy: Command, folder: Path) -> Iterator[httpx.Client]:
     """Run a proxy before the service at this port; what calls it over HTTPS."""
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
@@ -298,7 +304,10 @@ def before(service_port: int, proxy: Command, folder: Path) -> Iterator[httpx.Cl
 def test_behind_the_proxy_production_serves(cluster: Cluster, folder: Path, proxy: Command) -> None:
     """It says https whatever the caller says, passes the longest token on, and closes what is not for the public."""
     settings = settings_for(cluster.url, environment="production", cors_origins="https://app.example.com")
-    with running_service(settings) as service, before(int(service.url.rpartition(":")[2]), proxy, folder) as client:
+    with (
+        running_service(settings) as service,
+        running_proxy(int(service.url.rpartition(":")[2]), proxy, folder) as client,
+    ):
         wait_until(lambda: client.get("/health/ready").status_code == 200)
         longest = {"Authorization": f"Bearer {'x' * 8192}"}
         for headers, code in (
@@ -351,15 +360,14 @@ def test_the_proxy_reads_slow_requests_itself_and_repeats_none(folder: Path, pro
 
     def slow_body() -> Iterator[bytes]:
         yield b"first, "
-        # what is passed on at once would be there by then
-        time.sleep(0.5)
+        pause(0.5)  # what is passed on at once would be there by then
         assert Upstream.heads == []
         yield b"last"
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as server:
         threading.Thread(target=server.serve_forever).start()
         try:
-            with before(server.server_port, proxy, folder) as client:
+            with running_proxy(server.server_port, proxy, folder) as client:
                 assert client.get("/").status_code == 200
                 asked = time.monotonic()
                 wait_until(lambda: Upstream.closed)
@@ -373,7 +381,7 @@ def test_the_proxy_reads_slow_requests_itself_and_repeats_none(folder: Path, pro
 @pytest.mark.needs("nginx")
 def test_nginx_limits_the_rate_of_a_user(folder: Path) -> None:
     """A burst is passed on; what comes beyond it at once is 429. Nobody listens behind it, so all else is 502."""
-    with before(free_port(), nginx, folder) as client:
+    with running_proxy(free_port(), nginx, folder) as client:
         assert client.get("/").status_code == 502
         port, trusted = client.base_url.port, ssl.create_default_context(cafile=folder / "cert.pem")
         request = b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n"

@@ -98,7 +98,8 @@ async function filter(page, complain, picture) {
   await settled('', 'Esc where nothing is found')
 
   const word = await page.evaluate(wordOfExchanges)
-  if (word) {
+  if (!word) complain('no word is in requests and answers alone')
+  else {
     await page.locator('#words').fill(word)
     const more = notice.locator('.more')
     if (!/^[1-9]\d* more in requests and answers$/.test(await more.textContent({ timeout: 3000 }).catch(() => ''))) complain(`"${word}" is in answers alone, and nothing says so`)
@@ -167,13 +168,12 @@ async function look(browser, { width, colorScheme }) {
   await page.locator('#words').fill('')
 
   // what opens looks as if it did
-  for (const opener of (await page.locator('.result button').all()).slice(0, 1)) {
-    const sign = () => opener.evaluate((button) => getComputedStyle(button, '::before').content)
-    const before = await sign()
-    await opener.dispatchEvent('click')
-    if (!before.includes('▸') || !(await sign()).includes('▾')) complain('a result that opens has no triangle')
-    await opener.dispatchEvent('click')
-  }
+  const opener = page.locator('.result button').first()
+  const sign = () => opener.evaluate((button) => getComputedStyle(button, '::before').content)
+  const before = await sign()
+  await opener.dispatchEvent('click')
+  if (!before.includes('▸') || !(await sign()).includes('▾')) complain('a result that opens has no triangle')
+  await opener.dispatchEvent('click')
 
   // paper has a margin, no heading alone at a page's end, and nothing to click on
   await page.emulateMedia({ media: 'print' })

@@ -65,9 +65,12 @@ class Ledger:
         self._before = dict(self._tasks)
 
     def learn(self, user: str) -> list[Task]:
-        """Take over the tasks that a step has stored for one person, who has lost none by that; return them."""
+        """Take over the tasks that a step has stored for one person; return them, the oldest first.
+
+        The person has lost none by that.
+        """
         stored = self._stored()
-        new = [place for place in stored if place not in self._tasks]
+        new = sorted(place for place in stored if place not in self._tasks)
         assert {owner for owner, _ in new} <= {user}
         for place in new:
             self._enter(place, stored[place])
