@@ -17,6 +17,7 @@ from tests.support import pooler
 from tests.support.citus import running_citus
 from tests.support.clock import PATIENCE
 from tests.support.cluster import Cluster, DurableCluster, running_cluster
+from tests.support.databases import MakeDatabase, empty_databases
 from tests.support.environment import clear_environment
 from tests.support.ledger import Ledger
 from tests.support.people import Cast
@@ -151,6 +152,13 @@ def database(cluster: Cluster) -> Iterator[Engine]:
         connection.execute(text("DELETE FROM task; DELETE FROM idempotency_key"))
     yield cluster.engine
     cluster.start()
+
+
+@pytest.fixture
+def make_database(cluster: Cluster) -> Iterator[MakeDatabase]:
+    """What makes an empty database beside the service's own."""
+    with empty_databases(cluster) as make:
+        yield make
 
 
 @pytest.fixture(autouse=True)

@@ -13,42 +13,20 @@ import httpx
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, make_url, pool, text
+from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 from sqlmodel import SQLModel
 
 from app.core.settings import SettingsError
 from app.migrations import upgrade
 from tests.support.cluster import Cluster
+from tests.support.databases import MakeDatabase, alembic, engine
 from tests.support.factories import make_task, rows
 from tests.support.log import logged
 from tests.support.people import Cast
 from tests.support.processes import todo_api
 from tests.support.service import SECRET, running_service, service_in_process, settings_for
 from tests.support.tokens import token
-
-
-@pytest.fixture
-def empty(cluster: Cluster, database: Engine, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Give the URL of a database with nothing in it; a second call gives another one."""
-    made: list[str] = []
-
-    def make() -> str:
-        name = f"empty_{request.node.name.split('[')[0]}_{len(made)}"
-        with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        made.append(name)
-        return str(make_url(cluster.url).set(database=name).render_as_string(hide_password=False))
-
-    yield make
-    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for name in made:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-
-
-def engine(url: str) -> Engine:
-    """Connect apart from the service."""
-    return create_engine(make_url(url).set(drivername="postgresql+psycopg2"), poolclass=pool.NullPool)
 
 
 def dump(cluster: Cluster, url: str) -> str:
@@ -63,16 +41,9 @@ def described(told: str) -> set[str]:
     return {entry.strip("-\n") for entry in told.split("--\n-- Name: ")[1:]}
 
 
-def alembic(url: str) -> Config:
-    """Alembic as a developer runs it, by pyproject.toml."""
-    config = Config(toml_file="pyproject.toml")
-    config.attributes["url"] = url
-    return config
-
-
-def test_models_and_migrations_agree(cluster: Cluster, empty: Any) -> None:
+def test_models_and_migrations_agree(cluster: Cluster, make_database: MakeDatabase) -> None:
     """To the letter: keys, checks, defaults and names, of which `alembic check` sees too little."""
-    migrated, modelled = empty(), empty()
+    migrated, modelled = make_database(), make_database()
     upgrade(migrated)
     SQLModel.metadata.create_all(engine(modelled))
     entries, same = described(dump(cluster, migrated)), described(dump(cluster, modelled))
@@ -83,9 +54,9 @@ def test_models_and_migrations_agree(cluster: Cluster, empty: Any) -> None:
     assert any("task_title_length" in entry for entry in same)
 
 
-def test_migrations_go_up_and_down_and_up(cluster: Cluster, empty: Any) -> None:
+def test_migrations_go_up_and_down_and_up(cluster: Cluster, make_database: MakeDatabase) -> None:
     """Down leaves nothing behind."""
-    url = empty()
+    url = make_database()
     upgrade(url)
     there = dump(cluster, url)
     command.downgrade(alembic(url), "base")
@@ -94,18 +65,18 @@ def test_migrations_go_up_and_down_and_up(cluster: Cluster, empty: Any) -> None:
     assert dump(cluster, url) == there
 
 
-def test_migrating_again_changes_nothing(cluster: Cluster, empty: Any) -> None:
+def test_migrating_again_changes_nothing(cluster: Cluster, make_database: MakeDatabase) -> None:
     """`todo-api migrate` may be run at every start."""
-    url = empty()
+    url = make_database()
     upgrade(url)
     there = dump(cluster, url)
     upgrade(url)
     assert dump(cluster, url) == there
 
 
-def test_a_retry_gets_its_first_answer_after_a_migration(empty: Any) -> None:
+def test_a_retry_gets_its_first_answer_after_a_migration(make_database: MakeDatabase) -> None:
     """The keys and answers of revision 0002, as it kept them, go on being answered."""
-    url = empty()
+    url = make_database()
     command.upgrade(alembic(url), "0002")
     answer = (
         '{"id" : 1, "user_id" : "alice", "title" : "Buy milk", "description" : null, "complete" : false,'
@@ -166,9 +137,9 @@ def create_as_before(url: str, key: str, title: str) -> tuple[dict[str, Any], st
     return json.loads(answer), tag, is_same
 
 
-def test_keys_outlive_an_upgrade_and_a_downgrade(empty: Any) -> None:
+def test_keys_outlive_an_upgrade_and_a_downgrade(make_database: MakeDatabase) -> None:
     """A retry gets the same answer from the old service and the new one, which serve side by side for a while."""
-    url = empty()
+    url = make_database()
     command.upgrade(alembic(url), "0003")
     run_sql(url, "ALTER DATABASE " + str(make_url(url).database) + " SET timezone = 'Asia/Kathmandu'")
     first, tag, _ = create_as_before(url, "one", 'Buy "milk"')
@@ -198,9 +169,9 @@ def test_keys_outlive_an_upgrade_and_a_downgrade(empty: Any) -> None:
     assert [row["title"] for row in rows(engine(url), "alice")] == ['Buy "milk"', "Buy bread", "Buy salt"]
 
 
-def test_a_field_needs_no_care_for_keys_from_before_it(empty: Any) -> None:
+def test_a_field_needs_no_care_for_keys_from_before_it(make_database: MakeDatabase) -> None:
     """What a kept answer does not have is as the retry would have it."""
-    url = empty()
+    url = make_database()
     upgrade(url)
     with running_service(settings_for(url)) as service:
         alice = Cast(service)("Alice")
@@ -215,26 +186,28 @@ def test_a_field_needs_no_care_for_keys_from_before_it(empty: Any) -> None:
         assert post().json() == first.json()
 
 
-def test_it_is_ready_after_the_last_migration_alone(empty: Any) -> None:
+def test_it_is_ready_after_the_last_migration_alone(make_database: MakeDatabase) -> None:
     """A balancer keeps the old version until the new one's tables are there."""
-    url = empty()
+    url = make_database()
     with service_in_process(settings_for(url)) as service:
         for revision, status in (("0001", 503), ("0002", 503), ("0003", 503), ("head", 200)):
             command.upgrade(alembic(url), revision)
             assert service.http.get("/health/ready").status_code == status
 
 
-def test_there_is_nothing_to_generate(empty: Any) -> None:
+def test_there_is_nothing_to_generate(make_database: MakeDatabase) -> None:
     """`alembic check` agrees too."""
-    url = empty()
+    url = make_database()
     upgrade(url)
     command.check(alembic(url))
 
 
 @pytest.mark.parametrize("arguments", [["migrate"], ["serve", "--migrate"]])
-def test_tables_of_a_newer_version_are_one_sentence(folder: Path, empty: Any, arguments: list[str]) -> None:
+def test_tables_of_a_newer_version_are_one_sentence(
+    folder: Path, make_database: MakeDatabase, arguments: list[str]
+) -> None:
     """Where an older version is put back, by a rollback or by mistake; nothing is changed."""
-    url = empty()
+    url = make_database()
     upgrade(url)
     run_sql(url, "UPDATE todo_api_version SET version_num = '0099'")
     run = todo_api(folder, *arguments, DATABASE_URL=url, BETTER_AUTH_SECRET=SECRET)
@@ -265,9 +238,9 @@ def column(url: str, query: str) -> list[Any]:
         return list(connection.scalars(text(query)))
 
 
-def test_another_alembic_in_the_same_database_is_left_alone(empty: Any) -> None:
+def test_another_alembic_in_the_same_database_is_left_alone(make_database: MakeDatabase) -> None:
     """Its revision is unknown here, and ours is there."""
-    url = empty()
+    url = make_database()
     run_sql(
         url,
         "CREATE TABLE alembic_version (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)",
@@ -279,9 +252,9 @@ def test_another_alembic_in_the_same_database_is_left_alone(empty: Any) -> None:
     assert column(url, "SELECT count(*) FROM task") == [0]
 
 
-def test_a_revision_in_alembic_version_is_taken_over(cluster: Cluster, empty: Any) -> None:
+def test_a_revision_in_alembic_version_is_taken_over(cluster: Cluster, make_database: MakeDatabase) -> None:
     """As the first versions of this service left it; another Alembic may then use its default table."""
-    url, fresh = empty(), empty()
+    url, fresh = make_database(), make_database()
     upgrade(fresh)
     revision = column(fresh, "SELECT version_num FROM todo_api_version")
     command.upgrade(alembic(url), "0002")
@@ -297,9 +270,9 @@ def test_a_revision_in_alembic_version_is_taken_over(cluster: Cluster, empty: An
     assert column(url, "SELECT title FROM task") == ["Buy milk"]
 
 
-def test_the_revision_of_another_alembic_is_not_taken_over(cluster: Cluster, empty: Any) -> None:
+def test_the_revision_of_another_alembic_is_not_taken_over(cluster: Cluster, make_database: MakeDatabase) -> None:
     """Also where the service's tables came without their version, from a dump say."""
-    url = empty()
+    url = make_database()
     upgrade(url)
     run_sql(
         url,
@@ -314,9 +287,11 @@ def test_the_revision_of_another_alembic_is_not_taken_over(cluster: Cluster, emp
 
 
 @pytest.mark.parametrize("table", ["task", "idempotency_key"])
-def test_a_table_of_another_application_is_one_sentence(cluster: Cluster, empty: Any, table: str) -> None:
+def test_a_table_of_another_application_is_one_sentence(
+    cluster: Cluster, make_database: MakeDatabase, table: str
+) -> None:
     """Nothing is changed, and the sentence says what to do; doing it helps."""
-    url = empty()
+    url = make_database()
     run_sql(url, f"CREATE TABLE {table} (id serial PRIMARY KEY, name text)")
     there = dump(cluster, url)
     with pytest.raises(SettingsError) as refused:
@@ -341,9 +316,9 @@ def test_a_table_of_another_application_is_one_sentence(cluster: Cluster, empty:
     assert column(url, f"SELECT count(*) FROM public.{table}") == [0]  # noqa: S608 - our names
 
 
-def test_a_sequence_of_another_application_is_no_source_of_ids(cluster: Cluster, empty: Any) -> None:
+def test_a_sequence_of_another_application_is_no_source_of_ids(cluster: Cluster, make_database: MakeDatabase) -> None:
     """Tasks with a key would draw theirs from it, and the others from another one."""
-    url = empty()
+    url = make_database()
     run_sql(url, "CREATE SEQUENCE task_id_seq", "CREATE TABLE tasks (id bigint DEFAULT nextval('task_id_seq'))")
     there = dump(cluster, url)
     with pytest.raises(SettingsError, match="another application has something called task_id_seq there"):
@@ -351,9 +326,9 @@ def test_a_sequence_of_another_application_is_no_source_of_ids(cluster: Cluster,
     assert dump(cluster, url) == there
 
 
-def test_a_role_with_a_schema_of_its_name_needs_no_option(empty: Any) -> None:
+def test_a_role_with_a_schema_of_its_name_needs_no_option(make_database: MakeDatabase) -> None:
     """By PostgreSQL's default search path; poolers that refuse the option in a URL take this."""
-    url = empty()
+    url = make_database()
     role = "todo_of_its_own"
     (owner,) = column(url, "SELECT current_user")
     create = [f"CREATE ROLE {role} LOGIN IN ROLE {owner}", f"CREATE SCHEMA {role} AUTHORIZATION {role}"]
@@ -367,9 +342,9 @@ def test_a_role_with_a_schema_of_its_name_needs_no_option(empty: Any) -> None:
         run_sql(url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
-def test_backends_look_whether_their_client_is_there(empty: Any) -> None:
+def test_backends_look_whether_their_client_is_there(make_database: MakeDatabase) -> None:
     """A statement that the service gives up must end."""
-    url = empty()
+    url = make_database()
     upgrade(url)
     with engine(url).connect() as connection:
         assert connection.execute(text("SHOW client_connection_check_interval")).scalar_one() == "1s"
@@ -442,9 +417,9 @@ READY_WITHOUT = [
 
 
 @pytest.fixture
-def rightful(empty: Any) -> Iterator[tuple[str, str]]:
+def rightful(make_database: MakeDatabase) -> Iterator[tuple[str, str]]:
     """The URLs of a database with our tables in a schema of their own: of its owner, and of a role with all rights."""
-    url = empty()
+    url = make_database()
     run_sql(url, "CREATE SCHEMA todo", "CREATE ROLE rightful LOGIN")
     ours = f"{url}{'&' if '?' in url else '?'}{SCHEMA_OF_ITS_OWN}"
     upgrade(ours)
@@ -475,9 +450,11 @@ def test_it_is_not_ready_without_a_right_that_requests_need(
 
 
 @pytest.mark.parametrize("table", ["task", "idempotency_key"])
-def test_it_is_not_ready_without_a_primary_key(empty: Any, capsys: pytest.CaptureFixture[str], table: str) -> None:
+def test_it_is_not_ready_without_a_primary_key(
+    make_database: MakeDatabase, capsys: pytest.CaptureFixture[str], table: str
+) -> None:
     """A restore that failed half-way leaves such a table: ids are there twice, and no retry is recognized."""
-    url = empty()
+    url = make_database()
     upgrade(url)
     with service_in_process(settings_for(url)) as service:
         assert service.http.get("/health/ready").status_code == 200
@@ -510,7 +487,7 @@ def test_rights_that_are_granted_by_column_are_enough(rightful: tuple[str, str])
 
 
 def test_the_migrations_can_be_written_down(
-    cluster: Cluster, empty: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cluster: Cluster, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """As SQL that PostgreSQL takes, and without a database; up, and down again."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
@@ -526,7 +503,7 @@ def test_the_migrations_can_be_written_down(
         arguments = [str(cluster.bin / "psql"), "--quiet", "--set=ON_ERROR_STOP=1", f"--file={script}", url]
         subprocess.run(arguments, check=True, capture_output=True)  # noqa: S603 - our own
 
-    url, migrated = empty(), empty()
+    url, migrated = make_database(), make_database()
     upgrade(migrated)
     psql(url, written(command.upgrade, "head"))
     assert dump(cluster, url) == dump(cluster, migrated)
@@ -547,9 +524,9 @@ LEFT_OUT = (
 
 
 @pytest.fixture
-def guest(empty: Any) -> Iterator[tuple[str, str]]:
+def guest(make_database: MakeDatabase) -> Iterator[tuple[str, str]]:
     """The URLs of an empty database: of its owner, and of a role that may connect to it."""
-    url = empty()
+    url = make_database()
     run_sql(url, "CREATE ROLE guest LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     yield url, make_url(url).set(username="guest").render_as_string(hide_password=False)
     run_sql(url, "DROP OWNED BY guest", "DROP ROLE guest")
@@ -582,9 +559,11 @@ def test_a_role_that_may_create_nothing_is_told_so(guest: tuple[str, str], searc
         upgrade(f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{search_path}")
 
 
-def test_the_owner_sets_what_a_restored_dump_lacks(empty: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_owner_sets_what_a_restored_dump_lacks(
+    make_database: MakeDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A dump has no settings of the database; a value of the operator's own is left alone."""
-    url = empty()
+    url = make_database()
     upgrade(url)
     database = make_url(url).database
     for before, after in (("RESET client_connection_check_interval", "1s"), (f"{CHECK} = '5s'", "5s")):
@@ -597,9 +576,9 @@ def test_the_owner_sets_what_a_restored_dump_lacks(empty: Any, capsys: pytest.Ca
 # Tasks that came with their ids
 
 
-def test_new_ids_begin_beyond_those_that_came(empty: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_ids_begin_beyond_those_that_came(make_database: MakeDatabase, capsys: pytest.CaptureFixture[str]) -> None:
     """By logical replication, or from a dump without the sequence; the sequence is never set back."""
-    url = empty()
+    url = make_database()
     upgrade(url)
     copied = "INSERT INTO task (user_id, id, title) OVERRIDING SYSTEM VALUE VALUES"
     run_sql(url, f"{copied} ('alice', 1, 'x'), ('bob', 2, 'x'), ('bob', 700, 'x')")

@@ -18,15 +18,15 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 from alembic import command
-from alembic.config import Config
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
-from sqlalchemy import Engine, create_engine, make_url, pool, text
+from sqlalchemy import text
 
 from app.core.errors import ErrorCode
 from app.migrations import upgrade
 from tests.support.clock import PATIENCE, allowed, pause, wait_until
 from tests.support.cluster import Cluster
+from tests.support.databases import MakeDatabase, alembic, engine
 from tests.support.factories import rows
 from tests.support.people import Cast
 from tests.support.processes import free_port
@@ -52,27 +52,6 @@ def example(document: str, first_line: str) -> str:
 # Backup and restore
 
 
-@pytest.fixture
-def make_database(cluster: Cluster, database: Engine) -> Iterator[Callable[[str], str]]:
-    """Make an empty database of this name, and return its URL."""
-    made: list[str] = []
-    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-
-        def make(name: str) -> str:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-            made.append(name)
-            return make_url(cluster.url).set(database=name).render_as_string(hide_password=False)
-
-        yield make
-        for name in made:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-
-
-def engine(url: str) -> Engine:
-    """Connect apart from the service."""
-    return create_engine(make_url(url).set(drivername="postgresql+psycopg2"), poolclass=pool.NullPool)
-
-
 def in_shell(cluster: Cluster, folder: Path, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a script as an operator does, where PostgreSQL's own programs and `todo-api` are on the PATH."""
     path = os.pathsep.join([str(cluster.bin), str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -87,12 +66,10 @@ def in_shell(cluster: Cluster, folder: Path, script: str, **variables: str) -> s
 
 
 @pytest.fixture
-def old(cluster: Cluster, make_database: Callable[[str], str], tmp_path: Path) -> dict[str, Any]:
+def old(cluster: Cluster, make_database: MakeDatabase, tmp_path: Path) -> dict[str, Any]:
     """A backup of before migration 0003, which created the first function that depends on `task`; what was in it."""
-    url = make_database("old")
-    config = Config(toml_file="pyproject.toml")
-    config.attributes["url"] = url
-    command.upgrade(config, "0002")
+    url = make_database()
+    command.upgrade(alembic(url), "0002")
     answer = (
         '{"id": 2, "user_id": "alice", "title": "Buy milk", "description": null, "complete": false,'
         ' "created_at": "2025-12-20T11:30:00.123456Z", "updated_at": "2025-12-20T11:30:00.123456Z"}'
@@ -112,10 +89,10 @@ def old(cluster: Cluster, make_database: Callable[[str], str], tmp_path: Path) -
 
 
 def test_a_backup_of_an_older_version_is_restored(
-    cluster: Cluster, make_database: Callable[[str], str], tmp_path: Path, old: dict[str, Any]
+    cluster: Cluster, make_database: MakeDatabase, tmp_path: Path, old: dict[str, Any]
 ) -> None:
     """By the page's own commands: every task and key is there, and no id is given again that the lost tasks had."""
-    url = make_database("restored")
+    url = make_database()
     restore = example("docs/operations.md", "# restore")
     restored = in_shell(cluster, tmp_path, restore, RESTORED_URL=url, DATABASE_URL=old["url"])
     assert restored.returncode == 0, restored.stderr
@@ -132,10 +109,10 @@ def test_a_backup_of_an_older_version_is_restored(
 
 
 def test_a_backup_is_not_restored_over_newer_tables(
-    cluster: Cluster, make_database: Callable[[str], str], tmp_path: Path, old: dict[str, Any]
+    cluster: Cluster, make_database: MakeDatabase, tmp_path: Path, old: dict[str, Any]
 ) -> None:
     """With the page's options nothing changes. Without them the tables are damaged, and everything says so."""
-    url = make_database("newer")
+    url = make_database()
     upgrade(url)
     with engine(url).begin() as connection:
         connection.execute(text("INSERT INTO task (user_id, title) VALUES ('bob', 'New'), ('alice', 'New')"))

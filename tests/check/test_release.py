@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -10,21 +9,16 @@ from zipfile import ZipFile
 
 import pytest
 
+from tests.support.processes import output_of
+
 ROOT = Path(__file__).parents[2]
 SOURCES = ("app", "LICENSE", "Makefile", "README.md", "pyproject.toml")
-
-
-def run(*command: str | Path, cwd: Path) -> str:
-    """Run a command to its good end, and return what it printed."""
-    ended = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)  # noqa: S603 - our own
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.strip()
 
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git in a folder, as somebody."""
     somebody = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
-    return run("/usr/bin/env", "git", *somebody, *arguments, cwd=folder)
+    return output_of("/usr/bin/env", "git", *somebody, *arguments, cwd=folder).strip()
 
 
 def number(folder: Path) -> str:
@@ -41,14 +35,14 @@ def is_released_elsewhere(folder: Path) -> bool:
 def dist(folder: Path) -> set[str]:
     """Make the wheel and the sdist; name what there is now."""
     environment = Path(sys.executable).parent
-    run("/usr/bin/env", "make", "--old-file=install-run", f"BIN={environment}", "dist", cwd=folder)
+    output_of("/usr/bin/env", "make", "--old-file=install-run", f"BIN={environment}", "dist", cwd=folder)
     return {path.name for path in (folder / "dist").iterdir()}
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Path:
+def repository(tmp_path: Path) -> Path:
     """A repository of its own with what the wheel is made of."""
-    folder = tmp_path / "clone"
+    folder = tmp_path / "repository"
     folder.mkdir()
     for name in SOURCES:
         if (ROOT / name).is_dir():
@@ -66,13 +60,13 @@ def test_a_number_is_released_once() -> None:
     assert not is_released_elsewhere(ROOT), f"v{number(ROOT)} is released: raise the number in pyproject.toml"
 
 
-def test_a_number_that_is_released_is_seen(clone: Path) -> None:
+def test_a_number_that_is_released_is_seen(repository: Path) -> None:
     """From the first commit after the release on, until the number is raised."""
-    assert not is_released_elsewhere(clone)
-    git(clone, "tag", f"v{number(clone)}")
-    assert not is_released_elsewhere(clone)
-    git(clone, "commit", "--quiet", "--allow-empty", "--message=Go on")
-    assert is_released_elsewhere(clone)
+    assert not is_released_elsewhere(repository)
+    git(repository, "tag", f"v{number(repository)}")
+    assert not is_released_elsewhere(repository)
+    git(repository, "commit", "--quiet", "--allow-empty", "--message=Go on")
+    assert is_released_elsewhere(repository)
 
 
 def test_the_changelog_says_what_the_number_brings() -> None:
@@ -84,14 +78,14 @@ def test_the_changelog_says_what_the_number_brings() -> None:
         assert re.fullmatch(re.escape(number(ROOT)) + r" \(\d{4}-\d\d-\d\d\)", newest)
 
 
-def test_each_commit_has_a_version_of_its_own(clone: Path) -> None:
+def test_each_commit_has_a_version_of_its_own(repository: Path) -> None:
     """Pip takes a wheel of the version that it has for installed, and leaves the older code. There is one wheel."""
-    released = number(clone)
-    git(clone, "tag", f"v{released}")
-    assert dist(clone) == {f"todo_api-{released}-py3-none-any.whl", f"todo_api-{released}.tar.gz"}
-    git(clone, "commit", "--quiet", "--allow-empty", "--message=Go on")
-    later = f"{released}+g{git(clone, 'rev-parse', '--short', 'HEAD')}"
-    assert {f"todo_api-{later}-py3-none-any.whl", f"todo_api-{later}.tar.gz"} == dist(clone)
-    with ZipFile(clone / "dist" / f"todo_api-{later}-py3-none-any.whl") as wheel:
+    released = number(repository)
+    git(repository, "tag", f"v{released}")
+    assert dist(repository) == {f"todo_api-{released}-py3-none-any.whl", f"todo_api-{released}.tar.gz"}
+    git(repository, "commit", "--quiet", "--allow-empty", "--message=Go on")
+    later = f"{released}+g{git(repository, 'rev-parse', '--short', 'HEAD')}"
+    assert {f"todo_api-{later}-py3-none-any.whl", f"todo_api-{later}.tar.gz"} == dist(repository)
+    with ZipFile(repository / "dist" / f"todo_api-{later}-py3-none-any.whl") as wheel:
         assert f"\nVersion: {later}\n" in wheel.read(f"todo_api-{later}.dist-info/METADATA").decode()
-    assert git(clone, "status", "--short", "--untracked-files=no") == ""
+    assert git(repository, "status", "--short", "--untracked-files=no") == ""

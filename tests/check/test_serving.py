@@ -2,7 +2,7 @@
 
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from select import PIPE_BUF
@@ -11,24 +11,15 @@ from types import SimpleNamespace
 import httpx
 import psutil
 import pytest
-from sqlalchemy import Engine, make_url, text
 
 from app.core.observability import logs
 from tests.support.cluster import Cluster
+from tests.support.databases import MakeDatabase
 from tests.support.processes import TODO_API, Run, todo_api
 from tests.support.service import SECRET
 from tests.support.tokens import token
 
 ALICE = {"authorization": f"Bearer {token('alice')}"}
-
-
-@pytest.fixture
-def empty(cluster: Cluster, database: Engine) -> Iterator[str]:
-    """The URL of a second database without a table."""
-    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("CREATE DATABASE unmigrated"))
-        yield make_url(cluster.url).set(database="unmigrated").render_as_string(hide_password=False)
-        connection.execute(text("DROP DATABASE unmigrated WITH (FORCE)"))
 
 
 def test_the_command_tells_its_version(folder: Path) -> None:
@@ -47,10 +38,12 @@ def test_the_first_line_of_the_start_tells_the_version(
     assert err.splitlines()[0] == f"Todo API {version('todo-api')}: {run.url}/docs"
 
 
-def test_servers_that_migrate_may_start_together(empty: str, folder: Path, serve: Callable[..., Run]) -> None:
+def test_servers_that_migrate_may_start_together(
+    make_database: MakeDatabase, folder: Path, serve: Callable[..., Run]
+) -> None:
     """On a platform that gives no shell: all are ready, and the tables are there once."""
-    command = [*TODO_API, "serve", "--migrate"]
-    runs = [serve(folder, command, DATABASE_URL=empty, BETTER_AUTH_SECRET=SECRET) for _ in range(3)]
+    command, url = [*TODO_API, "serve", "--migrate"], make_database()
+    runs = [serve(folder, command, DATABASE_URL=url, BETTER_AUTH_SECRET=SECRET) for _ in range(3)]
     for run in runs:
         run.wait_until_up()
         assert httpx.get(run.url + "/health/ready").json() == {"status": "ok"}

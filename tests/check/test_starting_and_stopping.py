@@ -25,6 +25,7 @@ from app.core.database.dsn import connect
 from app.core.settings import SettingsError
 from tests.support.clock import PATIENCE, allowed, pause, wait_until
 from tests.support.cluster import Cluster
+from tests.support.databases import MakeDatabase
 from tests.support.factories import make_task, rows
 from tests.support.processes import TODO_API, UVICORN, Process, Run, free_port, postgres_of, serving, todo_api
 from tests.support.service import SECRET, Service
@@ -273,23 +274,17 @@ def test_a_signal_is_not_held_up(cluster: Cluster, tmp_path: Path) -> None:
 # Migrations
 
 
-@pytest.fixture
-def empty(cluster: Cluster, database: Engine) -> Iterator[str]:
-    """The URL of a second database without a table."""
-    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("CREATE DATABASE second"))
-        yield url(cluster, database="second")
-        connection.execute(text("DROP DATABASE second WITH (FORCE)"))
-
-
-def test_migrations_that_start_together_take_turns(empty: str, tmp_path: Path, serve: Callable[..., Run]) -> None:
+def test_migrations_that_start_together_take_turns(
+    make_database: MakeDatabase, tmp_path: Path, serve: Callable[..., Run]
+) -> None:
     """While one is at work the others wait; each of them ends well then, and the tables are there once."""
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    with closing(psycopg2.connect(empty)) as first, first.cursor() as cursor, ThreadPoolExecutor(1) as threads:
+    url = make_database()
+    with closing(psycopg2.connect(url)) as first, first.cursor() as cursor, ThreadPoolExecutor(1) as threads:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('todo-api migrate'))")
         second, third = (
-            threads.submit(migrations.upgrade, empty),
-            serve(tmp_path, [*TODO_API, "migrate"], DATABASE_URL=empty),
+            threads.submit(migrations.upgrade, url),
+            serve(tmp_path, [*TODO_API, "migrate"], DATABASE_URL=url),
         )
 
         def both_wait() -> bool:

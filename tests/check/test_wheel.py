@@ -1,6 +1,5 @@
 """The wheel: what is in it, and that it migrates and serves from any folder, with nothing but what the lock names."""
 
-import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -12,25 +11,18 @@ import pytest
 from sqlalchemy import Engine, text
 
 from tests.support.cluster import Cluster
-from tests.support.processes import Run, environment
+from tests.support.processes import Run, environment, output_of
 from tests.support.service import SECRET
 from tests.support.tokens import token
 
 ROOT = Path(__file__).parents[2]
 
 
-def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:
-    """Run a command to its good end, and return what it printed."""
-    ended = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)  # noqa: S603 - our own
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from this tree."""
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "flit_core.wheel", "--outdir", folder)
+    output_of(sys.executable, "-m", "flit_core.wheel", "--outdir", folder, cwd=ROOT)
     (built,) = folder.iterdir()
     return built
 
@@ -50,20 +42,22 @@ def test_an_installed_wheel_migrates_and_serves_from_any_folder(
 ) -> None:
     """In a clean environment, where the lock names everything else by its hash."""
     venv = folder / "venv"
-    run(sys.executable, "-m", "venv", venv)
+    output_of(sys.executable, "-m", "venv", venv, cwd=ROOT)
     pip = [str(venv / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    run(*pip, "install", "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", "requirements.txt")
-    run(*pip, "install", "--no-deps", wheel)
-    run(*pip, "check")
+    output_of(
+        *pip, "install", "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", "requirements.txt", cwd=ROOT
+    )
+    output_of(*pip, "install", "--no-deps", wheel, cwd=ROOT)
+    output_of(*pip, "check", cwd=ROOT)
     command = str(venv / "bin" / "todo-api")
     alone = {name: value for name, value in environment(folder).items() if name == "HOME"}
-    assert run(command, "--version", cwd=folder, env=alone) == f"todo-api {version('todo-api')}\n"
+    assert output_of(command, "--version", cwd=folder, env=alone) == f"todo-api {version('todo-api')}\n"
 
     with database.begin() as connection:
         connection.execute(text("CREATE SCHEMA installed"))
     try:
         where = {"DATABASE_URL": f"{cluster.url}&options=-csearch_path%3Dinstalled", "BETTER_AUTH_SECRET": SECRET}
-        run(command, "migrate", cwd=folder, env=alone | where)
+        output_of(command, "migrate", cwd=folder, env=alone | where)
         server = serve(folder, [command, "serve"], PYTHONPATH="", **where).wait_until_up()
         headers = {"authorization": f"Bearer {token('alice')}"}
         created = httpx.post(server.url + "/api/alice/tasks", json={"title": "Buy milk"}, headers=headers)

@@ -1,11 +1,12 @@
 """A database that has outgrown one machine: `todo-api migrate` distributes its tables (`make distributed`)."""
 
 import pytest
-from sqlalchemy import create_engine, make_url, pool, text
+from sqlalchemy import make_url, text
 
 from app.migrations import upgrade
 from tests.support.citus import Citus
 from tests.support.cluster import Cluster
+from tests.support.databases import engine
 from tests.support.people import Cast
 from tests.support.service import running_service, settings_for
 
@@ -16,7 +17,6 @@ def test_an_existing_database_is_distributed(cluster: Cluster, capsys: pytest.Ca
     for node in (cluster, *cluster.workers):
         node.run("CREATE DATABASE outgrown")
     url = make_url(cluster.url).set(database="outgrown").render_as_string(hide_password=False)
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg2"), poolclass=pool.NullPool)
 
     def sent(key: str) -> tuple[int, str]:
         with running_service(settings_for(url)) as service:
@@ -26,7 +26,7 @@ def test_an_existing_database_is_distributed(cluster: Cluster, capsys: pytest.Ca
 
     upgrade(url)
     first = sent("one")
-    with engine.begin() as connection:
+    with engine(url).begin() as connection:
         connection.execute(
             text("INSERT INTO task (user_id, title) SELECT 'user' || n % 100, 'x' FROM generate_series(1, 1000) n")
         )
@@ -41,7 +41,7 @@ def test_an_existing_database_is_distributed(cluster: Cluster, capsys: pytest.Ca
     assert capsys.readouterr().err == ""
     assert sent("one") == first
     assert sent("two")[0] == 201
-    with engine.connect() as connection:
+    with engine(url).connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM task")).scalar_one() == 1002
         assert connection.execute(text("SELECT count(DISTINCT colocationid) FROM pg_dist_partition")).scalar_one() == 1
         interval = "SELECT result FROM run_command_on_workers('SHOW client_connection_check_interval')"

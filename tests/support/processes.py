@@ -40,6 +40,13 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
     return kept | {"HOME": str(folder), "DATA_DIR": str(folder / "data")} | variables
 
 
+def output_of(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
+    """Run a program, and return what it printed; AssertionError with its errors if it fails."""
+    ended = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
 def todo_api(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, in an empty folder; in this process, since a new one takes a second to start."""
     out, err = io.StringIO(), io.StringIO()
