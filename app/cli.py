@@ -10,7 +10,6 @@ from contextlib import closing
 from importlib.metadata import version
 
 from alembic.util import CommandError
-from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 
 from app import store
@@ -23,7 +22,7 @@ from app.core.settings import (
     PROGRAM,
     Settings,
     SettingsError,
-    load,
+    load_settings,
     variables_from_env_file,
     with_sources,
 )
@@ -39,7 +38,7 @@ def main() -> None:
     server.open_standard_streams()
     if os.getpid() == 1:
         # a container's first process: the kernel drops signals that it does not handle
-        server.end_in_order()
+        server.install_signal_handlers()
     arguments = _parser().parse_args()
     try:
         _run(arguments)
@@ -78,7 +77,7 @@ def _parser() -> ArgumentParser:
 
 
 def _run(arguments: Namespace) -> None:
-    settings = load()
+    settings = load_settings()
     if arguments.command == "serve":
         serve(settings, migrate_first=arguments.migrate)
     elif arguments.command == "migrate":
@@ -88,7 +87,7 @@ def _run(arguments: Namespace) -> None:
     elif arguments.command == "token":
         print(development.token(settings, arguments.user))
     else:
-        print_openapi(settings)
+        print_openapi()
 
 
 def serve(settings: Settings, *, migrate_first: bool) -> None:
@@ -103,13 +102,12 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
     with server.listen(settings) as sockets, development.database_or_embedded(settings) as url:
         if migrate_first or settings.database_url is None:
             upgrade(url)
-        # uvicorn imports the application by its name, which reads the settings again
-        os.environ["DATABASE_URL"] = url
-        os.environ["BETTER_AUTH_SECRET"] = development.shared_secret(settings) or ""
-        complete = load()
+        secret = development.shared_secret(settings)
+        complete = load_settings(database_url=url, better_auth_secret=secret)
+        app = create_app(complete)
         for line in start_lines(complete):
             print(line, file=sys.stderr)
-        server.run("app.main:app", complete, sockets)
+        server.run(app, complete, sockets)
 
 
 def start_lines(settings: Settings) -> list[str]:
@@ -158,8 +156,8 @@ def delete_user(settings: Settings, user: str) -> None:
         print(f"{table} rows deleted: {count}")
 
 
-def print_openapi(settings: Settings) -> None:
+def print_openapi() -> None:
     """Print the OpenAPI document."""
     # the application connects to its database with the first request, and there will be none
-    nowhere = settings.model_copy(update={"database_url": SecretStr("postgresql://")})
+    nowhere = load_settings(database_url="postgresql://")
     print(json.dumps(create_app(nowhere).openapi(), indent=2, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""The application: its routes, its layers, and what it holds."""
+"""The application: its routes, its middleware, and what it holds."""
 
 import logging
 import os
@@ -22,12 +22,12 @@ from app.core.database.pool import Pool
 from app.core.http import docs, health
 from app.core.http.answers import answer_exception
 from app.core.http.cors import CORS
-from app.core.http.middleware import HSTS, ErrorBoundary, Observability
-from app.core.http.requests import QueryLimit
+from app.core.http.middleware import HSTS, ErrorBoundary, RequestContext
+from app.core.http.requests import StrictUrl
 from app.core.observability import metrics
 from app.core.observability.tracing import Redaction
-from app.core.server.process import set_up_process
-from app.core.settings import PROGRAM, Settings, SettingsError, load
+from app.core.server.process import LifespanState, set_up_process
+from app.core.settings import PROGRAM, Settings, SettingsError, load_settings
 
 REQUEST_HEADERS = [
     "Authorization",
@@ -56,20 +56,20 @@ def create_app(settings: Settings) -> FastAPI:
     verifier = Verifier(settings)
     version = _installed_version()
     app_metrics = metrics.Metrics(pool, verifier, version)
+    tracing = _is_tracing_configured()
+    # without the extra, FastAPI would only say that an extra of its own is missing
+    can_trace = find_spec("opentelemetry.sdk") is not None
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        # server/protocol.py itself answers what it can't read. No layer sees these answers, so the
-        # protocol adds the header and counts them.
+    async def lifespan(_: FastAPI) -> AsyncIterator[LifespanState]:
+        # server/protocol.py itself answers what it can't read. No middleware sees these answers, so
+        # it adds the header and counts them; another server (`fastapi run`) ignores this state.
         headers = [HSTS] if settings.production else []
         with set_up_process(), closing(pool):
             if tracing and not can_trace:
                 logging.getLogger(__name__).warning(NO_TRACES)
-            yield {"headers": headers, "metrics": app_metrics}
+            yield LifespanState(headers=headers, metrics=app_metrics)
 
-    tracing = _is_tracing_configured()
-    # without the extra, FastAPI would only say that an extra of its own is missing
-    can_trace = find_spec("opentelemetry.sdk") is not None
     app = FastAPI(
         title="Todo API",
         version=version,
@@ -95,7 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
             RequestValidationError: answer_exception,
         },
         middleware=[
-            Middleware(Observability, settings=settings, metrics=app_metrics),
+            Middleware(RequestContext, settings=settings, metrics=app_metrics),
             Middleware(
                 CORS,
                 allow_origins=settings.allowed_origins,
@@ -106,7 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
             ),
             Middleware(ErrorBoundary),
             Middleware(Authentication, verifier=verifier, https_only=settings.production),
-            Middleware(QueryLimit),
+            Middleware(StrictUrl),
         ],
     )
     if tracing:
@@ -139,19 +139,20 @@ def _is_tracing_configured() -> bool:
 
 
 def __getattr__(name: str) -> Any:
-    """Create `app` when it is first asked for, as `uvicorn app.main:app` does.
+    """Create `app` when `uvicorn app.main:app` or `fastapi run app/main.py` asks for it (PEP 562).
 
-    So to import this module needs no settings and creates nothing. Each access creates another
-    one; a server asks once.
+    A variable would be created by each import of this module, and `todo-api migrate` and the tests
+    could not import `create_app` without settings. Each access creates another one; a server asks
+    once.
     """
     if name != "app":
         raise AttributeError(name)
     try:
-        return create_app(load())
+        return create_app(load_settings())
     except SettingsError as problem:
         raise SystemExit(str(problem)) from None
 
 
 def __dir__() -> list[str]:
-    """The module's names, `app` among them: `fastapi run app/main.py` looks for it here."""
+    """The module's names, `app` among them: `fastapi run` looks for it here."""
     return [*globals(), "app"]

@@ -1,4 +1,8 @@
-"""The tables: their columns, limits and constraints."""
+"""The tables: their columns, limits and constraints.
+
+Alembic compares them with the database and generates migrations from them. No ORM session reads or
+writes them: store.py has the queries, and schemas.py takes the limits from here.
+"""
 
 from datetime import datetime
 from typing import Any

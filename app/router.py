@@ -3,11 +3,12 @@
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from app.core.auth.gate import CurrentUserId
 from app.core.errors import BadRequest, Invalid
 from app.core.http.answers import JsonAnswer
-from app.core.http.contract import BODY_ERRORS, errors, success
+from app.core.http.contract import BODY_ERRORS, answer, errors
 from app.core.http.requests import (
     IdempotencyKeyHeader,
     IfMatch,
@@ -27,7 +28,7 @@ from app.schemas import (
     TaskResponse,
     TaskUpdate,
 )
-from app.store import MyTasks, Row, TaskChanged, TaskNotFound, Tasks, entity_tag
+from app.store import Row, TaskChanged, TaskNotFound, Tasks, entity_tag
 
 # Examples for OpenAPI of a request that breaks a rule.
 BAD_LIMIT = Invalid.at(
@@ -38,9 +39,17 @@ BAD_TITLE = Invalid.at(
 )
 BAD_ID = Invalid.at("path", "task_id", "must be a whole number, in digits", "int_parsing")
 
-# No endpoint takes `user_id`: the layer Authentication has compared it with the token's user, whose
-# tasks MyTasks are. contract.parameters describes it to OpenAPI.
+# No endpoint takes `user_id`: the middleware Authentication has compared it with the token's user,
+# whose tasks MyTasks are. contract.parameters describes it to OpenAPI.
 router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictRoute)
+
+
+async def _tasks_of(request: Request, owner: CurrentUserId) -> Tasks:
+    return Tasks(request.app.state.store, owner)
+
+
+# The signed-in user's tasks.
+MyTasks = Annotated[Tasks, Depends(_tasks_of)]
 TaskIdInPath = Annotated[TaskId, Path(description="The task's id.", include_in_schema=False)]
 
 
@@ -59,7 +68,7 @@ class TaskAnswer(JsonAnswer):
     description="List the user's tasks, newest first; while more remain, the `Link` header has the"
     " URL of the next page.",
     response_model=TaskListResponse,
-    responses=success(200, "Link") | errors(BAD_LIMIT),
+    responses=answer(200, "Link") | errors(BAD_LIMIT),
 )
 async def list_tasks(
     request: Request, tasks: MyTasks, listing: Annotated[Listing, Query(include_in_schema=False)]
@@ -90,7 +99,7 @@ async def list_tasks(
     "",
     status_code=201,
     response_model=TaskResponse,
-    responses=success(201, "ETag", "Location") | errors(*BODY_ERRORS, BAD_TITLE),
+    responses=answer(201, "ETag", "Location") | errors(*BODY_ERRORS, BAD_TITLE),
 )
 async def create_task(
     request: Request, tasks: MyTasks, body: TaskCreate, idempotency_key: IdempotencyKeyHeader
@@ -108,7 +117,7 @@ async def create_task(
 @router.get(
     "/{task_id}",
     response_model=TaskResponse,
-    responses=success(200, "ETag") | errors(TaskNotFound(), BAD_ID) | success(304, "ETag"),
+    responses=answer(200, "ETag") | errors(TaskNotFound(), BAD_ID) | answer(304, "ETag"),
 )
 async def fetch_task(
     tasks: MyTasks, task_id: TaskIdInPath, if_none_match: IfNoneMatch = None
@@ -125,7 +134,7 @@ async def fetch_task(
     "/{task_id}",
     summary="Replace Task",
     response_model=TaskResponse,
-    responses=success(200, "ETag")
+    responses=answer(200, "ETag")
     | errors(TaskNotFound(), BAD_ID, TaskChanged(), *BODY_ERRORS, BAD_TITLE),
 )
 async def update_task(
@@ -139,7 +148,7 @@ async def update_task(
     "/{task_id}",
     summary="Change Task",
     response_model=TaskResponse,
-    responses=success(200, "ETag")
+    responses=answer(200, "ETag")
     | errors(TaskNotFound(), BAD_ID, TaskChanged(), *BODY_ERRORS, BAD_TITLE),
 )
 async def patch_task(
@@ -156,7 +165,7 @@ async def patch_task(
 @router.delete(
     "/{task_id}",
     status_code=204,
-    responses=success(204) | errors(TaskNotFound(), BAD_ID, TaskChanged()),
+    responses=answer(204) | errors(TaskNotFound(), BAD_ID, TaskChanged()),
 )
 async def delete_task(tasks: MyTasks, task_id: TaskIdInPath, if_match: IfMatch = None) -> Response:
     """Delete the task."""

@@ -118,7 +118,8 @@ class TaskPatch(Input):
 
     # pydantic merges it with the base's, so that this is strict and forbids unknown fields too
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
-    # A field that was not sent is MISSING, and not in model_dump().
+    # A field that was not sent is MISSING, and not in model_dump(). With None as its default, a
+    # title would have to accept null.
     title: Title | MISSING = MISSING
     description: Description | MISSING | None = MISSING
     complete: bool | MISSING = Field(MISSING, examples=[True])

@@ -12,13 +12,10 @@ be pasted into psql.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
-from fastapi import Depends, Request
-
-from app.core.auth.gate import CurrentUser
 from app.core.database.pool import Pool
-from app.core.errors import BadRequest, Invalid, NotFound
+from app.core.errors import Invalid, NotFound, RequestRefused
 from app.schemas import format_timestamp
 
 # A task's columns by name; its timestamps are in the session's time zone.
@@ -26,12 +23,9 @@ Row = dict[str, Any]
 
 # One row for each thing that requests need and the database does not have, or does not grant to the
 # role. The statement waits for no lock. To select from the tables would: a migration may have
-# locked them. Rights are asked for by column, because they may be granted by column, and each
-# right alone: PostgreSQL's functions take a list of rights as "one of these". Only on the sequence
-# is that meant, since nextval() needs one of the two. Of a relation that is missing, only the first
-# branch tells: for the others to_regclass() gives NULL. A restore that was tried over newer tables
-# leaves `task` without its primary key, and each old row in it twice.
+# locked them.
 READY = """
+    -- A relation that is missing has a row here alone: below, to_regclass() gives NULL for it.
     SELECT name || ' (run todo-api migrate, or grant USAGE on its schema)' AS missing
     FROM (VALUES ('task'), ('idempotency_key'), ('task_id_seq')) AS relations (name)
     WHERE to_regclass(name) IS NULL
@@ -39,11 +33,13 @@ READY = """
     SELECT 'create_task_with_key (run todo-api migrate, or grant USAGE on its schema)'
     WHERE to_regproc('create_task_with_key') IS NULL
     UNION ALL
+    -- A restore over newer tables leaves `task` without its key, and each old row in it twice.
     SELECT 'PRIMARY KEY of ' || name || ' (restore the backup into an empty database)'
     FROM (VALUES ('task'), ('idempotency_key')) AS relations (name)
     WHERE to_regclass(name) IS NOT NULL
       AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(name) AND indisprimary)
     UNION ALL
+    -- Rights may be granted by column. Each is asked for alone: a list would mean "one of these".
     SELECT privilege || ' on ' || name || ' (' || string_agg(column_name, ', ') || ')'
     FROM (VALUES
         ('SELECT', 'task', '{id,user_id,title,description,complete,created_at,updated_at}'),
@@ -60,6 +56,7 @@ READY = """
     FROM (VALUES ('task'), ('idempotency_key')) AS relations (name)
     WHERE NOT has_table_privilege(to_regclass(name), 'DELETE')
     UNION ALL
+    -- Here "one of these" is meant: nextval() needs either.
     SELECT 'USAGE on task_id_seq'
     WHERE NOT has_sequence_privilege(to_regclass('task_id_seq'), 'USAGE, UPDATE')
     UNION ALL
@@ -80,7 +77,7 @@ class TaskNotFound(NotFound):
     default_detail = "You have no such task."
 
 
-class TaskChanged(BadRequest):
+class TaskChanged(RequestRefused):
     """The task has none of the entity tags in If-Match."""
 
     status = 412
@@ -99,8 +96,9 @@ class StoreResources:
 class Tasks:
     """One user's tasks in PostgreSQL.
 
-    Each method sends one statement; where it found nothing to write, a read more tells why. It
-    raises DatabaseError if the database fails or does not answer before the request's deadline.
+    Each method sends one statement. Where a condition of If-Match left nothing to write, one more
+    read tells whether there is such a task. It raises DatabaseError if the database fails or does
+    not answer before the request's deadline.
     """
 
     def __init__(self, resources: StoreResources, owner: str) -> None:
@@ -167,7 +165,7 @@ class Tasks:
         return rows[0]
 
     async def create(self, values: Mapping[str, Any]) -> Row:
-        """Create a task of these values and return it."""
+        """Create a task and return it; `values` has each field of a TaskCreate."""
         rows = await self._pool.fetch(
             """
             INSERT INTO task (user_id, title, description)
@@ -179,14 +177,15 @@ class Tasks:
         return rows[0]
 
     async def create_once(self, values: Mapping[str, Any], key: str, fingerprint: bytes) -> Row:
-        """Create a task, or return the one that the first request with this key created.
+        """Create a task as `create` does, or return the one that this key's first request created.
 
         That one is returned as it was then. A key is forgotten after `idempotency_hours`. Raises
         Invalid if the first request had another fingerprint.
         """
-        # The function stores the task as the key's answer before it inserts it, so its id and its
-        # defaults must be known here: a new column with a default is to be named here too. Citus
-        # allows nextval(), since this is a SELECT, which the coordinator evaluates.
+        # The function stores the task as the key's answer before it inserts it, so the whole task
+        # must be known here. Name every column: one that is not named is stored as NULL, whatever
+        # its default is. Citus allows nextval(), since this is a SELECT, which the coordinator
+        # evaluates.
         rows = await self._pool.fetch(
             """
             SELECT id, user_id, title, description, complete, created_at, updated_at
@@ -280,14 +279,6 @@ class Tasks:
             raise TaskNotFound
         await self.get(task_id)
         raise TaskChanged
-
-
-async def _tasks_of(request: Request, owner: CurrentUser) -> Tasks:
-    return Tasks(request.app.state.store, owner)
-
-
-# The signed-in user's tasks.
-MyTasks = Annotated[Tasks, Depends(_tasks_of)]
 
 
 def entity_tag(task: Row) -> str:

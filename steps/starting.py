@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pytest_bdd import given, parsers, then, when
 
-from app.core.settings import load
+from app.core.settings import load_settings
 from steps.answers import shown
 from tests.support.cluster import Cluster
 from tests.support.people import Cast, Person
@@ -54,7 +54,7 @@ def issuer_ends_with_line_break(cast: Cast, cluster: Cluster, monkeypatch: pytes
     variables = {"DATABASE_URL": cluster.url, "BETTER_AUTH_SECRET": SECRET, "JWT_ISSUER": f"{ISSUER}\n"}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with service_in_process(load()) as cast.service:
+    with service_in_process(load_settings()) as cast.service:
         yield
 
 

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
 
-from app.core.auth.gate import CurrentUser
+from app.core.auth.gate import CurrentUserId
 from app.core.errors import AuthInvalid
 from app.core.http.answers import answer_exception
 from app.core.settings import Settings
@@ -160,7 +160,7 @@ def test_a_route_that_no_layer_guards_is_closed() -> None:
     app = FastAPI(exception_handlers={HTTPException: answer_exception})
 
     @app.get("/elsewhere")
-    def whoami(user: CurrentUser) -> str:
+    def whoami(user: CurrentUserId) -> str:
         return user
 
     answer = TestClient(app).get("/elsewhere", headers={"authorization": f"Bearer {token('alice')}"})

@@ -227,7 +227,7 @@ def test_who_interrupts_a_command_is_told_nothing(folder: Path, monkeypatch: pyt
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("app.cli.load", interrupt)
+    monkeypatch.setattr("app.cli.load_settings", interrupt)
     told = todo_api(folder, "openapi")
     assert (told.returncode, told.stdout, told.stderr) == (128 + signal.SIGINT, "", "")
 
@@ -268,7 +268,7 @@ def test_what_looks_for_the_app_by_listing_the_module_finds_it(monkeypatch: pyte
     """As `fastapi run app/main.py` does; another server may be given an expression, as operations.md says."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://")
     assert "app" in dir(app.main)
-    assert eval("create_app(load())", vars(app.main)).title == "Todo API"  # noqa: S307 - hypercorn does this
+    assert eval("create_app(load_settings())", vars(app.main)).title == "Todo API"  # noqa: S307 - hypercorn does this
 
 
 def test_a_clone_that_is_not_installed_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Query
+from fastapi import FastAPI, Query
+from fastapi import Path as InPath
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 from sqlalchemy import Engine
@@ -189,15 +190,36 @@ def test_every_operation_has_a_short_name_of_its_own() -> None:
 
 
 def test_a_new_route_keeps_what_it_says_and_may_leave_things_out() -> None:
-    """Nothing of its own `openapi_extra` is lost, and a parameter without a description starts all the same."""
+    """Nothing of its own `openapi_extra` is lost, and a parameter without a description starts all the same.
+
+    What it does not hide from FastAPI is described by FastAPI, and not twice.
+    """
 
     class Bare(BaseModel):
         wanted: bool = False
 
-    def endpoint(number: int, bare: Annotated[Bare, Query()]) -> None:
+    def plain(number: int, bare: Annotated[Bare, Query()]) -> None:
         """A route as it is first written."""
 
-    route = StrictRoute("/api/{user_id}/{number}", endpoint, openapi_extra={"x-internal": True})
-    extra = route.openapi_extra or {}
-    assert extra["x-internal"]
-    assert [one["name"] for one in extra["parameters"]] == ["user_id", "number", "wanted"]
+    def hiding(
+        number: Annotated[int, InPath(include_in_schema=False)], bare: Annotated[Bare, Query(include_in_schema=False)]
+    ) -> None:
+        """A route as those in router.py."""
+
+    for endpoint in (plain, hiding):
+        app = FastAPI()
+        app.router.route_class = StrictRoute
+        app.get("/api/{user_id}/{number}", openapi_extra={"x-internal": True})(endpoint)
+        operation = app.openapi()["paths"]["/api/{user_id}/{number}"]["get"]
+        assert operation["x-internal"]
+        assert sorted(one["name"] for one in operation["parameters"]) == ["number", "user_id", "wanted"]
+
+
+def test_a_route_takes_its_query_as_one_model() -> None:
+    """Parameter by parameter, an unknown one would be passed over."""
+
+    def endpoint(wanted: Annotated[bool, Query()] = False) -> None:
+        """A route as FastAPI alone would take it."""
+
+    with pytest.raises(TypeError, match="wanted: a route must declare its query as one model"):
+        StrictRoute("/api/{user_id}", endpoint)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.core.settings import Settings, SettingsError, load, variables_from_env_file, with_sources
+from app.core.settings import Settings, SettingsError, load_settings, variables_from_env_file, with_sources
 
 SECRET = "Zk3vQp9xLr7tYw2uNs5mHd8cBf4gJa6e"
 PRODUCTION = {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://db/x", "BETTER_AUTH_SECRET": SECRET}
@@ -22,7 +22,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
     """Load the settings from these variables."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    return load()
+    return load_settings()
 
 
 def test_the_defaults_are_the_specifications(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,7 @@ def test_a_good_production_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings(monkeypatch, **PRODUCTION).production
     assert settings(monkeypatch, BETTER_AUTH_URL="https://auth.example.com").production
     monkeypatch.delenv("BETTER_AUTH_SECRET")
-    assert load().production
+    assert load_settings().production
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_development_takes_what_production_would_not(monkeypatch: pytest.MonkeyP
 def test_a_dot_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As everyone in this ecosystem expects."""
     (tmp_path / ".env").write_text("PORT=8001\nHOST=127.0.0.2\nSOMETHING_ELSE=1\n")
-    assert (settings(monkeypatch, HOST="127.0.0.3").port, load().host) == (8001, "127.0.0.3")
+    assert (settings(monkeypatch, HOST="127.0.0.3").port, load_settings().host) == (8001, "127.0.0.3")
 
 
 def test_a_dot_env_file_of_another_encoding_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -256,12 +256,12 @@ def test_a_problem_says_that_it_comes_from_the_dot_env_file(monkeypatch: pytest.
     (tmp_path / ".env").write_text("PORT=x\nHOST=127.0.0.2\nBETTER_AUTH_SECRET=short\nSOMETHING_ELSE=1\n")
     monkeypatch.setenv("HOST", "127.0.0.3")
     with pytest.raises(SettingsError) as refused:
-        load()
+        load_settings()
     assert with_sources(refused.value).startswith("PORT (from .env): ")
     assert variables_from_env_file() == ["PORT", "BETTER_AUTH_SECRET"]
     monkeypatch.setenv("PORT", "8001")
     with pytest.raises(SettingsError) as refused:
-        load()
+        load_settings()
     sentence = "BETTER_AUTH_SECRET (from .env) must have at least 32 bytes"
     assert with_sources(refused.value).splitlines()[0] == sentence
 

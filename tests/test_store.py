@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -16,7 +16,7 @@ from app.core.database.pool import Pool
 from app.core.deadline import set_deadline
 from app.core.errors import DatabaseError, Invalid
 from app.models import Task
-from app.schemas import TaskResponse
+from app.schemas import TaskCreate, TaskPatch, TaskResponse
 from app.store import Row, StoreResources, TaskChanged, TaskNotFound, Tasks
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
@@ -104,10 +104,27 @@ def test_what_is_stored_of_a_user_can_be_deleted() -> None:
     } == store.DELETE_USER
 
 
-def test_readiness_asks_for_every_column() -> None:
-    """Those that the statements name."""
-    (columns,) = re.findall(r"'SELECT', 'task', '{(.*)}'", store.READY)
-    assert columns.split(",") == list(TaskResponse.model_fields)
+@pytest.mark.parametrize(
+    ("privilege", "needed"),
+    [
+        ("SELECT", TaskResponse.model_fields),
+        ("INSERT", TaskResponse.model_fields),
+        ("UPDATE", [*TaskPatch.model_fields, "updated_at"]),
+    ],
+)
+def test_readiness_asks_for_every_column(privilege: str, needed: Iterable[str]) -> None:
+    """Those that the statements name: a new field's too."""
+    (columns,) = re.findall(rf"'{privilege}', 'task', '{{(.*)}}'", store.READY)
+    assert columns.split(",") == list(needed)
+
+
+def test_both_ways_to_create_store_every_field(ask: Ask) -> None:
+    """A statement that does not name one would drop it without a word."""
+    values = {"title": "Buy milk", "description": "Two litres"}
+    assert values.keys() == TaskCreate.model_fields.keys(), "give the new field a value here, not its default"
+    created = ask("alice", lambda tasks: tasks.create(values))
+    created_once = ask("alice", lambda tasks: tasks.create_once(values, "key", b""))
+    assert [{name: task[name] for name in values} for task in (created, created_once)] == [values, values]
 
 
 def test_every_statement_of_the_function_names_the_owner(database: Engine) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from app.core.auth.tokens import USER_ID_RULE, is_user_id, sign
 from app.core.database.dsn import Unreachable, connect
-from app.core.server.run import end_in_order
+from app.core.server.run import install_signal_handlers
 from app.core.settings import PROGRAM, Settings, SettingsError
 
 
@@ -62,7 +62,7 @@ def running_postgres(data_dir: Path) -> Iterator[str]:
             # The executor would lose a thread that is interrupted while it begins, and run the stop
             # in another one, beside the start. So its thread runs before a signal may interrupt.
             thread.submit(bool).result()
-            end_in_order()
+            install_signal_handlers()
             try:
                 thread.submit(server.start).result()
                 yield server.url

@@ -111,25 +111,27 @@ class NotFound(ApiError):
     default_detail = "There is nothing at this address."
 
 
-class BadRequest(ApiError):
-    """The caller has to change the request: the base of 405, 412, 413, 422 and 501 too.
+class RequestRefused(ApiError):
+    """The caller has to change the request: the base of 400, 405, 412, 413, 422 and 501."""
 
-    With its own status, 400, the request can't be read.
-    """
+    code = ErrorCode.VALIDATION_ERROR
+
+
+class BadRequest(RequestRefused):
+    """The request can't be read."""
 
     status = 400
-    code = ErrorCode.VALIDATION_ERROR
     default_detail = "The request can't be read."
 
 
-class PayloadTooLarge(BadRequest):
+class PayloadTooLarge(RequestRefused):
     """The body is over the limit."""
 
     status = 413
     default_detail = "The body must have at most 64 KiB."
 
 
-class Invalid(BadRequest):
+class Invalid(RequestRefused):
     """The request can be read, but breaks a rule.
 
     `errors` says which field breaks which rule, for the first ERRORS_MAX of pydantic's `errors`,
@@ -163,6 +165,7 @@ class Invalid(BadRequest):
 class KeysUnavailable(ApiError):
     """A token's key can't be fetched, so it can't be verified; a 401 would sign the user out."""
 
+    status = 500  # not 503: R-32
     default_detail = "Your sign-in can't be checked right now; please try again."
     default_headers: ClassVar = {"Retry-After": "1"}
 
@@ -170,6 +173,7 @@ class KeysUnavailable(ApiError):
 class DatabaseError(ApiError):
     """The database failed or does not answer."""
 
+    status = 500  # not 503: AC-004
     code = ErrorCode.DATABASE_ERROR
     default_detail = "Your data can't be reached right now; please try again."
     default_headers: ClassVar = {"Retry-After": "1"}

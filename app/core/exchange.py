@@ -1,4 +1,4 @@
-"""What the layers tell the log and the metrics about the current request."""
+"""What the middleware tells the log and the metrics about the current request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ def _never() -> bool:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and its answer: each layer fills in what it knows, Observability reads it."""
+    """One request and its answer: each middleware fills in its part, RequestContext reads it."""
 
     user_id: str | None = None
     """The signed-in user; None until, or unless, a token was verified."""

@@ -82,7 +82,10 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".data")
     database_pool_size: int = Field(16, ge=5, le=20)
     request_timeout: float = Field(
-        5.0, ge=1, le=60, description="seconds from a request's arrival to its answer"
+        5.0,
+        ge=1,
+        le=60,
+        description="seconds from a request's arrival to its answer, without those of its body",
     )
     idempotency_hours: int = Field(
         24, ge=1, le=24 * 366, description="for which a retry is given the first answer"
@@ -154,7 +157,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _strip_white_space(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _strip_white_space_and_refuse_quotes(cls, values: dict[str, Any]) -> dict[str, Any]:
         """The values without white space around them; refuse what has quotes around it (R-33).
 
         A Kubernetes secret that was made with `echo` ends with a newline. A value of nothing else
@@ -280,13 +283,13 @@ def _is_origin(text: str) -> bool:
     return text == f"{url.scheme}://{host}:{port}" and port != 0 and not has_default_port
 
 
-def load() -> Settings:
-    """The settings of this process.
+def load_settings(**instead: Any) -> Settings:
+    """The settings of this process; `instead` holds values by which some of them are replaced.
 
     Raises SettingsError, which names each variable that is wrong.
     """
     try:
-        return Settings()
+        return Settings(**instead)
     except UnicodeDecodeError:
         raise SettingsError(f"{ENV_FILE} must be UTF-8") from None
     except ValidationError as invalid:

@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 
 from app import models
 from app.core.database.dsn import connect
-from app.core.settings import PROGRAM, SettingsError, load
+from app.core.settings import PROGRAM, SettingsError, load_settings
 
 METADATA = SQLModel.metadata
 
@@ -130,7 +130,7 @@ def run_offline() -> None:
 
 def run_online() -> None:
     """Run the migrations in one transaction, on the caller's URL or else the configured one."""
-    url = context.config.attributes.get("url") or load().required_database_url
+    url = context.config.attributes.get("url") or load_settings().required_database_url
     # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
     engine = create_engine(
         "postgresql+psycopg2://",

@@ -1,4 +1,5 @@
 """Who the caller is.
 
-The doors are `gate.Authentication`, the layer in front of the routes, and `gate.CurrentUser`.
+Other packages use `gate.Authentication`, the middleware in front of the routes, and
+`gate.CurrentUserId`.
 """

@@ -1,4 +1,4 @@
-"""The layer that authenticates requests under `/api`, and the dependency that names their user."""
+"""The middleware that authenticates requests under `/api`, and the dependency with their user."""
 
 from typing import Annotated
 
@@ -8,13 +8,16 @@ from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.auth.tokens import Verifier
-from app.core.errors import AuthForbidden, AuthInvalid, AuthMissing, NotFound
+from app.core.errors import AuthForbidden, AuthInvalid, AuthMissing
 from app.core.exchange import exchange_of
 from app.core.printable import quoted
 
 
 class Authentication:
     """Authenticates a request under `/api` before anything else of it is read (R-11).
+
+    Every route under `/api` must begin with `/api/{user_id}`: the segment behind `/api` is compared
+    with the token's user, whichever route it is.
 
     FastAPI reads and parses a body before it solves dependencies; a caller without a token must
     not be able to cause that.
@@ -32,7 +35,7 @@ class Authentication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on if its token is valid and its path is the token's user's.
 
-        Raises AuthMissing, AuthInvalid, AuthForbidden, KeysUnavailable and NotFound.
+        Raises AuthMissing, AuthInvalid, AuthForbidden and KeysUnavailable.
         """
         if scope["type"] == "http":
             await self._check(scope)
@@ -43,17 +46,13 @@ class Authentication:
         if is_under_api(path):
             if self._https_only and scope["scheme"] != "https":
                 raise AuthForbidden("Use HTTPS.", reason=_why_not_https(scope))
-            user = await self._verifier.verify(_bearer_token(scope))
-            exchange_of(scope).user_id = user
-            # Of "/api/alice/x" it is "alice", whether there is such a route or not.
+            user_id = await self._verifier.verify(_bearer_token(scope))
+            exchange_of(scope).user_id = user_id
+            # "alice" in "/api/alice/x", whether there is such a route or not
             user_in_path = path.removeprefix("/api").removeprefix("/").partition("/")[0]
             names_a_user = path not in ("/api", "/api/")
-            if names_a_user and user_in_path != user:
+            if names_a_user and user_in_path != user_id:
                 raise AuthForbidden
-        # Starlette would route /api/alice/x%0A as /api/alice/x: the pattern that it makes of a
-        # route ends in `$`, which one newline may follow.
-        if path.endswith("\n"):
-            raise NotFound
 
 
 def is_under_api(path: str) -> bool:
@@ -102,17 +101,17 @@ _BEARER = HTTPBearer(
 """Declares the scheme to OpenAPI, and checks nothing."""
 
 
-async def current_user(request: Request, _: Annotated[object, Security(_BEARER)]) -> str:
+async def current_user_id(request: Request, _: Annotated[object, Security(_BEARER)]) -> str:
     """Return the id of the signed-in user, whose path this is.
 
-    The layer `Authentication` has checked the token, and that the path is this user's. Raises
-    AuthMissing if that layer did not run: a route that it does not guard is closed.
+    The middleware `Authentication` has checked the token, and that the path is this user's. Raises
+    AuthMissing if that did not run: a route that it does not guard is closed.
     """
-    user = exchange_of(request.scope).user_id
-    if user is None:
+    user_id = exchange_of(request.scope).user_id
+    if user_id is None:
         raise AuthMissing
-    return user
+    return user_id
 
 
-CurrentUser = Annotated[str, Depends(current_user)]
+CurrentUserId = Annotated[str, Depends(current_user_id)]
 """The id of the signed-in user."""

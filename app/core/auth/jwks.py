@@ -156,15 +156,17 @@ class Keys:
         while True:
             ids_before = set(self._keys)
             began_at = now()
-            # A fetch that begins as the pause ends was asked for in the pause. One that begins
-            # later shows that for this long no request has asked.
-            quiet_for = began_at - self._pause_ends_at
+            # Zero if a request asked during the pause; else how long none has asked since its end.
+            quiet_seconds = began_at - self._pause_ends_at
             await self._fetch()
             brought_a_new_key = bool(set(self._keys) - ids_before)
-            is_asked_in_vain = not brought_a_new_key and quiet_for < self._pause_max
-            pause = min(pause * 2, self._pause_max) if is_asked_in_vain else PAUSE_MIN
-            # The pause is counted from start to start: the time that a slow fetch takes does not
-            # make the wait longer. PAUSE_MIN is left after its end in any case.
+            # Requests go on asking for keys that are not there: the next pause is longer.
+            if not brought_a_new_key and quiet_seconds < self._pause_max:
+                pause = min(pause * 2, self._pause_max)
+            else:
+                pause = PAUSE_MIN
+            # From the start of this fetch, so that a slow one does not make the wait longer; and
+            # PAUSE_MIN from its end at least.
             self._pause_ends_at = max(began_at + pause, now() + PAUSE_MIN)
             self._last_finished_fetch_began_at = began_at
             self._fetch_wanted.clear()

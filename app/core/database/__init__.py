@@ -1,4 +1,8 @@
 """The one way to PostgreSQL.
 
-Its door is `pool.Pool`; commands, which have no event loop, use `dsn.connect`.
+Other packages use `pool.Pool`; commands, which have no event loop, use `dsn.connect`.
 """
+
+from app.core.database import literals
+
+literals.register()  # here, so that no module of this package is used without it

@@ -1,7 +1,4 @@
-"""Where the database is: a URL as libpq reads it, a connection to it, its servers' addresses.
-
-What holds of every connection of psycopg2's is here too: how it writes a text into a statement.
-"""
+"""Where the database is: a URL as libpq reads it, a connection to it, its servers' addresses."""
 
 import asyncio
 import os
@@ -13,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import AsIs, QuotedString, parse_dsn, register_adapter
+from psycopg2.extensions import parse_dsn
 
 from app.core.settings import SettingsError
 
@@ -156,22 +153,6 @@ def connect(url: str, *, application_name: str = "") -> Any:
             f"DATABASE_URL: the database's encoding is {encoding}; create one with ENCODING 'UTF8'"
         )
     return connection
-
-
-def _text_literal(text: str) -> Any:
-    """How psycopg2 writes a text into a statement.
-
-    Its own literal depends on what it knows of the server's `standard_conforming_strings`. If that
-    is changed beneath an open connection, psycopg2 learns it too late, and the rest of a text with
-    a backslash would be read as SQL. `E'…'` means the same to every server; libpq's
-    PQescapeLiteral writes it for such texts too. psycopg2's own refuses NUL, with ValueError.
-    """
-    if "\\" not in text or "\0" in text:
-        return QuotedString(text)
-    return AsIs("E'" + text.replace("\\", r"\\").replace("'", "''") + "'")
-
-
-register_adapter(str, _text_literal)
 
 
 def _message(failure: psycopg2.OperationalError | UnicodeDecodeError) -> str:

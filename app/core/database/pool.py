@@ -16,10 +16,11 @@ Three rules say what follows from a failure, each in one place: `_run` which sta
 again, `_leave_standby` what a read-only server means, `_give_back` which other connections are
 closed.
 
-Why not psycopg_pool or asyncpg, in four reasons. They were slower: a list of many rows reached 0.72
-and 0.81 of the requests a second of FastAPI's hello world, and 0.96 here. One deadline bounds
-waiting, connecting and the statement. A dead idle connection is noticed without a round trip. There
-are no prepared statements, so it works behind PgBouncer in transaction mode.
+Why not psycopg_pool or asyncpg, in four reasons. They were slower: as a share of the requests a
+second of FastAPI's hello world, a list reached 0.72 with psycopg_pool, 0.81 with asyncpg and 0.96
+here. The deadline that bounds waiting, connecting and the statement also says which of them took
+the time. A dead idle connection is noticed without a round trip. There are no prepared statements,
+so it works behind PgBouncer in transaction mode.
 """
 
 import asyncio
@@ -59,7 +60,7 @@ LEAST_SECONDS = 0.3
 With less it would probably be cancelled, which closes its connection.
 """
 CONNECT_FAILURES = (OSError, TimeoutError, psycopg2.OperationalError, UnicodeDecodeError)
-"""What connecting raises if it may succeed later.
+"""What connecting raises if it may succeed later; a statement on a lost connection raises the same.
 
 A UnicodeDecodeError is a server's refusal that is written in another encoding than UTF-8.
 """

@@ -1,1 +1,1 @@
-"""What FastAPI alone does not promise: one envelope, strict requests, layers, contract, health."""
+"""What FastAPI alone does not promise: one envelope, strict requests, OpenAPI, health."""

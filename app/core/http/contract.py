@@ -7,6 +7,7 @@ generators of clients read best.
 from collections.abc import Iterator
 from typing import Annotated, Any
 
+from fastapi._compat import ModelField
 from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
@@ -50,7 +51,7 @@ USER_ERRORS = (
 BODY_ERRORS = (BadRequest("The body is not valid JSON."), PayloadTooLarge())
 
 
-def success(status: int, *header_names: str) -> Responses:
+def answer(status: int, *header_names: str) -> Responses:
     """The answer with this status, and which headers it has."""
     return {status: headers(*header_names)}
 
@@ -104,22 +105,36 @@ def parameters(dependant: Dependant) -> list[Json]:
     FastAPI would describe an optional parameter as "string or null", but nobody can send null in a
     URL or a header. It would also list the path's other parameters before the user, and generated
     clients take them by position. So routes declare theirs with `include_in_schema=False`, and they
-    are described here.
+    are described here; what is declared without that, FastAPI describes.
+
+    Raises TypeError for a query that is not declared as one model: it would not be read strictly.
     """
     described = [
         _parameter("path", "user_id", "The token's user.", maxLength=USER_ID_MAX)
         | {"required": True}
     ]
     for declared in _dependants(dependant):
-        described += [_path_parameter(path.alias, path.field_info) for path in declared.path_params]
+        described += [
+            _path_parameter(path.alias, path.field_info)
+            for path in _left_to_us(declared.path_params)
+        ]
         for query in declared.query_params:
             model: Any = query.field_info.annotation
+            if not (isinstance(model, type) and issubclass(model, BaseModel)):
+                raise TypeError(f"{query.name}: a route must declare its query as one model")
+        for query in _left_to_us(declared.query_params):
+            model = query.field_info.annotation
             described += _query_parameters(model)
-        for header in declared.header_params:
+        for header in _left_to_us(declared.header_params):
             info = header.field_info
             extra: Any = info.json_schema_extra or {}
             described.append(_parameter("header", header.alias, info.description or "", **extra))
     return described
+
+
+def _left_to_us(fields: list[ModelField]) -> list[ModelField]:
+    """Those that FastAPI is told to leave out."""
+    return [field for field in fields if not getattr(field.field_info, "include_in_schema", True)]
 
 
 def _dependants(dependant: Dependant) -> Iterator[Dependant]:

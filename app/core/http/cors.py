@@ -1,4 +1,4 @@
-"""CORS: Starlette's layer, with a reason in the log for each preflight that it refuses."""
+"""CORS: Starlette's middleware, with a reason in the log for each preflight that it refuses."""
 
 from http import HTTPStatus
 

@@ -1,4 +1,8 @@
-"""The layers around the routes: one reports every request, one answers every exception."""
+"""The outer middleware: what each request has and leaves behind, and an answer to every exception.
+
+RequestContext gives a request its deadline and its id, and leaves its line in the log and its count
+in the metrics. ErrorBoundary answers every exception.
+"""
 
 import re
 import time
@@ -6,15 +10,13 @@ from asyncio import CancelledError
 from random import getrandbits
 
 from fastapi import Request
-from fastapi.routing import iter_route_contexts
 from starlette._utils import get_route_path
-from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.auth.gate import is_under_api
 from app.core.deadline import set_deadline
 from app.core.exchange import exchange_of
-from app.core.http.answers import answer_exception
+from app.core.http.answers import answer_exception, routes_of_path
 from app.core.observability.logs import traceback_lines, write_line
 from app.core.observability.metrics import Metrics
 from app.core.settings import Settings
@@ -29,11 +31,11 @@ API_HEADERS = [(b"cache-control", b"private, no-cache"), (b"x-content-type-optio
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
-class Observability:
+class RequestContext:
     """Sets each request's deadline and its answer's headers, and logs and counts it.
 
-    It is around all other layers that answer or refuse; only Redaction, where traces are made, is
-    outside of it.
+    It is around all other middleware that answers or refuses; only Redaction, where traces are
+    made, is outside of it.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
@@ -107,17 +109,15 @@ def _endpoint(scope: Scope) -> str | None:
     if "route" in scope:
         return str(scope["route"].path)
     # refused before it was routed
-    for route in iter_route_contexts(scope["app"].routes):
-        match, _ = route.matches(scope)
-        if match is not Match.NONE:
-            return route.path
+    for route in routes_of_path(scope):
+        return route.path
     return None
 
 
 class ErrorBoundary:
     """Turns every exception, before and after routing, into the envelope.
 
-    It is inside the layers that add headers, so that a 500 has its request id and CORS headers.
+    It is inside the middleware that adds headers, so a 500 has its request id and CORS headers.
     Starlette's handler of last resort is outside of them.
     """
 

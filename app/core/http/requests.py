@@ -1,7 +1,7 @@
 """Strict reading of requests: query parameters, headers, the body's size and its JSON (RFC 8259).
 
-FastAPI alone accepts `NaN`, repeated keys, unknown query parameters, repeated ones, bodies of any
-size and other content types. Each is refused in one place here.
+FastAPI alone accepts `NaN`, repeated keys, unknown query parameters, repeated ones, a body that
+never ends and other content types. Each is refused in one place here.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.auth.gate import is_under_api
 from app.core.deadline import extend_deadline
-from app.core.errors import BadRequest, Invalid, PayloadTooLarge
+from app.core.errors import BadRequest, Invalid, NotFound, PayloadTooLarge
 from app.core.http.contract import parameters
 from app.core.limits import KEY_MAX
 
@@ -41,24 +41,35 @@ ETAGS_MAX = 100
 KEY_PATTERN = f"^[ -~]{{1,{KEY_MAX}}}$"
 
 
-class QueryLimit:
-    """The layer that bounds what a query costs: FastAPI parses it for every route.
+class StrictUrl:
+    """The middleware that refuses a URL which FastAPI would route or parse, and should not.
 
-    Under `/api` more than PARAMETERS_MAX parameters are refused before they are parsed. No other
-    route takes a query, so there so many are ignored.
+    A path that ends in a newline has no route. Starlette would find one: the pattern that it makes
+    of a route ends in `$`, which matches before a last newline too.
+
+    FastAPI parses the query for every route. Under `/api` more than PARAMETERS_MAX parameters are
+    refused before that, because to parse them costs time. No other route takes a query, so there so
+    many are ignored.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; raises Invalid."""
-        if scope["type"] == "http" and scope["query_string"].count(b"&") >= PARAMETERS_MAX:
-            if is_under_api(get_route_path(scope)):
+        """Pass a request on; raises NotFound and Invalid."""
+        if scope["type"] == "http":
+            self._check(scope)
+        await self.app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        path = get_route_path(scope)  # what the router matches: without the server's root path
+        if path.endswith("\n"):
+            raise NotFound
+        if scope["query_string"].count(b"&") >= PARAMETERS_MAX:
+            if is_under_api(path):
                 message = f"must have at most {PARAMETERS_MAX} parameters"
                 raise Invalid([{"loc": ("query",), "msg": message, "type": "too_long"}])
             scope["query_string"] = b""
-        await self.app(scope, receive, send)
 
 
 class StrictRequest(Request):
@@ -160,7 +171,8 @@ class StrictRoute(APIRoute):
 
     `get_route_handler` is FastAPI's documented way to a request class of one's own. FastAPI's
     source marks it "replace or deprecate". This class can go when FastAPI lets an application say
-    how a body is read (its size, its content type, its JSON) and refuses a repeated parameter.
+    how a body is read (its time, its content type, its JSON) and refuses a repeated parameter; its
+    `max_body_size` bounds the size alone.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:

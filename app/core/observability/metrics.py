@@ -74,7 +74,7 @@ class Metrics:
         self._registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the figures that are read only when they are scraped."""
+        """Yield the figures that are read when they are scraped: prometheus_client calls this."""
         yield GaugeMetricFamily(
             "database_pool_size", "Connections that the pool may have", self._pool.size
         )

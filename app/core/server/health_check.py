@@ -7,7 +7,7 @@ application, which takes a second of a core.
 import sys
 from http.client import HTTPConnection, HTTPException
 
-from app.core.settings import Settings, SettingsError, load
+from app.core.settings import Settings, SettingsError, load_settings
 
 ANSWER_WITHIN = 3.0
 """Seconds; the service answers within two."""
@@ -18,7 +18,7 @@ LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is boun
 def main() -> None:
     """Exit with status 0 if the service is ready, else with 1 and a sentence on stderr."""
     try:
-        settings = load()
+        settings = load_settings()
     except SettingsError as problem:
         sys.exit(str(problem))
     problem_of_service = ask(settings)

@@ -1,11 +1,13 @@
-"""What a process sets up once, whichever server runs it: log, DNS, garbage collection."""
+"""What a process has once, whichever server runs it: log, DNS, garbage collection."""
 
 import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypedDict
 
 from app.core.observability.logs import log_as_json, writer
+from app.core.observability.metrics import Metrics
 
 # New objects before the next collection (Python: 700). A request allocates hundreds of objects,
 # few of them cyclic.
@@ -14,6 +16,15 @@ GC_THRESHOLD = 20_000
 # Options for DNS, for glibc's resolver. With glibc's defaults, a look-up takes up to 10 s for each
 # silent server, and a stop waits for it.
 RESOLVER = "timeout:1 attempts:2"
+
+
+class LifespanState(TypedDict):
+    """What the application's lifespan yields to the server, which answers some requests itself."""
+
+    headers: list[tuple[bytes, bytes]]
+    """Headers of each of those answers."""
+    metrics: Metrics
+    """Where they are counted."""
 
 
 @contextmanager

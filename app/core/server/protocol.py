@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from app.core.errors import ApiError, BadRequest
+from app.core.errors import ApiError, BadRequest, RequestRefused
 from app.core.exchange import exchange_of
 from app.core.http.answers import envelope
 from app.core.observability.logs import write_line
@@ -52,7 +52,7 @@ NOT_HTTP = "The request is not valid HTTP."
 HEAD_TOO_LARGE = "The request's head is too large."
 
 
-class CodingNotSupported(BadRequest):
+class CodingNotSupported(RequestRefused):
     """The body is compressed, or more, before it is sent in chunks (RFC 9112, 6.1)."""
 
     status = 501
@@ -66,11 +66,11 @@ class Protocol(HttpToolsProtocol):
     both. If one of the `on_…` methods raises, httptools stops, and `feed_data` raises
     HttpParserError with that exception as its `__context__`.
 
-    The size of a head is checked in two ways. `_unparsed_bytes` bounds one that is not complete
-    yet; `_check_head` measures a complete one exactly, however its bytes arrived.
+    The size of a head is checked in two ways. `_bytes_without_progress` bounds one that is not
+    complete yet; `_check_head` measures a complete one exactly, however its bytes arrived.
     """
 
-    _unparsed_bytes = 0
+    _bytes_without_progress = 0
     """Bytes received since the last read in which a request began or a piece of a body came.
 
     Such a read counts as none of it, so an incomplete head is refused one read after HEAD_MAX at
@@ -102,7 +102,7 @@ class Protocol(HttpToolsProtocol):
         if self._refusal:
             self.flow.pause_reading()  # uvicorn resumes it after each answer
             return
-        self._unparsed_bytes += len(data)
+        self._bytes_without_progress += len(data)
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -111,7 +111,7 @@ class Protocol(HttpToolsProtocol):
         except HttpParserError as error:
             cause = error.__context__  # what an `on_…` method has raised
             self._refuse(cause if isinstance(cause, ApiError) else BadRequest(NOT_HTTP))
-        if self._unparsed_bytes > HEAD_MAX and not self._refusal:
+        if self._bytes_without_progress > HEAD_MAX and not self._refusal:
             self._refuse(BadRequest(HEAD_TOO_LARGE))
 
     def on_message_begin(self) -> None:
@@ -122,7 +122,7 @@ class Protocol(HttpToolsProtocol):
         body of an answered request keep a connection open.
         """
         self._unset_keepalive_if_required()
-        self._unparsed_bytes = 0
+        self._bytes_without_progress = 0
         self._is_reading_head = True
         super().on_message_begin()
 
@@ -194,11 +194,11 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
-        self._unparsed_bytes = 0
+        self._bytes_without_progress = 0
         super().on_body(body)
 
     def _should_upgrade(self) -> bool:
-        """Always True: then uvicorn does nothing with a request that has an Upgrade header.
+        """Return True, which makes uvicorn leave a request with an Upgrade header alone.
 
         httptools stops behind its head and raises HttpParserUpgrade, and `data_received` has the
         request parsed again without that header.

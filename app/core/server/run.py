@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NoReturn
 
 import uvicorn
+from fastapi import FastAPI
 
 from app.core.server.protocol import Protocol
 from app.core.settings import Settings, SettingsError
@@ -23,14 +24,15 @@ STDERR = 2
 NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
-def end_in_order() -> None:
+def install_signal_handlers() -> None:
     """Have the first SIGTERM, SIGINT or SIGHUP raise KeyboardInterrupt, so that `finally` runs.
 
-    Before this call SIGTERM ends the process at once, even inside libpq.
+    Before this call SIGTERM ends the process at once, even inside libpq. A SIGHUP becomes a SIGTERM
+    unless nohup has it ignored.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         # uvicorn handles SIGTERM, and not this one
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
@@ -118,9 +120,9 @@ def _reason(error: OSError, settings: Settings) -> str:
     return f"HOST: {settings.host} is not an address of this machine: {error.strerror}"
 
 
-def run(app: str, settings: Settings, sockets: list[socket.socket]) -> None:
-    """Serve an application, given as "module:attribute", in this process until a signal."""
-    end_in_order()
+def run(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> None:
+    """Serve the application in this process until a signal."""
+    install_signal_handlers()
     config = uvicorn.Config(
         app,
         http=Protocol,
@@ -129,7 +131,6 @@ def run(app: str, settings: Settings, sockets: list[socket.socket]) -> None:
         log_level="warning",
         timeout_graceful_shutdown=math.ceil(settings.request_timeout),
     )
-    config.load_app()  # before the event loop runs: it says why the application can't be made
     # uvicorn raises the signal again when it has stopped, which ends in KeyboardInterrupt.
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets)
