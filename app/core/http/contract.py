@@ -4,10 +4,9 @@ The headers of each answer, the errors with their examples, and the parameters i
 generators of clients read best.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
-from fastapi._compat import ModelField
 from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
@@ -132,7 +131,7 @@ def parameters(dependant: Dependant) -> list[Json]:
     return described
 
 
-def _left_to_us(fields: list[ModelField]) -> list[ModelField]:
+def _left_to_us(fields: Iterable[Any]) -> list[Any]:
     """Those that FastAPI is told to leave out."""
     return [field for field in fields if not getattr(field.field_info, "include_in_schema", True)]
 
