@@ -81,7 +81,7 @@ class IdempotencyKey(SQLModel, table=True):
     user_id: str = Field(primary_key=True, sa_type=Text)
     key: str = Field(primary_key=True, sa_type=Text)
     fingerprint: bytes = Field(sa_type=LargeBinary)
-    # the values of the task's columns, by name
+    # the task as the first request was answered: the values of its columns, by name
     answer: dict[str, Any] = Field(sa_type=JSONB)
     created_at: datetime = Field(
         sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()}

@@ -32,7 +32,7 @@ VERIFIED_MAX = 4096
 class VerifiedToken(NamedTuple):
     """What a token that was verified says."""
 
-    user: str
+    user_id: str
     expires_at: int
     """The claim `exp`: seconds since 1970."""
 
@@ -73,14 +73,14 @@ class Verifier:
         cached = self._verified.get(token)
         if cached and cached.expires_at > time.time() - LEEWAY:
             self.hits += 1
-            return cached.user
+            return cached.user_id
         self.misses += 1
         verified = await self._verify_anew(token)
         if len(self._verified) >= VERIFIED_MAX:
             oldest = next(iter(self._verified))
             del self._verified[oldest]
         self._verified[token] = verified
-        return verified.user
+        return verified.user_id
 
     async def _verify_anew(self, token: str) -> VerifiedToken:
         if len(token) > TOKEN_MAX:
@@ -90,7 +90,7 @@ class Verifier:
         # PyJWT takes "123", 123.5 and the year 9999 too.
         if type(expires_at) is not int or expires_at > time.time() + LIFETIME_MAX:
             raise AuthInvalid(reason="exp is not an integer within 31 days")
-        return VerifiedToken(_user(claims), expires_at)
+        return VerifiedToken(_user_id(claims), expires_at)
 
     async def _verified_claims(self, token: str) -> dict[str, Any]:
         """The claims of a token whose signature, times, issuer and audience are good."""
@@ -199,17 +199,19 @@ def _unverified_claims(token: str) -> dict[str, Any]:
     return claims
 
 
-def _user(claims: Mapping[str, Any]) -> str:
+def _user_id(claims: Mapping[str, Any]) -> str:
     """The `user_id` claim, or `sub` where there is none; both must agree (R-27, R-29)."""
-    user = claims.get("user_id", claims.get("sub"))
-    if not is_user_id(user) or claims.get("sub", user) != user:
+    user_id = claims.get("user_id", claims.get("sub"))
+    if not is_user_id(user_id) or claims.get("sub", user_id) != user_id:
         raise AuthInvalid(reason="user_id and sub are not one user's id")
-    return user
+    return user_id
 
 
-def is_user_id(user: object) -> TypeGuard[str]:
+def is_user_id(value: object) -> TypeGuard[str]:
     """Whether this can be a user's id (R-05)."""
-    return isinstance(user, str) and USER_ID.fullmatch(user) is not None and user == user.strip()
+    if not isinstance(value, str):
+        return False
+    return USER_ID.fullmatch(value) is not None and value == value.strip()
 
 
 def sign(claims: dict[str, Any], secret: str) -> str:

@@ -77,8 +77,9 @@ class Connection:
     async def fetch(self, sql: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Send a statement and return its rows, each a dict by column name.
 
-        Raises psycopg2.Error if it fails. Closes the connection unless the server then awaits the
-        next statement: after a cancellation, a lost connection, or in a transaction left open.
+        Raises psycopg2.Error if it fails, or UnicodeDecodeError if the server's message is not in
+        UTF-8. Closes the connection unless the server then awaits the next statement: after a
+        cancellation, a lost connection, or in a transaction left open.
         """
         self.statement_began_at = self._loop.time()
         self._ready = self._loop.create_future()

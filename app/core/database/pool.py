@@ -224,7 +224,7 @@ class Pool:
         would show it.
         """
         if connection.closed:
-            self.evict(connection.statement_began_at)
+            self._evict(connection.statement_began_at)
         else:
             self._last_answered_at = connection.statement_ended_at
             self._idle.append(connection)
@@ -298,7 +298,7 @@ class Pool:
         others = [address for address in candidates if address != self._last_good]
         return [self._last_good, *others]
 
-    def evict(self, before: float) -> None:
+    def _evict(self, before: float) -> None:
         """Close the idle connections whose last statement ended before this time."""
         for connection in list(self._idle):
             if connection.statement_ended_at < before:

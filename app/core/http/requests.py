@@ -29,8 +29,7 @@ from app.core.limits import KEY_MAX
 BODY_MAX = 64 * 1024
 # Seconds from the beginning of its reading to its last byte.
 BODY_SECONDS = 30
-# Arrays and objects within each other in a body (RFC 8259, 9, lets a parser limit them); a task is
-# one object.
+# Arrays and objects within each other in a body (RFC 8259, 9, lets a parser limit them).
 DEPTH_MAX = 100
 JSON_TYPE = re.compile(r"application/([^/;\s]+\+)?json\s*(;.*)?", re.IGNORECASE)
 # Parameters in a query; a list takes four.
