@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
     app_metrics = metrics.Metrics(pool, verifier, version)
     tracing = _is_tracing_configured()
     # without the extra, FastAPI would only say that an extra of its own is missing
-    can_trace = find_spec("opentelemetry.sdk") is not None
+    can_trace = tracing and find_spec("opentelemetry.sdk") is not None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[LifespanState]:
@@ -82,11 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         telemetry=TelemetryConfig(
-            tracing=tracing and can_trace,
-            metrics=False,
-            logs=False,
-            operation_spans=False,
-            auto_configure=True,
+            tracing=can_trace, metrics=False, logs=False, operation_spans=False, auto_configure=True
         ),
         # ErrorBoundary answers exceptions. FastAPI's own handlers of these two are inside of it and
         # would answer first, so they are replaced.
@@ -109,7 +105,7 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(StrictUrl),
         ],
     )
-    if tracing:
+    if can_trace:
         app.add_middleware(Redaction)
     app.include_router(router.router)
     app.include_router(health.create_router(health.Readiness(pool, store.READY)))

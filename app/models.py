@@ -38,7 +38,7 @@ class Task(SQLModel, table=True):
     """One person's task.
 
     The key is (user_id, id), so that every query of a user reads one range of one index, and so
-    that Citus can distribute the table by `user_id`. The constraints refuse what the API refuses.
+    that Citus can distribute the table by `user_id`. The constraints repeat the lengths of the API.
     """
 
     __table_args__ = (

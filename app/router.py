@@ -50,6 +50,7 @@ async def _tasks_of(request: Request, owner: CurrentUserId) -> Tasks:
 
 # The signed-in user's tasks.
 MyTasks = Annotated[Tasks, Depends(_tasks_of)]
+# include_in_schema=False: contract.parameters describes it to OpenAPI, in place of FastAPI.
 TaskIdInPath = Annotated[TaskId, Path(description="The task's id.", include_in_schema=False)]
 
 
@@ -176,9 +177,9 @@ async def delete_task(tasks: MyTasks, task_id: TaskIdInPath, if_match: IfMatch =
 async def _count(tasks: Tasks, complete: bool | None, offset: int, rows: list[Row]) -> int:
     """How many tasks match the filter, on all pages; `rows` are those after the offset.
 
-    It is counted by a second statement. `offset` and `rows` together existed when the first one
-    ran, so no smaller count is told if others have deleted tasks since. Without rows that is not
-    known: the offset may be beyond the last task.
+    It is counted by a second statement, and tasks may be deleted between the two. The count is
+    never less than what this page has shown to exist: `offset` tasks before it, and its rows. A
+    page without rows shows nothing: its offset may be beyond the last task.
     """
     count = await tasks.count(complete=complete)
     if not rows:

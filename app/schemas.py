@@ -96,6 +96,7 @@ class Input(BaseModel):
             fields = cls.model_fields  # a property, too slow to be read for each name
             unknown = [name for name in values if name not in fields]
             if len(unknown) > ERRORS_MAX:
+                # no ValueError, so pydantic passes it on as it is
                 raise Invalid.unknown("body", unknown)
         return values
 

@@ -2,8 +2,9 @@
 
 Each statement that reads or writes rows names their owner. So nobody touches another user's task,
 and Citus sends it to one shard. The owner is the signed-in user's id: the column is `user_id`, and
-the parameter is `owner`. Citus sets two more rules for a statement that writes: no function that
-depends on the session, like to_char(), and none that is volatile, like clock_timestamp().
+the parameter is `owner`. Citus sets two more rules for a statement that writes: no STABLE function
+of a column, like to_char(updated_at, …), and no VOLATILE one, like clock_timestamp(). now() has no
+column: the coordinator evaluates it.
 
 The columns and the condition of If-Match are repeated on purpose: each statement is whole, and can
 be pasted into psql.
@@ -33,7 +34,8 @@ READY = """
     SELECT 'create_task_with_key (run todo-api migrate, or grant USAGE on its schema)'
     WHERE to_regproc('create_task_with_key') IS NULL
     UNION ALL
-    -- A restore over newer tables leaves `task` without its key, and each old row in it twice.
+    -- `pg_restore --clean` over newer tables drops the primary key, can't drop the table, because a
+    -- function needs it, and copies its rows in again.
     SELECT 'PRIMARY KEY of ' || name || ' (restore the backup into an empty database)'
     FROM (VALUES ('task'), ('idempotency_key')) AS relations (name)
     WHERE to_regclass(name) IS NOT NULL
@@ -96,9 +98,9 @@ class StoreResources:
 class Tasks:
     """One user's tasks in PostgreSQL.
 
-    Each method sends one statement. Where a condition of If-Match left nothing to write, one more
-    read tells whether there is such a task. It raises DatabaseError if the database fails or does
-    not answer before the request's deadline.
+    Each method sends one statement, which the pool may send again. Where a condition of If-Match
+    left nothing to write, one more read tells whether there is such a task. It raises DatabaseError
+    if the database fails or does not answer before the request's deadline.
     """
 
     def __init__(self, resources: StoreResources, owner: str) -> None:

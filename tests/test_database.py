@@ -1200,7 +1200,9 @@ def test_no_part_of_a_password_is_taken_for_a_host(after: str) -> None:
 # What the log says of a statement that came too late
 
 
-def reasons(cluster: Cluster, statements: list[str], *, size: int, url: str | None = None) -> set[str | None]:
+def reasons(
+    cluster: Cluster, statements: list[str], *, size: int, url: str | None = None, seconds: float | None = None
+) -> set[str | None]:
     """Why statements failed that were sent at once, with the same little time to be answered."""
 
     async def failure(pool: Pool, sql: str) -> str | None:
@@ -1211,7 +1213,7 @@ def reasons(cluster: Cluster, statements: list[str], *, size: int, url: str | No
         return None
 
     async def work(pool: Pool) -> set[str | None]:
-        set_deadline(allowed(1))
+        set_deadline(allowed(1) if seconds is None else seconds)
         return set(await asyncio.gather(*[failure(pool, sql) for sql in statements]))
 
     told: set[str | None] = run(cluster, work, size=size, url=url)
@@ -1234,6 +1236,13 @@ def test_all_who_wait_for_a_database_that_is_silent_say_so(cluster: Cluster, dea
 def test_a_database_that_answers_nobody_is_told(cluster: Cluster) -> None:
     """It is locked, say, for all of them."""
     assert reasons(cluster, [sleep(PATIENCE)] * 8, size=4) == {"the database does not answer"}
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0, -1])
+def test_a_statement_that_comes_too_late_is_told(cluster: Cluster, seconds: float) -> None:
+    """The page before it has taken nearly all of the request's time, say: the database has done nothing wrong."""
+    told = reasons(cluster, [ONE] * 3, size=2, seconds=seconds)
+    assert told == {"too little of the request's time was left"}
 
 
 def test_a_pool_that_is_too_small_is_told(cluster: Cluster) -> None:

@@ -689,20 +689,26 @@ def accepts(url: str) -> bool:
     return True
 
 
+@pytest.mark.parametrize("upgrade", [b"", b"Connection: upgrade\r\nUpgrade: h2c\r\n"], ids=["plain", "upgrade"])
+@pytest.mark.parametrize("is_first", [False, True], ids=["a later one", "the first one"])
 def test_a_stop_answers_what_was_sent_on_an_idle_connection(
     service: Process,  # noqa: ARG001
     monkeypatch: pytest.MonkeyPatch,
+    is_first: bool,
+    upgrade: bytes,
 ) -> None:
     """A proxy that had sent it already would get no answer, and must not send a POST again."""
     monkeypatch.setattr("app.core.server.protocol.IDLE_SECONDS", PATIENCE)
     answers = Stream()
     with answers.connect() as raw:
         try:
-            raw.sendall(HEALTH + b"\r\n")
-            assert statuses(read(raw, until=b"0\r\n\r\n")) == [200]
+            wait_until(lambda: answers.server.server_state.connections)
+            if not is_first:
+                raw.sendall(HEALTH + b"\r\n")
+                assert statuses(read(raw, until=b"0\r\n\r\n")) == [200]
             answers.server.should_exit = True
             wait_until(lambda: not accepts(answers.url))
-            raw.sendall(HEALTH + b"\r\n")
+            raw.sendall(HEALTH + upgrade + b"\r\n")
             said = read(raw)
             assert statuses(said) == [200]
             assert b"\r\nconnection: close\r\n" in said.lower()

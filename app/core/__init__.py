@@ -3,8 +3,8 @@
 It has five packages, its rooms: `server`, `http`, `observability`, `auth` and `database`. A room
 imports from those behind it in this order (`auth` and `database` not from each other), and from the
 modules that all share: `settings`, `errors`, `limits`, `deadline`, `exchange` and `printable`.
-`development` and `embedded` make a database and a secret where none is configured; production
-configures both. tests/test_layers.py holds the order.
+`development` and `embedded` make a database and a secret where none is configured; in production
+nothing is made. tests/test_layers.py holds the order.
 
 The life of a request:
 

@@ -10,7 +10,7 @@ _deadline: ContextVar[float] = ContextVar("deadline")
 
 
 def set_deadline(seconds: float) -> None:
-    """Set this task's deadline to `seconds` from now."""
+    """Set the request's deadline to `seconds` from now; it is kept for each asyncio task."""
     _deadline.set(asyncio.get_running_loop().time() + seconds)
 
 
@@ -20,5 +20,5 @@ def extend_deadline(seconds: float) -> None:
 
 
 def deadline() -> float:
-    """Return this task's deadline, on the event loop's clock; LookupError if none was set."""
+    """Return the request's deadline, on the event loop's clock; LookupError if none was set."""
     return _deadline.get()

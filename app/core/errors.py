@@ -165,7 +165,7 @@ class Invalid(RequestRefused):
 class KeysUnavailable(ApiError):
     """A token's key can't be fetched, so it can't be verified; a 401 would sign the user out."""
 
-    status = 500  # not 503: R-32
+    status = 500  # 503 is for /health/ready alone: documenting_the_api.feature lists both
     default_detail = "Your sign-in can't be checked right now; please try again."
     default_headers: ClassVar = {"Retry-After": "1"}
 
@@ -173,7 +173,7 @@ class KeysUnavailable(ApiError):
 class DatabaseError(ApiError):
     """The database failed or does not answer."""
 
-    status = 500  # not 503: AC-004
+    status = 500  # 503 is for /health/ready alone: documenting_the_api.feature lists both
     code = ErrorCode.DATABASE_ERROR
     default_detail = "Your data can't be reached right now; please try again."
     default_headers: ClassVar = {"Retry-After": "1"}

@@ -58,7 +58,7 @@ def _auth_url(url: HttpUrl) -> HttpUrl:
 
 
 class Settings(BaseSettings):
-    """All settings, read once and then frozen; no secret has a default."""
+    """All settings, frozen once they are read; no secret has a default."""
 
     model_config = SettingsConfigDict(
         env_file=ENV_FILE,
@@ -108,7 +108,7 @@ class Settings(BaseSettings):
         """The database's URL; SettingsError if none is configured."""
         if self.database_url is None:
             raise SettingsError(
-                f"DATABASE_URL is missing: only `{PROGRAM} serve` starts the embedded database"
+                f"DATABASE_URL is missing: only `{PROGRAM}` itself starts the embedded database"
             )
         return self.database_url.get_secret_value()
 

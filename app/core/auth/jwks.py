@@ -3,8 +3,8 @@
 A key of the cached set is returned at once, whatever the auth server does. A key id that the set
 does not have makes one fetch for all requests that wait for it. A key id is refused as unknown only
 if a fetch that *started after* the request does not bring it. Between fetches there is a pause. The
-pause doubles with each fetch that brings no new key, so that made-up key ids can't hammer the auth
-server.
+pause doubles, up to PAUSE_MAX, while requests ask and no new key comes, so that made-up key ids
+can't hammer the auth server.
 """
 
 import asyncio
@@ -94,7 +94,7 @@ class Keys:
     async def find(self, key_id: str) -> PyJWK | None:
         """Return the key of this id, or None if the auth server serves no such key.
 
-        Waits for a fetch if the key is not in the cache, until this task's deadline. Raises
+        Waits for a fetch if the key is not in the cache, until the request's deadline. Raises
         KeysUnavailable, with the reason for the log, if the set can't be had (R-32), and
         TooManyWaiters if it can, but not for this request (R-30).
         """
@@ -156,12 +156,12 @@ class Keys:
         while True:
             ids_before = set(self._keys)
             began_at = now()
-            # Zero if a request asked during the pause; else how long none has asked since its end.
-            quiet_seconds = began_at - self._pause_ends_at
+            # Whether a request asked during the pause, or soon after its end.
+            is_busy = began_at - self._pause_ends_at < self._pause_max
             await self._fetch()
             brought_a_new_key = bool(set(self._keys) - ids_before)
             # Requests go on asking for keys that are not there: the next pause is longer.
-            if not brought_a_new_key and quiet_seconds < self._pause_max:
+            if is_busy and not brought_a_new_key:
                 pause = min(pause * 2, self._pause_max)
             else:
                 pause = PAUSE_MIN

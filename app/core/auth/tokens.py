@@ -118,6 +118,8 @@ class Verifier:
         try:
             key = await self.keys.find(key_id) if key_id else None
         except TooManyWaiters as too_many:
+            # Not a 500: while keys can be fetched, made-up key ids of strangers must not look like
+            # a failure of the service.
             raise AuthInvalid(reason=f"kid is {quoted(key_id)}, and {too_many}") from None
         if not key:
             raise AuthInvalid(

@@ -113,7 +113,7 @@ class Connection:
     def _on_readable(self) -> None:
         """Take in what has arrived; the loop calls this."""
         if not self._running:
-            self.close()  # nothing was asked for: the server is hanging up
+            self.close()  # nothing was asked for: the server may be hanging up
         elif not self._ready.done():
             self._read_answer()
 
@@ -134,7 +134,8 @@ class Connection:
         would read the next piece, but under uvloop there may be no next call: libuv stops watching
         a socket that was reset (`uv__poll_io` in its src/unix/poll.c). The error that the server
         sent before the reset would stay unread.
-        It ends: while libpq waits to send, it takes in what has arrived.
+        The loop ends where libpq waits to send, too: it then takes in what has arrived, so no input
+        is left.
         """
         while self._raw.poll() != POLL_OK:
             if not self._has_input():
@@ -148,7 +149,8 @@ class Connection:
     def is_usable(self) -> bool:
         """Whether another statement can be sent; costs no round trip.
 
-        It must be open and not too old. Input that nobody asked for means that the server hangs up.
+        It must be open and not too old. Input that nobody asked for may mean that the server hangs
+        up.
         """
         return not self.closed and self._loop.time() < self.expires_at and not self._has_input()
 

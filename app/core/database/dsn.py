@@ -182,7 +182,7 @@ def _configuration_problem(message: str) -> str | None:
         problem = "its sslmode, sslrootcert or channel_binding can't be satisfied"
     elif re.search("does not exist|no such", text):
         problem = "there is no such database or user"
-    # the resolver's "Temporary failure in name resolution", in capitals: a name may hold the word
+    # "Temporary failure in name resolution" may mend by itself
     elif "translate host name" in text and "Temporary" not in text:
         problem = "there is no such host"
     return problem

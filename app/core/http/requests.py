@@ -34,7 +34,7 @@ DEPTH_MAX = 100
 JSON_TYPE = re.compile(r"application/([^/;\s]+\+)?json\s*(;.*)?", re.IGNORECASE)
 # Parameters in a query; a list takes four.
 PARAMETERS_MAX = 50
-# Entity tags in one header; each is compared in the database.
+# Entity tags in one header; each of If-Match is compared in the database.
 ETAGS_MAX = 100
 # An idempotency key: printable ASCII.
 KEY_PATTERN = f"^[ -~]{{1,{KEY_MAX}}}$"
@@ -47,8 +47,8 @@ class StrictUrl:
     of a route ends in `$`, which matches before a last newline too.
 
     FastAPI parses the query for every route. Under `/api` more than PARAMETERS_MAX parameters are
-    refused before that, because to parse them costs time. No other route takes a query, so there so
-    many are ignored.
+    refused before that, because to parse them costs time. No other route takes a query: there the
+    whole of such a query is dropped.
     """
 
     def __init__(self, app: ASGIApp) -> None:

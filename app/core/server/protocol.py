@@ -71,10 +71,10 @@ class Protocol(HttpToolsProtocol):
     """
 
     _bytes_without_progress = 0
-    """Bytes received since the last read in which a request began or a piece of a body came.
+    """Bytes of the reads after the one in which a request began or a piece of a body came.
 
-    Such a read counts as none of it, so an incomplete head is refused one read after HEAD_MAX at
-    the latest.
+    That read is not counted, so an incomplete head may exceed HEAD_MAX by its bytes and those of
+    the last read.
     """
     _is_reading_head = False
     """Whether a request has begun whose head is not complete."""
@@ -140,7 +140,8 @@ class Protocol(HttpToolsProtocol):
             self.url = _with_path(self.url)
         take_first_scheme(self.headers)  # in place: uvicorn's scope holds this same list
         super().on_headers_complete()
-        if self._is_stopping:
+        # A connection's first request with an Upgrade header has no cycle yet: see _should_upgrade.
+        if self._is_stopping and self.cycle is not None:
             self.cycle.keep_alive = False
         # Trailers are no headers (RFC 9110, 6.5.1); uvicorn would append them to this list.
         self.headers = []
@@ -198,7 +199,7 @@ class Protocol(HttpToolsProtocol):
         super().on_body(body)
 
     def _should_upgrade(self) -> bool:
-        """Return True, which makes uvicorn leave a request with an Upgrade header alone.
+        """Return True: uvicorn asks this of a request with an Upgrade header alone, and skips it.
 
         httptools stops behind its head and raises HttpParserUpgrade, and `data_received` has the
         request parsed again without that header.
