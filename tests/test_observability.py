@@ -293,7 +293,7 @@ def test_the_api_is_known_behind_a_prefix(cluster: Cluster, capsys: pytest.Captu
 
     with running_service(settings_for(cluster.url)):  # writes the log
         answer = asyncio.run(ask())
-        (line,) = lines(capsys)
+        (line,) = [line for line in lines(capsys) if line.get("status") == 401]
     assert answer.headers["cache-control"] == "private, no-cache"
     assert line["endpoint"] == TASKS
 
@@ -302,8 +302,8 @@ def test_what_is_no_http_is_logged_as_a_request(service: Service, capsys: pytest
     """With nothing of what was sent."""
     with running_service(service.settings) as other, raw(other, b"GET sesame4711\r\nnonsense\r\n\r\n") as connection:
         assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
-    (line,) = lines(capsys)
-    assert (line["status"], line["reason"]) == (400, "The request is not valid HTTP.")
+    (line,) = [line for line in lines(capsys) if line.get("status") == 400]
+    assert line["reason"] == "The request is not valid HTTP."
     assert "sesame4711" not in str(line)
 
 

@@ -406,8 +406,7 @@ def test_a_port_in_use_is_told_and_leaves_nothing_behind(folder: Path, serve: Ca
 
 def test_uvicorn_serves_the_app_too(folder: Path, cluster: Cluster, serve: Callable[..., Run]) -> None:
     """As everyone in this ecosystem expects, where a database and a secret are set."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     command = [*UVICORN, "--port", port, "--no-access-log"]
     run = serve(folder, command, PORT=port, DATABASE_URL=cluster.url, BETTER_AUTH_SECRET=SECRET)
     run.url = f"http://127.0.0.1:{port}"

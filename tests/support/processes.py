@@ -1,8 +1,8 @@
 """The service as a person runs it: `todo-api` in a process of its own, in an empty folder."""
 
-import contextlib
 import io
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from unittest.mock import patch
 
@@ -29,9 +29,15 @@ PASSED_ON = ("PATH", "PYTHONPATH")
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    """A port that nobody listens on, nor will before a server has started on it.
+
+    It is below those that systems give out for port 0 and to outgoing connections (from 32768 on): one of these may be
+    given to somebody else meanwhile, who is then asked in place of the server.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_768)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
@@ -54,9 +60,9 @@ def todo_api(folder: Path, *arguments: str, **variables: str) -> subprocess.Comp
     with (
         patch.dict(os.environ, environment(folder, **{"PORT": str(free_port())} | variables), clear=True),
         patch.object(sys, "argv", ["todo-api", *arguments]),
-        contextlib.chdir(folder),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
+        chdir(folder),
+        redirect_stdout(out),
+        redirect_stderr(err),
     ):
         try:
             main()
