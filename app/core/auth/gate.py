@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request, Security
-from fastapi.security import HTTPBearer
+from fastapi import Request, Security
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -92,26 +93,30 @@ def _bearer_token(scope: Scope) -> str:
     return token
 
 
-_BEARER = HTTPBearer(
-    scheme_name="Bearer",
-    bearerFormat="JWT",
-    description="The JWT that Better Auth has issued.",
-    auto_error=False,
-)
-"""Declares the scheme to OpenAPI, and checks nothing."""
+class _UserIdOfBearer(SecurityBase):
+    """The dependency that gives the signed-in user's id, and declares its scheme to OpenAPI.
 
-
-async def current_user_id(request: Request, _: Annotated[object, Security(_BEARER)]) -> str:
-    """Return the id of the signed-in user, whose path this is.
-
-    The middleware `Authentication` has checked the token, and that the path is this user's. Raises
-    AuthMissing if that did not run: a route that it does not guard is closed.
+    FastAPI's HTTPBearer, with a dependency on it, would read the header a second time; the
+    middleware `Authentication` has read it, and has checked the token and that the path is this
+    user's.
     """
-    user_id = exchange_of(request.scope).user_id
-    if user_id is None:
-        raise AuthMissing
-    return user_id
+
+    def __init__(self) -> None:
+        self.scheme_name = "Bearer"
+        self.model = HTTPBearer(
+            bearerFormat="JWT", description="The JWT that Better Auth has issued."
+        )
+
+    async def __call__(self, request: Request) -> str:
+        """Return the id; raise AuthMissing if `Authentication` did not run.
+
+        So a route that it does not guard is closed.
+        """
+        user_id = exchange_of(request.scope).user_id
+        if user_id is None:
+            raise AuthMissing
+        return user_id
 
 
-CurrentUserId = Annotated[str, Depends(current_user_id)]
+CurrentUserId = Annotated[str, Security(_UserIdOfBearer())]
 """The id of the signed-in user."""
