@@ -684,7 +684,7 @@ def accepts(url: str) -> bool:
     """Whether a new connection is accepted."""
     try:
         open_connection(url).close()
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or reset by a listener that is just being closed
         return False
     return True
 
