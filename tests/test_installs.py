@@ -23,7 +23,7 @@ SYSTEMS = {
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 OF_ANYTHING = ["--no-deps"]
 """The options of every install: nothing is resolved."""
-OF_A_LOCK = [*OF_ANYTHING, "--require-hashes", "--only-binary :all:"]
+OF_A_LOCK = ["--no-deps", "--require-hashes", "--only-binary :all:"]
 """Those of the install of a lock: nothing but what was locked, and no sdist is built."""
 
 
