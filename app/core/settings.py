@@ -283,13 +283,13 @@ def _is_origin(text: str) -> bool:
     return text == f"{url.scheme}://{host}:{port}" and port != 0 and not has_default_port
 
 
-def load_settings(**instead: Any) -> Settings:
-    """The settings of this process; `instead` holds values by which some of them are replaced.
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process; `overrides` take the place of what is configured.
 
     Raises SettingsError, which names each variable that is wrong.
     """
     try:
-        return Settings(**instead)
+        return Settings(**overrides)
     except UnicodeDecodeError:
         raise SettingsError(f"{ENV_FILE} must be UTF-8") from None
     except ValidationError as invalid:

@@ -4,7 +4,7 @@ The headers of each answer, the errors with their examples, and the parameters i
 generators of clients read best.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi.dependencies.models import Dependant
@@ -115,25 +115,26 @@ def parameters(dependant: Dependant) -> list[Json]:
     for declared in _dependants(dependant):
         described += [
             _path_parameter(path.alias, path.field_info)
-            for path in _left_to_us(declared.path_params)
+            for path in declared.path_params
+            if _is_hidden(path)
         ]
         for query in declared.query_params:
             model: Any = query.field_info.annotation
             if not (isinstance(model, type) and issubclass(model, BaseModel)):
                 raise TypeError(f"{query.name}: a route must declare its query as one model")
-        for query in _left_to_us(declared.query_params):
-            model = query.field_info.annotation
-            described += _query_parameters(model)
-        for header in _left_to_us(declared.header_params):
-            info = header.field_info
-            extra: Any = info.json_schema_extra or {}
-            described.append(_parameter("header", header.alias, info.description or "", **extra))
+            if _is_hidden(query):
+                described += _query_parameters(model)
+        for header in declared.header_params:
+            if _is_hidden(header):
+                info = header.field_info
+                extra: Any = info.json_schema_extra or {}
+                described.append(_parameter("header", header.alias, info.description, **extra))
     return described
 
 
-def _left_to_us(fields: Iterable[Any]) -> list[Any]:
-    """Those that FastAPI is told to leave out."""
-    return [field for field in fields if not getattr(field.field_info, "include_in_schema", True)]
+def _is_hidden(field: Any) -> bool:
+    """Whether FastAPI is told to leave the parameter out."""
+    return not getattr(field.field_info, "include_in_schema", True)
 
 
 def _dependants(dependant: Dependant) -> Iterator[Dependant]:
@@ -170,6 +171,6 @@ def _parameter(place: str, name: str, description: str | None, **schema: Any) ->
     return {
         "name": name,
         "in": place,
-        "description": description,
+        "description": description or "",
         "schema": {"type": "string"} | schema,
     }
