@@ -1,6 +1,5 @@
 """What goes in and out of the API; the limits of fields come from the models."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import (
@@ -10,7 +9,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     WithJsonSchema,
     model_validator,
 )
@@ -39,22 +37,6 @@ def _refuse_nul(text: str) -> str:
     return text
 
 
-def format_timestamp(moment: datetime) -> str:
-    """Return a moment as this API writes it, in bodies and in entity tags.
-
-    In UTC, with six digits of microseconds and `Z`.
-    """
-    in_utc = moment.astimezone(UTC).replace(tzinfo=None)
-    return in_utc.isoformat(timespec="microseconds") + "Z"
-
-
-def _json_timestamp(moment: datetime) -> datetime | str:
-    # pydantic is faster, and writes six digits too, but none where all of them are zeros
-    if moment.microsecond:
-        return moment.astimezone(UTC)
-    return format_timestamp(moment)
-
-
 Title = Annotated[
     str,
     Field(
@@ -76,11 +58,8 @@ Description = Annotated[
 ]
 Offset = Annotated[int, Field(ge=0, le=ID_MAX), Digits]
 TaskId = Annotated[int, Field(ge=1, le=ID_MAX, json_schema_extra={"format": "int64"}), Digits]
-Timestamp = Annotated[
-    datetime,
-    PlainSerializer(_json_timestamp, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
+# As the pool reads it from the database: in UTC, with six digits of microseconds and `Z`.
+Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 class Input(BaseModel):

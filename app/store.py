@@ -10,6 +10,7 @@ The columns and the condition of If-Match are repeated on purpose: each statemen
 be pasted into psql.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,10 +18,11 @@ from typing import Any, NoReturn
 
 from app.core.database.pool import Pool
 from app.core.errors import Invalid, NotFound, RequestRefused
-from app.schemas import format_timestamp
 
-# A task's columns by name; its timestamps are in the session's time zone.
+# A task's columns by name.
 Row = dict[str, Any]
+
+ENTITY_TAG = re.compile(r'"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z"')
 
 # One row for each thing that requests need and the database does not have, or does not grant to the
 # role. The statement waits for no lock. To select from the tables would: a migration may have
@@ -285,7 +287,7 @@ class Tasks:
 
 def entity_tag(task: Row) -> str:
     """Return the task's strong entity tag: no two of its states have the same `updated_at`."""
-    return f'"{format_timestamp(task["updated_at"])}"'
+    return f'"{task["updated_at"]}"'
 
 
 def _as_moments(if_match: list[str] | None) -> list[datetime] | None:
@@ -302,11 +304,11 @@ def _as_moments(if_match: list[str] | None) -> list[datetime] | None:
 
 def _as_moment(tag: str) -> datetime | None:
     """The `updated_at` of the task whose entity tag this is, or None if it is no tag of ours."""
+    # Tags are opaque (RFC 9110, 8.8.3): another form of the same moment is another tag. strptime
+    # alone would take one digit for a month.
+    if not ENTITY_TAG.fullmatch(tag):
+        return None
     try:
-        moment = datetime.strptime(tag, '"%Y-%m-%dT%H:%M:%S.%fZ"').replace(tzinfo=UTC)
-    except ValueError:
+        return datetime.strptime(tag, '"%Y-%m-%dT%H:%M:%S.%fZ"').replace(tzinfo=UTC)
+    except ValueError:  # the 31st of February
         return None
-    # tags are opaque (RFC 9110, 8.8.3): another form of the same moment is another tag
-    if tag != f'"{format_timestamp(moment)}"':
-        return None
-    return moment

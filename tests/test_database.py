@@ -107,6 +107,26 @@ def test_a_statement_gives_its_rows_by_column_name(cluster: Cluster, sql: str, r
     assert run(cluster, lambda pool: pool.fetch(sql, {})) == rows
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tashkent", "Asia/Kathmandu", "Africa/Monrovia"])
+@pytest.mark.parametrize(
+    ("moment", "read_as"),
+    [
+        ("'2025-12-20 11:30:00.123456Z'", "2025-12-20T11:30:00.123456Z"),
+        ("'2025-12-20 11:30:00.12Z'", "2025-12-20T11:30:00.120000Z"),
+        ("'2025-12-20 11:30:00Z'", "2025-12-20T11:30:00.000000Z"),
+        # in Monrovia, 44 minutes and 30 seconds behind UTC
+        ("'1970-12-31 23:59:59.999999Z'", "1970-12-31T23:59:59.999999Z"),
+        ("NULL", None),
+    ],
+)
+def test_a_timestamp_is_read_as_a_text(cluster: Cluster, zone: str, moment: str, read_as: str | None) -> None:
+    """In UTC, with six digits, whatever the session's time zone is."""
+    url = f"{cluster.url}{'&' if '?' in cluster.url else '?'}options={quote(f'-c TimeZone={zone}')}"
+    sql = f"SELECT {moment}::timestamptz AS moment, current_setting('TimeZone') AS zone"
+    rows = run(cluster, lambda pool: read(pool, sql), url=url)
+    assert rows == [{"moment": read_as, "zone": zone}]
+
+
 @pytest.mark.parametrize(("before", "after"), [("on", "off"), ("off", "on")])
 def test_a_text_stays_a_text_whatever_the_server_makes_of_backslashes(
     cluster: Cluster, database: Engine, before: str, after: str

@@ -16,6 +16,7 @@ import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE, TRANSACTION_STATUS_IDLE
 
 from app.core.database.dsn import Dsn, other_encoding
+from app.core.database.timestamps import read_timestamps_as_text
 
 MAX_AGE = 600.0
 """Seconds until a connection is replaced.
@@ -69,13 +70,14 @@ class Connection:
             encoding = other_encoding(raw)
             if encoding is not None:
                 raise psycopg2.NotSupportedError(f"the database's encoding is {encoding}, not UTF8")
+            read_timestamps_as_text(raw)
             return cls(raw)
         except BaseException:  # a cancellation too
             raw.close()
             raise
 
     async def fetch(self, sql: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Send a statement and return its rows, each a dict by column name.
+        """Send a statement and return its rows, each a dict by column name; a timestamp is a text.
 
         Raises psycopg2.Error if it fails, or UnicodeDecodeError if the server's message is not in
         UTF-8. Closes the connection unless the server then awaits the next statement: after a

@@ -138,8 +138,8 @@ class Pool:
     ) -> list[dict[str, Any]]:
         """Run a statement, committed when this returns, and return its rows by column name.
 
-        A statement that returns no rows gives []. It waits for one of `size` slots, or for the
-        `spare` one, which other statements do not take.
+        A timestamp is a text (timestamps.py). A statement that returns no rows gives []. It waits
+        for one of `size` slots, or for the `spare` one, which other statements do not take.
         Raises DatabaseError if the database fails or does not answer before the deadline, with a
         `reason` in the latter case. After a timeout or a lost connection it is unknown whether a
         write has happened, so it is not sent again (R-20). After a conflict nothing has happened,
