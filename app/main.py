@@ -48,7 +48,8 @@ DESCRIPTION = "Each user's own tasks. Sign in with Better Auth and send its JWT 
 def create_app(settings: Settings) -> FastAPI:
     """Create the application; it connects to nothing until the first request.
 
-    Raises SettingsError if no database is configured, or if this package is not installed.
+    Raises SettingsError if no database is configured, if a URL of a setting can't be used, or if
+    this package is not installed.
     """
     pool = Pool(
         settings.required_database_url, settings.database_pool_size, application_name=PROGRAM
@@ -63,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[LifespanState]:
         # server/protocol.py itself answers what it can't read. No middleware sees these answers, so
-        # it adds the header and counts them; another server (`fastapi run`) ignores this state.
+        # it adds these headers and counts them; another server (`fastapi run`) ignores this state.
         headers = [HSTS] if settings.production else []
         with set_up_process(), closing(pool):
             if tracing and not can_trace:

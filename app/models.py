@@ -1,7 +1,9 @@
 """The tables: their columns, limits and constraints.
 
-Alembic compares them with the database and generates migrations from them. No ORM session reads or
-writes them: store.py has the queries, and schemas.py takes the limits from here.
+Alembic generates migrations from the columns and indexes. It does not see a CHECK constraint that
+has changed, such as a title's limit: that migration is written by hand, and a test compares the
+migrated tables with these. No ORM session reads or writes them: store.py has the queries, and
+schemas.py takes the limits from here.
 """
 
 from datetime import datetime

@@ -63,7 +63,11 @@ Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-tim
 
 
 class Input(BaseModel):
-    """A body: its types are strict, and an unknown field is refused, because it may be a typo."""
+    """A body: its types are strict, and an unknown field is refused, because it may be a typo.
+
+    Strict types are those of JSON. A strict `date` would take no text: such a field needs
+    `Field(strict=False)`, and a BeforeValidator that lets only one form of it through.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

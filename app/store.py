@@ -1,4 +1,4 @@
-"""Every statement of the service, except the function of migration 0004.
+"""Every statement of the service, except the function create_task_with_key (migration 0004).
 
 Each statement that reads or writes rows names their owner. So nobody touches another user's task,
 and Citus sends it to one shard. The owner is the signed-in user's id: the column is `user_id`, and
@@ -101,8 +101,8 @@ class Tasks:
     """One user's tasks in PostgreSQL.
 
     Each method sends one statement, which the pool may send again. Where a condition of If-Match
-    left nothing to write, one more read tells whether there is such a task. It raises DatabaseError
-    if the database fails or does not answer before the request's deadline.
+    left nothing to write, one more read tells whether there is such a task. Each method raises
+    DatabaseError if the database fails or does not answer before the request's deadline.
     """
 
     def __init__(self, resources: StoreResources, owner: str) -> None:

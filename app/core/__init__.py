@@ -1,16 +1,17 @@
 """What any FastAPI service on PostgreSQL behind Better Auth needs; it does not know the product.
 
 It has five packages, its rooms: `server`, `http`, `observability`, `auth` and `database`. A room
-imports from those behind it in this order (`auth` and `database` not from each other), and from the
-modules that all share: `settings`, `errors`, `limits`, `deadline`, `exchange` and `printable`.
+imports from those to its right in this list (`auth` not from `database`), and from the modules
+that all share: `settings`, `errors`, `limits`, `deadline`, `exchange` and `printable`.
 `development` and `embedded` make a database and a secret where none is configured; in production
 nothing is made. tests/test_layers.py holds the order.
 
 The life of a request:
 
-1. server/protocol.py reads its head, and refuses what is not HTTP/1.1 within the limits.
+1. server/protocol.py reads its head, and refuses what is not HTTP/1 within the limits.
 2. http/middleware.py, RequestContext: its deadline and its id begin.
-3. http/cors.py answers a preflight; http/middleware.py, ErrorBoundary, answers every exception.
+3. http/cors.py answers a preflight; http/middleware.py, ErrorBoundary, answers the exceptions that
+   the application's handlers have not (main.py).
 4. auth/gate.py, Authentication: whose token it has, and whether the path is that user's.
 5. http/requests.py: StrictUrl checks the path and the query, StrictRoute reads query and body.
 6. FastAPI validates them by schemas.py, and calls the endpoint in router.py.

@@ -1,6 +1,6 @@
 """The deadline of the current request; it bounds all that the service waits for on its behalf.
 
-Waiting for the request's body does not count: the deadline moves back by as long as that took.
+Waiting for the request's body does not count: the deadline becomes later by as long as that took.
 """
 
 import asyncio

@@ -128,9 +128,9 @@ class EmbeddedPostgres:
     def start(self) -> None:
         """Start the server, and return when it accepts connections.
 
-        A server that an earlier, killed run has left behind is taken over. One that has crashed
-        since is started again. Raises SettingsError, with PostgreSQL's own words, if it does not
-        start.
+        A server that an earlier, killed run has left behind is taken over. One that this object has
+        started, and that has crashed, is started again. Raises SettingsError, with PostgreSQL's
+        own words, if it does not start.
         """
         self.initialize()
         # a crashed child is a zombie until it is waited for

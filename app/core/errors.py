@@ -134,8 +134,9 @@ class PayloadTooLarge(RequestRefused):
 class Invalid(RequestRefused):
     """The request can be read, but breaks a rule.
 
-    `errors` says which field breaks which rule, for the first ERRORS_MAX of pydantic's `errors`,
-    each with `loc`, `msg` and `type`. `unlisted` is the number of further ones.
+    The parameter `errors` are pydantic's, each with `loc`, `msg` and `type`. The attribute has the
+    first ERRORS_MAX of them, as they are answered. `unlisted` is the number of errors that were not
+    passed in, and are only counted.
     """
 
     status = 422
@@ -165,7 +166,7 @@ class Invalid(RequestRefused):
 class KeysUnavailable(ApiError):
     """A token's key can't be fetched, so it can't be verified; a 401 would sign the user out."""
 
-    status = 500  # 503 is for /health/ready alone: documenting_the_api.feature lists both
+    status = 500  # 503 is for /health/ready alone (documenting_the_api.feature)
     default_detail = "Your sign-in can't be checked right now; please try again."
     default_headers: ClassVar = {"Retry-After": "1"}
 
@@ -173,7 +174,7 @@ class KeysUnavailable(ApiError):
 class DatabaseError(ApiError):
     """The database failed or does not answer."""
 
-    status = 500  # 503 is for /health/ready alone: documenting_the_api.feature lists both
+    status = 500  # 503 is for /health/ready alone (documenting_the_api.feature)
     code = ErrorCode.DATABASE_ERROR
     default_detail = "Your data can't be reached right now; please try again."
     default_headers: ClassVar = {"Retry-After": "1"}

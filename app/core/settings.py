@@ -160,9 +160,9 @@ class Settings(BaseSettings):
     def _strip_white_space_and_refuse_quotes(cls, values: dict[str, Any]) -> dict[str, Any]:
         """The values without white space around them; refuse what has quotes around it (R-33).
 
-        A Kubernetes secret that was made with `echo` ends with a newline. A value of nothing else
-        counts as not set. A shell takes quotes off a value; Docker's `--env-file` passes them on.
-        BETTER_AUTH_SECRET stays as it is: both may be a part of it.
+        A Kubernetes secret that was made with `echo` ends with a newline. A value of white space
+        alone counts as not set. A shell takes quotes off a value; Docker's `--env-file` passes them
+        on. BETTER_AUTH_SECRET stays as it is: both may be a part of it.
         """
         problems = []
         stripped: dict[str, Any] = {}

@@ -59,8 +59,8 @@ HAS_TASKS = "SELECT to_regclass('task') IS NOT NULL"
 
 # What PostgreSQL calls the sequence of an identity column, unless the name is taken.
 ID_SEQUENCE = "task_id_seq"
-# New ids begin so far beyond the largest one. Between the look at the last id and setval(),
-# requests may draw ids. They draw fewer than these, so the new start is ahead of them still.
+# New ids begin this far beyond the largest one. While ADVANCE runs, requests may draw ids, but
+# fewer than these: its setval() is still ahead of them.
 ID_MARGIN = 1000
 # The last id that was drawn, if any; this needs no right to select from the sequence.
 LAST_ID = f"coalesce(pg_sequence_last_value('{ID_SEQUENCE}'::regclass), 0)"
@@ -157,7 +157,7 @@ def run_online() -> None:
 
 
 def set_check_interval(connection: Connection) -> None:
-    """Set what the first migration sets on the database, where a session does not have it.
+    """Set what the first migration sets on the database, where it may be missing.
 
     A dump that was restored into another database lacks it. A role that does not own the database
     is told what its owner does.
@@ -202,8 +202,8 @@ def distribute(connection: Connection) -> None:
         " WHERE logicalrelid = :table ::regclass AND partmethod = 'h'"
     )
     distribute_table = text("SELECT create_distributed_table(:table, 'user_id')")
-    # The rows have been copied to the shards. Nobody would see these again, nor delete them with
-    # their user.
+    # The rows have been copied to the shards. The coordinator's own copies would stay, unseen, and
+    # would not be deleted with their user.
     truncate = text("SELECT truncate_local_data_after_distributing_table(:table)")
     for table in METADATA.tables:
         params = {"table": table}

@@ -69,8 +69,8 @@ def _why_not_https(scope: Scope) -> str:
     forwarded = b", ".join(lines).decode("latin-1")
     if forwarded != "https":
         return f"X-Forwarded-Proto is {quoted(forwarded)}"
-    # The header is what uvicorn reads (forwarded.py has left its first member), and the scheme is
-    # not https all the same: uvicorn does not trust the sender.
+    # The header says https (forwarded.py has left its first member), and uvicorn did not go by it:
+    # it does not trust the sender.
     sender = scope["client"][0] if scope.get("client") else "a Unix socket"
     return f"X-Forwarded-Proto is https, but FORWARDED_ALLOW_IPS does not name its sender, {sender}"
 

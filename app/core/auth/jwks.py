@@ -61,8 +61,8 @@ class BadKeySet(Exception):
 class Keys:
     """The key set at `url`, fetched on first use and then kept up to date by an asyncio task.
 
-    `on_change` is called whenever another set than before was read. `request_seconds` is the time
-    that a request has until its answer is due. Raises SettingsError if a variable of the
+    `on_change` is called when a set was read that differs from the one before. `request_seconds` is
+    the time that a request has until its answer is due. Raises SettingsError if a variable of the
     environment can't be used to get there.
     """
 
@@ -156,7 +156,8 @@ class Keys:
         while True:
             ids_before = set(self._keys)
             began_at = now()
-            # Whether a request asked during the pause, or soon after its end.
+            # Whether a request has asked, and not REFRESH: if so, the fetch begins at the pause's
+            # end, or soon after it.
             is_busy = began_at - self._pause_ends_at < self._pause_max
             await self._fetch()
             brought_a_new_key = bool(set(self._keys) - ids_before)

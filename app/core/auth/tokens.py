@@ -16,9 +16,10 @@ from app.core.settings import Settings
 USER_ID = re.compile(rf"[^/\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{USER_ID_MAX}}}")
 """A user's id has no `/`, no control character and no surrogate (R-05)."""
 USER_ID_RULE = (
-    f"a user's id has 1 to {USER_ID_MAX} characters, none of them a control character or /"
+    f"a user's id has 1 to {USER_ID_MAX} characters, none of them a control character or /,"
+    " and no white space at its ends"
 )
-"""The same for a person."""
+"""The same in words."""
 TOKEN_MAX = 8 * 1024
 """Bytes; the time to verify a bad token grows with its length."""
 LIFETIME_MAX = 31 * 24 * 3600
@@ -66,9 +67,9 @@ class Verifier:
     async def verify(self, token: str) -> str:
         """Return the id of the user that the token was issued for.
 
-        A verified token is not verified again until it expires or the keys change. Raises
-        AuthInvalid if the token breaks a rule, with the reason for the log, and KeysUnavailable if
-        its key can't be fetched.
+        A verified token is cached until it expires, the keys change, or VERIFIED_MAX newer ones
+        have been verified. Raises AuthInvalid if the token breaks a rule, with the reason for the
+        log, and KeysUnavailable if its key can't be fetched.
         """
         cached = self._verified.get(token)
         if cached and cached.expires_at > time.time() - LEEWAY:

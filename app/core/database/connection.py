@@ -57,7 +57,8 @@ class Connection:
         """Connect to the DSN's one address.
 
         Raises psycopg2.Error or UnicodeDecodeError if the server can't be reached or refuses. If
-        the database's encoding is not UTF-8 that is NotSupportedError, which waiting won't mend.
+        the database's encoding is not UTF-8 that is NotSupportedError, which the pool does not try
+        again: waiting won't mend it.
         """
         # mypy takes the mapping's values for the stubs' connection_factory too
         raw = psycopg2.connect(**dsn, async_=True)  # type: ignore[call-overload]
@@ -136,8 +137,8 @@ class Connection:
         would read the next piece, but under uvloop there may be no next call: libuv stops watching
         a socket that was reset (`uv__poll_io` in its src/unix/poll.c). The error that the server
         sent before the reset would stay unread.
-        The loop ends where libpq waits to send, too: it then takes in what has arrived, so no input
-        is left.
+        A state of POLL_WRITE, in which libpq has something to send, needs no case of its own: in
+        it libpq has already read all input, so this returns False.
         """
         while self._raw.poll() != POLL_OK:
             if not self._has_input():

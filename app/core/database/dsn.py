@@ -73,17 +73,24 @@ def parse(url: str, *, application_name: str = "") -> dict[str, str]:
 def _syntax_problem(url: str, message: str) -> str:
     """What is wrong with a URL that libpq can't read, by its message.
 
-    An unknown parameter is named, unless it may be a part of the password. If the password has an
-    unescaped `?`, its rest looks like a parameter. So the name is only told if the part before the
-    `?` has the URL's only @, or has no password.
+    An unknown parameter is named, unless it may be a part of the password: if that has an unescaped
+    `?`, its rest looks like a parameter.
     """
     parameter = re.search(r'invalid URI query parameter: "([\w.-]+)"', message)
-    before_query, _, query = url.partition("?")
-    authority = before_query.partition("://")[2]
-    may_be_password = "@" in query or (":" in authority and "@" not in authority)
-    if parameter is None or may_be_password:
+    if parameter is None or _may_hold_password(url):
         return "it can't be read"
     return f'PostgreSQL has no parameter "{parameter[1]}"'
+
+
+def _may_hold_password(url: str) -> bool:
+    """Whether a URL's query may be the rest of a password with an unescaped `?`.
+
+    The password ends at an @. So it may be if an @ comes behind the `?`, or if what is before the
+    `?` has a colon and no @: what follows such a colon may be a password as well as a port.
+    """
+    before_query, _, query = url.partition("?")
+    location = before_query.partition("://")[2]
+    return "@" in query or (":" in location and "@" not in location)
 
 
 def _locate_system_certificates() -> None:

@@ -44,7 +44,7 @@ It may be starting, or waking up.
 RETRY_LAST = 0.4
 """Seconds of the longest such pause."""
 READ_ATTEMPTS = 3
-"""How often a read is sent in all; bounded, because the read may be what ends its connection."""
+"""How often a read is sent whose connections are lost; the read itself may be what ends them."""
 CONFLICTS = (SerializationFailure, DeadlockDetected)
 """Errors (40001, 40P01) of a statement that another transaction has undone: nothing has happened.
 
@@ -69,7 +69,8 @@ A UnicodeDecodeError is a server's refusal that is written in another encoding t
 class Backoff:
     """When a new connection may be tried: at once until the database refuses, then with pauses.
 
-    The pauses double up to RETRY_LAST, from the beginning of one attempt to that of the next.
+    A pause begins with an attempt, so that others need not wait for its end. When the attempt
+    fails, a new pause begins, twice as long as the one before, up to RETRY_LAST.
     """
 
     def __init__(self) -> None:
@@ -79,15 +80,12 @@ class Backoff:
         """By the loop's clock."""
 
     def begin_attempt(self) -> float:
-        """Begin an attempt; return the pause that came before it.
-
-        Others may try again after `pause`, whether this attempt has ended or not.
-        """
+        """Begin an attempt, and with it a pause; return the pause that came before it."""
         self.next_attempt_at = _now() + self.pause
         return self.pause
 
     def attempt_failed(self, pause_before: float) -> None:
-        """Double the pause that *this* attempt began with.
+        """Begin a pause that is twice as long as the one before this attempt.
 
         To double `self.pause` would count each of ten attempts that fail together.
         """
@@ -103,7 +101,8 @@ class Backoff:
 class Pool:
     """At most `size` connections to the database at `url`, and a spare one.
 
-    `application_name` is what the database shows of them, unless the URL names another.
+    `application_name` is what the database shows of them, unless the URL or PGAPPNAME names
+    another.
     """
 
     def __init__(self, url: str, size: int, *, application_name: str = "") -> None:
@@ -123,8 +122,8 @@ class Pool:
         """The address that accepted last."""
         self._connected = 0
         """How many statements have a connection."""
-        self._last_had_connection_at = 0.0
-        """When a statement last let go of its connection, by the loop's clock."""
+        self._last_released_at = 0.0
+        """When a statement last gave its connection back, by the loop's clock."""
         self._last_answered_at = 0.0
         """When the database last answered a statement, if only with an ERROR."""
 
@@ -172,9 +171,10 @@ class Pool:
         Most of those that fail waited for a slot. The cause is what held up those that had one.
         """
         is_refused = self._backoff.pause > 0
-        none_had_a_connection = self._last_had_connection_at < began_at
+        # Also not this one: if it had a connection, `_run` has given it back by now.
+        none_was_released = self._last_released_at < began_at
         # No statement has a connection now, and none gets one.
-        if self._connected == 0 and (is_refused or none_had_a_connection):
+        if self._connected == 0 and (is_refused or none_was_released):
             return "the database can't be reached"
         # Some have one, and none of them has had an answer since this statement began.
         if self._last_answered_at < began_at:
@@ -211,7 +211,7 @@ class Pool:
                 lost_connections_left -= 1
             finally:
                 self._connected -= 1
-                self._last_had_connection_at = _now()
+                self._last_released_at = _now()
                 self._give_back(connection)
 
     def _leave_standby(self, connection: Connection) -> None:

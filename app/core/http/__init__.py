@@ -1,1 +1,1 @@
-"""What FastAPI alone does not promise: one envelope, strict requests, OpenAPI, health."""
+"""What FastAPI by itself does not promise: one envelope, strict requests, OpenAPI, health."""

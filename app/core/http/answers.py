@@ -44,7 +44,7 @@ def _as_api_error(exception: BaseException, scope: Scope) -> ApiError:
     """The error that the caller is told of.
 
     Endpoints raise ApiErrors. Of Starlette's HTTPException only the statuses that the framework
-    itself raises have an envelope; one with another status is a mistake of ours, and so a 500.
+    itself raises have an error of their own; another status is a mistake of ours, and so a 500.
     """
     match exception:
         case ApiError():

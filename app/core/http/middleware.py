@@ -1,7 +1,7 @@
 """The outer middleware: what each request has and leaves behind, and an answer to every exception.
 
 RequestContext gives a request its deadline and its id, and leaves its line in the log and its count
-in the metrics. ErrorBoundary answers every exception.
+in the metrics. ErrorBoundary answers exceptions.
 """
 
 import re
@@ -115,8 +115,9 @@ def _endpoint(scope: Scope) -> str | None:
 
 
 class ErrorBoundary:
-    """Turns every exception, before and after routing, into the envelope.
+    """Answers the exceptions of the middleware inside it, and of routes if no handler answers them.
 
+    main.py has FastAPI's handlers answer the latter by the same function, `answer_exception`.
     It is inside the middleware that adds headers, so a 500 has its request id and CORS headers.
     Starlette's handler of last resort is outside of them.
     """

@@ -1,6 +1,6 @@
 """Strict reading of requests: query parameters, headers, the body's size and its JSON (RFC 8259).
 
-FastAPI alone accepts `NaN`, repeated keys, unknown query parameters, repeated ones, a body that
+FastAPI by itself accepts `NaN`, repeated keys, unknown query parameters, repeated ones, a body that
 never ends and other content types. Each is refused in one place here.
 """
 
@@ -47,8 +47,8 @@ class StrictUrl:
     of a route ends in `$`, which matches before a last newline too.
 
     FastAPI parses the query for every route. Under `/api` more than PARAMETERS_MAX parameters are
-    refused before that, because to parse them costs time. No other route takes a query: there the
-    whole of such a query is dropped.
+    refused before that, because to parse them costs time. No other route takes a query: there a
+    query with more parameters is emptied.
     """
 
     def __init__(self, app: ASGIApp) -> None:

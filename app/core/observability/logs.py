@@ -97,7 +97,8 @@ def _write(data: bytes) -> None:
     """Write whole lines to stdout.
 
     Only PIPE_BUF bytes go into a pipe in one piece, which another process that shares it can't
-    interrupt; so the lines are written in pieces of at most that size.
+    interrupt; so the lines are written in pieces of at most that size. A longer line is a piece by
+    itself.
     """
     # Not the buffered stdout: a thread that is stuck in it holds its lock, and then the process
     # can't end.

@@ -73,8 +73,7 @@ class Protocol(HttpToolsProtocol):
     _bytes_without_progress = 0
     """Bytes of the reads after the one in which a request began or a piece of a body came.
 
-    That read is not counted, so an incomplete head may exceed HEAD_MAX by its bytes and those of
-    the last read.
+    So an incomplete head has at most HEAD_MAX bytes, and those of its first and its last read.
     """
     _is_reading_head = False
     """Whether a request has begun whose head is not complete."""
@@ -87,7 +86,7 @@ class Protocol(HttpToolsProtocol):
     _refusal: ApiError | None = None
     """Why the rest of what the client sends is not read; sent once no other answer is due."""
     _linger_timer: TimerHandle | None = None
-    """Closes a connection that has had its last answer and is read on; else None."""
+    """Closes a connection whose last answer was sent, while the rest is read; else None."""
     _bytes_behind_the_last_answer = 0
     _drain_timer: TimerHandle | None = None
     """Disconnects a client that does not read its answer; None if no answer has had to wait."""
@@ -140,7 +139,8 @@ class Protocol(HttpToolsProtocol):
             self.url = _with_path(self.url)
         take_first_scheme(self.headers)  # in place: uvicorn's scope holds this same list
         super().on_headers_complete()
-        # A connection's first request with an Upgrade header has no cycle yet: see _should_upgrade.
+        # For a request with an Upgrade header uvicorn has made no cycle, and it is parsed again
+        # (_should_upgrade). So on a new connection there may be none.
         if self._is_stopping and self.cycle is not None:
             self.cycle.keep_alive = False
         # Trailers are no headers (RFC 9110, 6.5.1); uvicorn would append them to this list.
@@ -199,10 +199,10 @@ class Protocol(HttpToolsProtocol):
         super().on_body(body)
 
     def _should_upgrade(self) -> bool:
-        """Return True: uvicorn asks this of a request with an Upgrade header alone, and skips it.
+        """Return True; uvicorn asks this only of a request that has an Upgrade header.
 
-        httptools stops behind its head and raises HttpParserUpgrade, and `data_received` has the
-        request parsed again without that header.
+        It then starts no cycle for it. httptools stops behind its head and raises
+        HttpParserUpgrade, and `data_received` has the request parsed again without that header.
         """
         return True
 
@@ -300,28 +300,30 @@ class Protocol(HttpToolsProtocol):
             self._unset_keepalive_if_required()
 
     def _refuse(self, error: ApiError) -> None:
-        """Read no more, answer with the error once no earlier answer is due, and close."""
+        """Read no more, answer with the error once no earlier answer is due, and close.
+
+        What can't be read is either a new request or the body of the last one that was begun.
+        """
         self._refusal = error
         self.flow.pause_reading()
-        last_read = self.cycle  # the request that was read last
-        if self._answering is None or self._answering.response_complete:
-            # No answer is due.
+        is_answer_due = self._answering is not None and not self._answering.response_complete
+        last_request = self.cycle
+        if not is_answer_due:
             self._send_refusal(error)
-            return
-        if not last_read.more_body:
-            # All requests are complete. The refusal follows the last answer.
-            return
-        if self.pipeline:
-            # The last one waits, and its body is broken. The refusal is its answer. (uvicorn puts
-            # the newest request on the left.)
+        elif not last_request.more_body:
+            # All requests have been received whole. `on_response_complete` sends the refusal after
+            # the last answer.
+            pass
+        elif self.pipeline:
+            # The last request waits for its turn and is not answered. `on_response_complete` sends
+            # the refusal in its place. (uvicorn puts the newest request on the left.)
             self.pipeline.popleft()
-            return
-        if last_read.response_started:
-            # The body of the request that is being answered is broken, in the middle of its answer.
+        elif last_request.response_started:
+            # The last request is being answered, and a part of that answer has been sent.
             self.transport.abort()
-            return
-        # That body is broken, and its answer has not begun: the refusal is its answer.
-        self._send_refusal(error)
+        else:
+            # The last request is being handled. The refusal is its answer.
+            self._send_refusal(error)
 
     def _send_refusal(self, error: ApiError) -> None:
         """Answer in the envelope, log it, count it, and close."""
