@@ -410,6 +410,23 @@ def test_who_is_answered_while_still_sending_reads_the_answer(service: Process, 
         assert statuses(said) == [status]
 
 
+UNREADABLE = {
+    "a chunk without a length": b"zz\r\n",
+    "too many trailers": b"0\r\n" + b"X-Trailer: x\r\n" * 200 + b"\r\n",
+    "a trailer that is too large": b"0\r\nX-Trailer: " + b"x" * 2 * HEAD_MAX,
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_who_was_answered_is_not_refused_as_well(service: Process, what: str) -> None:
+    """The rest of a body that can't be read is no other request: a second answer would be taken for the next one's."""
+    with connect(service) as raw:
+        raw.sendall(b"POST /api/alice/tasks HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\n5\r\nhello\r\n")
+        assert statuses(read_answers(raw)) == [403]
+        raw.sendall(UNREADABLE[what])
+        assert statuses(read(raw)) == []
+
+
 UNFINISHED = b"POST / HTTP/1.0\r\nContent-Length: 1000000000\r\n\r\n"
 
 

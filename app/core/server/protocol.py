@@ -37,7 +37,8 @@ HEADERS_MAX = 100
 # more.
 PIPELINE_MAX = 16
 
-# Seconds that the client may take to read an answer that is larger than the buffers.
+# Seconds that the client may take to read what fills the buffers: each time that an answer has to
+# wait for it.
 DRAIN_SECONDS = 10
 
 # Seconds for which a stopping server keeps an idle connection. A proxy may just have sent a request
@@ -71,12 +72,14 @@ class Protocol(HttpToolsProtocol):
     """
 
     _bytes_without_progress = 0
-    """Bytes of the reads after the one in which a request began or a piece of a body came.
+    """Bytes that were read since a request began or a piece of a body came, without that read.
 
-    So an incomplete head has at most HEAD_MAX bytes, and those of its first and its last read.
+    So an incomplete head may exceed HEAD_MAX by the bytes of its first and of its last read.
     """
     _is_reading_head = False
     """Whether a request has begun whose head is not complete."""
+    _is_reading_body = False
+    """Whether a request's head is complete, and its body is not."""
     _answering: RequestResponseCycle | None = None
     """The request that is being answered; uvicorn's `cycle` is the last one that was read."""
     _stop_ends_at = math.inf
@@ -132,22 +135,23 @@ class Protocol(HttpToolsProtocol):
             raise BadRequest(f"The request has more than {HEADERS_MAX} headers or trailers.")
 
     def on_headers_complete(self) -> None:
-        """Start the request, or have it wait for its turn; raise BadRequest to refuse it."""
+        """Start the request, or have it wait for its turn; raise an ApiError to refuse it."""
         self._check_head()
         self._is_reading_head = False
+        self._is_reading_body = True
         if not self.url.startswith(b"/"):
             self.url = _with_path(self.url)
         take_first_scheme(self.headers)  # in place: uvicorn's scope holds this same list
         super().on_headers_complete()
         # For a request with an Upgrade header uvicorn has made no cycle, and it is parsed again
-        # (_should_upgrade). So on a new connection there may be none.
+        # (_should_upgrade). `cycle` is then the request before it, or None on a new connection.
         if self._is_stopping and self.cycle is not None:
             self.cycle.keep_alive = False
         # Trailers are no headers (RFC 9110, 6.5.1); uvicorn would append them to this list.
         self.headers = []
 
     def _check_head(self) -> None:
-        """Raise BadRequest, with a sentence for each rule that the complete head may break."""
+        """Raise an ApiError, with a sentence for each rule that the complete head may break."""
         version = self.parser.get_http_version()
         is_http_1_0 = version == "1.0"
         hosts = len(self._values_of(b"host"))
@@ -198,11 +202,16 @@ class Protocol(HttpToolsProtocol):
         self._bytes_without_progress = 0
         super().on_body(body)
 
-    def _should_upgrade(self) -> bool:
-        """Return True; uvicorn asks this only of a request that has an Upgrade header.
+    def on_message_complete(self) -> None:
+        """End a request, whether it has a body or not."""
+        self._is_reading_body = False
+        super().on_message_complete()
 
-        It then starts no cycle for it. httptools stops behind its head and raises
-        HttpParserUpgrade, and `data_received` has the request parsed again without that header.
+    def _should_upgrade(self) -> bool:
+        """Return True, so that uvicorn leaves a request with an Upgrade header to this class.
+
+        Nothing is upgraded. httptools stops behind its head and raises HttpParserUpgrade, and
+        `data_received` has the request parsed again without that header.
         """
         return True
 
@@ -302,27 +311,32 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, error: ApiError) -> None:
         """Read no more, answer with the error once no earlier answer is due, and close.
 
-        What can't be read is either a new request or the body of the last one that was begun.
+        What can't be read is either the body of the last request or a request behind it.
         """
         self._refusal = error
         self.flow.pause_reading()
         is_answer_due = self._answering is not None and not self._answering.response_complete
+        if self._is_reading_body:
+            self._refuse_body(error, is_answer_due=is_answer_due)
+        elif not is_answer_due:
+            self._send_refusal(error)
+        # Else `on_response_complete` sends the refusal behind the last answer.
+
+    def _refuse_body(self, error: ApiError, *, is_answer_due: bool) -> None:
+        """Answer the last request, whose body can't be read, with the error, if it is possible."""
         last_request = self.cycle
         if not is_answer_due:
-            self._send_refusal(error)
-        elif not last_request.more_body:
-            # All requests have been received whole. `on_response_complete` sends the refusal after
-            # the last answer.
-            pass
+            # It was answered before its body was read. A second answer would be taken for that of
+            # the next request.
+            self.close_behind_the_last_answer()
         elif self.pipeline:
-            # The last request waits for its turn and is not answered. `on_response_complete` sends
-            # the refusal in its place. (uvicorn puts the newest request on the left.)
+            # It waits for its turn, as the newest, which uvicorn puts on the left. Without it,
+            # `on_response_complete` sends the refusal behind the answer before.
             self.pipeline.popleft()
         elif last_request.response_started:
-            # The last request is being answered, and a part of that answer has been sent.
+            # A part of its answer has been sent.
             self.transport.abort()
         else:
-            # The last request is being handled. The refusal is its answer.
             self._send_refusal(error)
 
     def _send_refusal(self, error: ApiError) -> None:
