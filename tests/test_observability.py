@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -194,19 +194,26 @@ def test_methods_that_are_not_served_are_one_label(service: Service) -> None:
     assert {"method": "other", "endpoint": "/health", "status": "405"} in labels
 
 
-def test_the_pool_can_be_watched(service: Service, database: Engine) -> None:
+@pytest.fixture
+def patient(cluster: Cluster) -> Iterator[Service]:
+    """A service whose statements may wait for a lock as long as a busy machine needs for what is done meanwhile."""
+    with running_service(settings_for(cluster.url, request_timeout=60)) as service:
+        yield service
+
+
+def test_the_pool_can_be_watched(patient: Service, database: Engine) -> None:
     """Its size, and how much of it is in use while a statement waits."""
     task = make_task(database, user_id="alice")
     in_use = labelled("database_connections_in_use")
-    assert scrape(service)[labelled("database_pool_size")] == 16
+    assert scrape(patient)[labelled("database_pool_size")] == 16
     with database.connect() as lock, ThreadPoolExecutor(1) as client:
         lock.execute(text("SELECT 1 FROM task FOR UPDATE"))
-        url = f"{service.url}/api/alice/tasks/{task['id']}"
-        asked = client.submit(httpx.delete, url, headers=ALICE)
-        wait_until(lambda: scrape(service)[in_use] == 1)
+        url = f"{patient.url}/api/alice/tasks/{task['id']}"
+        asked = client.submit(httpx.delete, url, headers=ALICE, timeout=60)
+        wait_until(lambda: scrape(patient)[in_use] == 1)
         lock.rollback()
         assert asked.result().status_code == 204
-    idle = scrape(service)
+    idle = scrape(patient)
     assert idle[in_use] == 0
     assert idle[labelled("database_connections_idle")] >= 1
 
@@ -244,13 +251,13 @@ def test_a_token_is_remembered_to_its_last_second(service: Service) -> None:
     assert scrape(service)[labelled("verified_token_cache_hits_total")] == before + 2
 
 
-def test_a_client_that_hung_up_is_499(service: Service, database: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_client_that_hung_up_is_499(patient: Service, database: Engine, capsys: pytest.CaptureFixture[str]) -> None:
     """The work was done, but nobody waited for the answer."""
     task = make_task(database, user_id="alice")
     with database.connect() as lock:
         lock.execute(text("SELECT 1 FROM task FOR UPDATE"))
         head = f"DELETE /api/alice/tasks/{task['id']} HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['authorization']}"
-        connection = raw(service, f"{head}\r\nX-Request-ID: gone\r\n\r\n".encode())
+        connection = raw(patient, f"{head}\r\nX-Request-ID: gone\r\n\r\n".encode())
         wait_until(lambda: statements_that_wait(database))
         connection.close()
         pause(0.1)
