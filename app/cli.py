@@ -94,7 +94,7 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
     """Serve the API until a signal; without DATABASE_URL on the embedded PostgreSQL, migrated.
 
     While the database is away it serves errors; on a signal it ends within REQUEST_TIMEOUT and a
-    second.
+    second, and then stops the embedded PostgreSQL.
     """
     if settings.jwks_url:
         # only to fail now where a variable for proxies or certificates can't be used

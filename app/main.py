@@ -58,7 +58,8 @@ def create_app(settings: Settings) -> FastAPI:
     version = _installed_version()
     app_metrics = metrics.Metrics(pool, verifier, version)
     tracing = _is_tracing_configured()
-    # without the extra, FastAPI would only say that an extra of its own is missing
+    # FastAPI brings OpenTelemetry's API, and the extra its SDK. Without the SDK, FastAPI would only
+    # say that an extra of its own is missing.
     can_trace = tracing and find_spec("opentelemetry.sdk") is not None
 
     @asynccontextmanager

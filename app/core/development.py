@@ -59,8 +59,9 @@ def running_postgres(data_dir: Path) -> Iterator[str]:
         # A signal raises KeyboardInterrupt in this thread. In a thread of their own, start and stop
         # are not cut short by it: a server that has half started could not be stopped.
         with ThreadPoolExecutor(1) as thread:
-            # This makes the executor's one thread begin now. It would lose a thread that a signal
-            # interrupts at its beginning, and run the stop in another one, beside the start.
+            # The executor's one thread is made now, before a signal can interrupt that. Otherwise
+            # the executor might not know the thread in which the start runs, and make another one
+            # for the stop, beside the start.
             thread.submit(bool).result()
             install_signal_handlers()
             try:

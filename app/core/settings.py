@@ -33,7 +33,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 class SettingsError(Exception):
     """The configuration can't be used.
 
-    The message has one line for each problem. It names the variable and holds no variable's value.
+    The message has one line for each problem. It names the variable, and holds no secret: a value
+    only where it is an address, a port or a folder.
     """
 
 

@@ -59,8 +59,8 @@ HAS_TASKS = "SELECT to_regclass('task') IS NOT NULL"
 
 # What PostgreSQL calls the sequence of an identity column, unless the name is taken.
 ID_SEQUENCE = "task_id_seq"
-# New ids begin this far beyond the largest one. While ADVANCE runs, requests may draw ids, but
-# fewer than these: its setval() is still ahead of them.
+# New ids begin this far beyond the largest one: while ADVANCE runs, requests may draw ids, and it
+# is assumed that these are fewer.
 ID_MARGIN = 1000
 # The last id that was drawn, if any; this needs no right to select from the sequence.
 LAST_ID = f"coalesce(pg_sequence_last_value('{ID_SEQUENCE}'::regclass), 0)"
@@ -166,6 +166,7 @@ def set_check_interval(connection: Connection) -> None:
         return
     is_owner, interval, is_citus = connection.execute(text(CHECK_INTERVAL_STATE)).one()
     is_set = interval != "0"
+    # on Citus always: a worker that was added since does not have it
     if is_owner and (is_citus or not is_set):
         connection.execute(text(CHECK_INTERVAL))
     if not is_owner and not is_set:

@@ -1,5 +1,5 @@
 """Who the caller is.
 
-Other packages use `gate.Authentication`, the middleware in front of the routes, and
-`gate.CurrentUserId`.
+A request meets `gate.Authentication`, the middleware in front of the routes, and an endpoint
+`gate.CurrentUserId`. Commands use `tokens` and `egress` too.
 """

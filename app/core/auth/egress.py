@@ -31,7 +31,7 @@ def egress_to(url: str) -> Egress:
     """
     target = httpx.URL(url)
     tls = _tls()
-    # A plain http:// URL of this machine is taken in production, because nobody on the way can
+    # A plain http:// URL of this machine is allowed in production, because nobody on the way can
     # change what is fetched from there. A proxy could, so none is used.
     if is_loopback(target.raw_host.decode()) or _is_exempt(target):
         return Egress(tls, proxy=None)

@@ -156,8 +156,8 @@ class Keys:
         while True:
             ids_before = set(self._keys)
             began_at = now()
-            # Whether a request has asked, and not REFRESH: if so, the fetch begins at the pause's
-            # end, or soon after it.
+            # Whether requests ask one after the other: then a fetch begins at the end of its pause,
+            # or soon after.
             is_busy = began_at - self._pause_ends_at < self._pause_max
             await self._fetch()
             brought_a_new_key = bool(set(self._keys) - ids_before)

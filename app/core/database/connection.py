@@ -137,8 +137,8 @@ class Connection:
         would read the next piece, but under uvloop there may be no next call: libuv stops watching
         a socket that was reset (`uv__poll_io` in its src/unix/poll.c). The error that the server
         sent before the reset would stay unread.
-        A state of POLL_WRITE, in which libpq has something to send, needs no case of its own: in
-        it libpq has already read all input, so this returns False.
+        If `poll()` gives POLL_WRITE, libpq has something to send and has read all input before, so
+        this returns False then too.
         """
         while self._raw.poll() != POLL_OK:
             if not self._has_input():

@@ -69,8 +69,8 @@ A UnicodeDecodeError is a server's refusal that is written in another encoding t
 class Backoff:
     """When a new connection may be tried: at once until the database refuses, then with pauses.
 
-    A pause begins with an attempt, so that others need not wait for its end. When the attempt
-    fails, a new pause begins, twice as long as the one before, up to RETRY_LAST.
+    The next attempt may begin `pause` after the last one began, whether that has ended or not. When
+    an attempt fails, the pause is doubled, up to RETRY_LAST, and counts from the failure.
     """
 
     def __init__(self) -> None:
@@ -80,16 +80,16 @@ class Backoff:
         """By the loop's clock."""
 
     def begin_attempt(self) -> float:
-        """Begin an attempt, and with it a pause; return the pause that came before it."""
+        """Begin an attempt; return the present pause, which `attempt_failed` doubles."""
         self.next_attempt_at = _now() + self.pause
         return self.pause
 
-    def attempt_failed(self, pause_before: float) -> None:
-        """Begin a pause that is twice as long as the one before this attempt.
+    def attempt_failed(self, pause_then: float) -> None:
+        """Double the pause that there was when this attempt began.
 
         To double `self.pause` would count each of ten attempts that fail together.
         """
-        self.pause = min(max(2 * pause_before, RETRY_FIRST), RETRY_LAST)
+        self.pause = min(max(2 * pause_then, RETRY_FIRST), RETRY_LAST)
         self.next_attempt_at = _now() + self.pause
 
     def attempt_succeeded(self) -> None:
@@ -171,7 +171,7 @@ class Pool:
         Most of those that fail waited for a slot. The cause is what held up those that had one.
         """
         is_refused = self._backoff.pause > 0
-        # Also not this one: if it had a connection, `_run` has given it back by now.
+        # Since this statement began, none has had a connection and given it back, nor has this one.
         none_was_released = self._last_released_at < began_at
         # No statement has a connection now, and none gets one.
         if self._connected == 0 and (is_refused or none_was_released):
@@ -224,7 +224,7 @@ class Pool:
 
         If it is closed, the connections that have been idle since its statement began are closed
         too: what ended this one, or kept its answer away, may have ended them, and nothing else
-        would show it.
+        would show it. Those that were used since then were alive, and stay.
         """
         if connection.closed:
             self._evict(connection.statement_began_at)
@@ -246,13 +246,13 @@ class Pool:
             if _now() < self._backoff.next_attempt_at:
                 await self._pause()
                 continue
-            pause_before = self._backoff.begin_attempt()
+            pause_then = self._backoff.begin_attempt()
             new_connection = await self._open()
             if new_connection is not None:
                 self._backoff.attempt_succeeded()
                 self._retry_now.set()
                 return new_connection
-            self._backoff.attempt_failed(pause_before)
+            self._backoff.attempt_failed(pause_then)
 
     def _take_idle(self) -> Connection | None:
         """The idle connection that was used last; closes those that can't be used any more."""

@@ -23,7 +23,7 @@ class JsonAnswer(Response):
     """A schema as JSON, without white space.
 
     An endpoint could return the schema itself. FastAPI would then validate it once more, which
-    costs a list a tenth of its requests a second (docs/performance.md).
+    costs a page of 20 rows a tenth of its requests a second (docs/performance.md).
     """
 
     media_type = "application/json"

@@ -34,8 +34,8 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")
 class RequestContext:
     """Sets each request's deadline and its answer's headers, and logs and counts it.
 
-    It is around all other middleware that answers or refuses; only Redaction, where traces are
-    made, is outside of it.
+    It is around all other middleware of this application that answers or refuses; only Redaction,
+    where traces are made, is outside of it.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
@@ -115,9 +115,11 @@ def _endpoint(scope: Scope) -> str | None:
 
 
 class ErrorBoundary:
-    """Answers the exceptions of the middleware inside it, and of routes if no handler answers them.
+    """Answers the exceptions of the middleware inside it, and of routes.
 
-    main.py has FastAPI's handlers answer the latter by the same function, `answer_exception`.
+    HTTPException and RequestValidationError of routes have a handler inside of this one (main.py),
+    which answers by the same function, `answer_exception`.
+
     It is inside the middleware that adds headers, so a 500 has its request id and CORS headers.
     Starlette's handler of last resort is outside of them.
     """

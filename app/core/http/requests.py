@@ -32,7 +32,7 @@ BODY_SECONDS = 30
 # Arrays and objects within each other in a body (RFC 8259, 9, lets a parser limit them).
 DEPTH_MAX = 100
 JSON_TYPE = re.compile(r"application/([^/;\s]+\+)?json\s*(;.*)?", re.IGNORECASE)
-# Parameters in a query; a list takes four.
+# Parameters in a query; the endpoint that takes most has four.
 PARAMETERS_MAX = 50
 # Entity tags in one header; each of If-Match is compared in the database.
 ETAGS_MAX = 100
@@ -206,8 +206,7 @@ def _check_query_names(request: Request, *, takes_query: bool) -> None:
 
 
 def _digits(text: str) -> str:
-    # pydantic takes 1.0, 1_0 and +1 too. More digits than Python converts would be answered with
-    # a sentence of Python's.
+    # pydantic takes 1.0, 1_0 and +1 too, and has a sentence of its own for very many digits.
     if not re.fullmatch("[0-9]{1,1000}", text):
         raise PydanticCustomError("int_parsing", "must be a whole number, in digits")
     return text
@@ -237,7 +236,8 @@ def _entity_tags(lines: list[str]) -> list[str]:
     return [tag.strip() for tag in tags]
 
 
-# Without the header it is None, the endpoint's default, which FastAPI does not validate.
+# An endpoint gives it the default None, for a request without the header. FastAPI validates no
+# default, so _entity_tags is not called for it.
 IfMatch = Annotated[
     list[str] | None,
     AfterValidator(_entity_tags),

@@ -27,8 +27,9 @@ NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 def install_signal_handlers() -> None:
     """Have the first SIGTERM, SIGINT or SIGHUP raise KeyboardInterrupt, so that `finally` runs.
 
-    Before this call SIGTERM ends the process at once, even inside libpq. A SIGHUP becomes a SIGTERM
-    unless nohup has it ignored.
+    Until then SIGTERM ends the process at once, also while libpq is waiting, which no handler in
+    Python interrupts: so this is called late. A SIGHUP becomes a SIGTERM unless nohup has it
+    ignored.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
