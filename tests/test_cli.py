@@ -1,5 +1,6 @@
 """`todo-api` as a person runs it: processes, signals, files (README)."""
 
+import re
 import resource
 import signal
 import stat
@@ -265,10 +266,12 @@ def test_the_module_has_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_looks_for_the_app_by_listing_the_module_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `fastapi run app/main.py` does; another server may be given an expression, as operations.md says."""
+    """As `fastapi run app/main.py` does; another server may be given an expression, as operations.md has it."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://")
     assert "app" in dir(app.main)
-    assert eval("create_app(load_settings())", vars(app.main)).title == "Todo API"  # noqa: S307 - hypercorn does this
+    page = Path("docs/operations.md").read_text()
+    (expression,) = re.findall(r"give it `'app\.main:(.*?)'`", page)
+    assert eval(expression, vars(app.main)).title == "Todo API"  # noqa: S307 - hypercorn does this
 
 
 def test_a_clone_that_is_not_installed_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
