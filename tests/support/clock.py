@@ -11,16 +11,19 @@ CONTROL = 160_000
 CONTROL_TAKES = 0.004
 """Seconds that they take on an idle machine of these years."""
 SAMPLES = 5
+SLOWEST = 20.0
+"""No machine is taken for slower: what is waited for by `allowed` must be over before PATIENCE and clients give up."""
 
 Result = TypeVar("Result")
 
 
 def slowness() -> float:
-    """How many times longer work takes now, on a machine that is slow or that others use too: 1 where it is neither.
+    """How many times longer work takes now, on a machine that is slow or that others use too: 1 to SLOWEST.
 
     It is the worst of a few samples: what is judged by it may have met the worst moment too.
     """
-    return max(1.0, *(_control() / CONTROL_TAKES for _ in range(SAMPLES)))
+    worst = max(_control() / CONTROL_TAKES for _ in range(SAMPLES))
+    return min(max(1.0, worst), SLOWEST)
 
 
 def _control() -> float:
