@@ -122,7 +122,9 @@ def test_a_page_on_another_origin_can_do_everything(page: Path, cluster: Cluster
     with ExitStack() as stack:
         auth = stack.enter_context(running_better_auth(page=str(page), port=page_port()))
         others = {} if auth.url == ORIGIN else {"cors_origins": (auth.url,)}
-        settings = settings_for(cluster.url, better_auth_url=auth.url, better_auth_secret=None, **others)
+        # five seconds, as in production: the browser waits for what is told while the database is frozen
+        ours = {"better_auth_url": auth.url, "better_auth_secret": None, "request_timeout": 5}
+        settings = settings_for(cluster.url, **ours, **others)
         service = stack.enter_context(running_service(settings))
         api = stack.enter_context(compressing_proxy(service.url))
         html = (SOURCES / "index.html").read_text("utf-8").replace("http://127.0.0.1:8000", api)
