@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from app.core.database.pool import Pool
 from app.core.errors import Invalid, NotFound, RequestRefused
 
-# A task's columns by name.
+# A task's columns by name; its timestamps are texts, as they are answered.
 Row = dict[str, Any]
 
 ENTITY_TAG = re.compile(r'"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z"')
