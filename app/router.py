@@ -61,7 +61,7 @@ class TaskAnswer(JsonAnswer):
         headers = {"ETag": entity_tag(task)}
         if location is not None:
             headers["Location"] = location
-        super().__init__(TaskResponse(**task), status_code, headers)
+        super().__init__(task, status_code, headers)
 
 
 @router.get(
@@ -93,7 +93,7 @@ async def list_tasks(
     if has_next:
         next_page = _next_page(request, listing.limit, after=page[-1]["id"])
         headers = {"Link": f'<{next_page}>; rel="next"'}
-    return JsonAnswer(TaskListResponse(tasks=page, count=count), headers=headers)
+    return JsonAnswer({"tasks": page, "count": count}, headers=headers)
 
 
 @router.post(
