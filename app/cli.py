@@ -33,7 +33,7 @@ from app.migrations import upgrade
 def main() -> None:
     """Run the command that the arguments name.
 
-    Its problem is one message on stderr and exit status 1.
+    If the command fails, one message goes to stderr, and the exit status is 1.
     """
     server.open_standard_streams()
     if os.getpid() == 1:
@@ -91,30 +91,32 @@ def _run(arguments: Namespace) -> None:
 
 
 def serve(settings: Settings, *, migrate_first: bool) -> None:
-    """Serve the API until a signal; without DATABASE_URL on the embedded PostgreSQL, migrated.
+    """Serve the API until a signal.
 
+    Without DATABASE_URL it serves from the embedded PostgreSQL, whose tables it brings up to date.
     While the database is away it serves errors; on a signal it ends within REQUEST_TIMEOUT and a
     second, and then stops the embedded PostgreSQL.
     """
     if settings.jwks_url:
-        # only to fail now where a variable for proxies or certificates can't be used
+        # The result is not used. It raises SettingsError if a variable for proxies or certificates
+        # is wrong, before anything is started.
         egress_to(settings.jwks_url)
     with server.listen(settings) as sockets, development.database_or_embedded(settings) as url:
         if migrate_first or settings.database_url is None:
             upgrade(url)
         secret = development.shared_secret(settings)
-        complete = load_settings(database_url=url, better_auth_secret=secret)
-        app = create_app(complete)
-        for line in start_lines(complete):
+        settings_in_use = load_settings(database_url=url, better_auth_secret=secret)
+        app = create_app(settings_in_use)
+        for line in start_lines(settings_in_use):
             print(line, file=sys.stderr)
-        server.run(app, complete, sockets)
+        server.run(app, settings_in_use, sockets)
 
 
 def start_lines(settings: Settings) -> list[str]:
     """What the start tells: what serves where, whose tokens it takes, and what may be a mistake."""
     lines = server.greeting(settings, f"Todo API {version(PROGRAM)}")
     if settings.secret and not settings.production:
-        # sys.argv[0]: as it was called, since it may be on no PATH
+        # sys.argv[0]: the command as it was called, because it may not be on the PATH
         lines.append(f"A token for Alice: {shlex.join([sys.argv[0], 'token', 'alice'])}")
     from_env_file = variables_from_env_file()
     if from_env_file:
@@ -123,7 +125,7 @@ def start_lines(settings: Settings) -> list[str]:
     if os.environ.get("WEB_CONCURRENCY"):
         lines.append(
             "WEB_CONCURRENCY is not used: one process serves;"
-            " more are replicas behind a balancer (docs/operations.md)"
+            " for more, run replicas behind a balancer (docs/operations.md)"
         )
     return lines
 

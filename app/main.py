@@ -1,4 +1,7 @@
-"""The application: its routes, its middleware, and what it holds."""
+"""The application: its routes, its middleware, and what it holds.
+
+app/core/__init__.py tells which way a request takes through them.
+"""
 
 import logging
 import os
@@ -48,8 +51,8 @@ DESCRIPTION = "Each user's own tasks. Sign in with Better Auth and send its JWT 
 def create_app(settings: Settings) -> FastAPI:
     """Create the application; it connects to nothing until the first request.
 
-    Raises SettingsError if no database is configured, if a URL of a setting can't be used, or if
-    this package is not installed.
+    Raises SettingsError if no database is configured, if a URL of a setting or a variable on the
+    way there (a proxy, certificates) can't be used, or if this package is not installed.
     """
     pool = Pool(
         settings.required_database_url, settings.database_pool_size, application_name=PROGRAM
@@ -58,14 +61,16 @@ def create_app(settings: Settings) -> FastAPI:
     version = _installed_version()
     app_metrics = metrics.Metrics(pool, verifier, version)
     tracing = _is_tracing_configured()
-    # FastAPI brings OpenTelemetry's API, and the extra its SDK. Without the SDK, FastAPI would only
-    # say that an extra of its own is missing.
+    # FastAPI makes OpenTelemetry's traces by itself (its TelemetryConfig, below), and needs the SDK
+    # for that, which the extra `telemetry` brings. FastAPI would only say that an extra of its own
+    # is missing.
     can_trace = tracing and find_spec("opentelemetry.sdk") is not None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[LifespanState]:
-        # server/protocol.py itself answers what it can't read. No middleware sees these answers, so
-        # it adds these headers and counts them; another server (`fastapi run`) ignores this state.
+        # The protocol (server/protocol.py) answers unreadable requests by itself, and no middleware
+        # sees those answers. It takes their headers, and the metrics that count them, from this
+        # state. Another server (`fastapi run`) ignores it.
         headers = [HSTS] if settings.production else []
         with set_up_process(), closing(pool):
             if tracing and not can_trace:
@@ -83,6 +88,8 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=_operation_id,
         lifespan=lifespan,
         redirect_slashes=False,
+        # One span for each request, and none for its parts (operation_spans), sent where the OTEL_*
+        # variables say (auto_configure). This service has metrics and a log of its own.
         telemetry=TelemetryConfig(
             tracing=can_trace, metrics=False, logs=False, operation_spans=False, auto_configure=True
         ),

@@ -39,8 +39,8 @@ BAD_TITLE = Invalid.at(
 )
 BAD_ID = Invalid.at("path", "task_id", "must be a whole number, in digits", "int_parsing")
 
-# No endpoint takes `user_id`: the middleware Authentication has compared it with the token's user,
-# whose tasks MyTasks are. contract.parameters describes it to OpenAPI.
+# No endpoint takes `user_id`: the middleware Authentication has compared it with the token's user.
+# MyTasks are this user's tasks. contract.parameters describes `user_id` to OpenAPI.
 router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictRoute)
 
 
@@ -50,7 +50,7 @@ async def _tasks_of(request: Request, owner: CurrentUserId) -> Tasks:
 
 # The signed-in user's tasks.
 MyTasks = Annotated[Tasks, Depends(_tasks_of)]
-# include_in_schema=False: contract.parameters describes it to OpenAPI, in place of FastAPI.
+# include_in_schema=False: not FastAPI but contract.parameters describes it to OpenAPI.
 TaskIdInPath = Annotated[TaskId, Path(description="The task's id.", include_in_schema=False)]
 
 
@@ -188,7 +188,7 @@ async def _count(tasks: Tasks, complete: bool | None, offset: int, rows: list[Ro
 
 
 def _next_page(request: Request, limit: int, after: int) -> str:
-    """The path of the page that follows the task `after` (RFC 8288); the filter stays."""
+    """The URL, without its host, of the page that follows the task `after`; the filter stays."""
     query = dict(request.query_params)
     query.pop("offset", None)
     query["limit"] = str(limit)

@@ -30,8 +30,8 @@ def _strip(value: object) -> object:
 
 
 def _refuse_nul(text: str) -> str:
-    # PostgreSQL can't store it in a text. A `pattern` would be told as the pattern itself, and not
-    # as a sentence.
+    # PostgreSQL can't store it in a text. With `pattern=NO_NUL` the caller would be told the
+    # pattern, and not a sentence.
     if "\0" in text:
         raise PydanticCustomError("string_pattern_mismatch", "must not contain NUL")
     return text
@@ -65,8 +65,9 @@ Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-tim
 class Input(BaseModel):
     """A body: its types are strict, and an unknown field is refused, because it may be a typo.
 
-    Strict types are those of JSON. A strict `date` would take no text: such a field needs
-    `Field(strict=False)`, and a BeforeValidator that lets only one form of it through.
+    FastAPI gives pydantic the parsed body, so a strict field takes only what JSON has. JSON has no
+    dates: a field of the type `date` needs `Field(strict=False)`, and a BeforeValidator that lets
+    only one form of a date through.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -79,7 +80,7 @@ class Input(BaseModel):
             fields = cls.model_fields  # a property, too slow to be read for each name
             unknown = [name for name in values if name not in fields]
             if len(unknown) > ERRORS_MAX:
-                # no ValueError, so pydantic passes it on as it is
+                # Invalid is not a ValueError, so pydantic makes no error of its own from it
                 raise Invalid.unknown("body", unknown)
         return values
 

@@ -1,13 +1,15 @@
-"""Every statement of the service, except the function create_task_with_key (migration 0004).
+"""Every statement that a request sends, except the function create_task_with_key (migration 0004).
 
-Each statement that reads or writes rows names their owner. So nobody touches another user's task,
-and Citus sends it to one shard. The owner is the signed-in user's id: the column is `user_id`, and
-the parameter is `owner`. Citus sets two more rules for a statement that writes: no STABLE function
-of a column, like to_char(updated_at, …), and no VOLATILE one, like clock_timestamp(). now() has no
-column: the coordinator evaluates it.
+Each statement that reads or writes rows names their owner. So nobody touches another user's task.
+The owner is the signed-in user's id: the column is `user_id`, and the parameter is `owner`.
 
-The columns and the condition of If-Match are repeated on purpose: each statement is whole, and can
-be pasted into psql.
+The tables may be distributed by Citus (migrations/env.py), which sends such a statement to one
+shard. In an INSERT, UPDATE or DELETE it refuses VOLATILE functions, like clock_timestamp(), and
+STABLE ones with a column as an argument, like to_char(updated_at, …). now() is STABLE and has no
+argument, so it is allowed.
+
+The columns and the condition of If-Match are repeated on purpose: each statement is whole. Put
+values in place of its %(name)s, and psql runs it.
 """
 
 import re
@@ -25,10 +27,11 @@ Row = dict[str, Any]
 ENTITY_TAG = re.compile(r'"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z"')
 
 # One row for each thing that requests need and the database does not have, or does not grant to the
-# role. The statement waits for no lock. To select from the tables would: a migration may have
+# role. The statement waits for no lock. Selecting from the tables would wait while a migration has
 # locked them.
 READY = """
-    -- A relation that is missing has a row here alone: below, to_regclass() gives NULL for it.
+    -- Only this part reports a missing relation. In the others to_regclass() is NULL for it, so
+    -- their conditions are not true.
     SELECT name || ' (run todo-api migrate, or grant USAGE on its schema)' AS missing
     FROM (VALUES ('task'), ('idempotency_key'), ('task_id_seq')) AS relations (name)
     WHERE to_regclass(name) IS NULL
@@ -36,8 +39,8 @@ READY = """
     SELECT 'create_task_with_key (run todo-api migrate, or grant USAGE on its schema)'
     WHERE to_regproc('create_task_with_key') IS NULL
     UNION ALL
-    -- `pg_restore --clean` over newer tables drops the primary key, can't drop the table, because a
-    -- function needs it, and copies its rows in again.
+    -- A `pg_restore --clean` that fails half way leaves a table without its primary key and with
+    -- its rows twice.
     SELECT 'PRIMARY KEY of ' || name || ' (restore the backup into an empty database)'
     FROM (VALUES ('task'), ('idempotency_key')) AS relations (name)
     WHERE to_regclass(name) IS NOT NULL
@@ -68,7 +71,7 @@ READY = """
     WHERE NOT has_function_privilege(to_regproc('create_task_with_key'), 'EXECUTE')
     """
 
-# By table, what deletes everything that is stored of a user.
+# The statements that delete everything that is stored of a user, by their table.
 DELETE_USER = {
     "task": "DELETE FROM task WHERE user_id = %(owner)s",
     "idempotency_key": "DELETE FROM idempotency_key WHERE user_id = %(owner)s",
@@ -186,10 +189,11 @@ class Tasks:
         That one is returned as it was then. A key is forgotten after `idempotency_hours`. Raises
         Invalid if the first request had another fingerprint.
         """
-        # The function stores the task as the key's answer before it inserts it, so the whole task
-        # must be known here. Name every column: one that is not named is stored as NULL, whatever
-        # its default is. Citus allows nextval(), since this is a SELECT, which the coordinator
-        # evaluates.
+        # The function first stores the answer under the key, and then inserts the task. So the id
+        # and the times are made here, and not by the columns' defaults. Name every column: one that
+        # is not named is stored as NULL, whatever its default is. Citus allows nextval(), although
+        # it is VOLATILE, because this is a SELECT. The fingerprint is sent as text, because
+        # psycopg2's literal for bytes depends on a setting of the server (literals.py).
         rows = await self._pool.fetch(
             """
             SELECT id, user_id, title, description, complete, created_at, updated_at
@@ -236,8 +240,9 @@ class Tasks:
         assignments = ", ".join(f"{column} = %({column})s" for column in changes)
         moments = _as_moments(if_match)
         # updated_at grows by a microsecond at least, even if the clock has been set back: no two
-        # states of a task have the same entity tag. The microsecond is added in UTC, because adding
-        # to a timestamptz depends on the session's time zone, which Citus refuses here.
+        # states of a task have the same entity tag. `updated_at + interval` would be STABLE, since
+        # it depends on the session's time zone, and Citus refuses that of a column. timezone(), and
+        # adding to a timestamp without a zone, are IMMUTABLE.
         rows = await self._pool.fetch(
             f"""
             UPDATE task

@@ -18,7 +18,7 @@ from app.core.settings import PROGRAM, Settings, SettingsError
 
 
 def database_or_embedded(settings: Settings) -> AbstractContextManager[str]:
-    """The URL of the configured database, as in production, or else of the embedded one.
+    """A context with the URL of the configured database, or else of the embedded one.
 
     The embedded one runs until the context's end. Raises SettingsError if the URL is wrong. A
     database that is merely away is reported on stderr.
@@ -59,10 +59,10 @@ def running_postgres(data_dir: Path) -> Iterator[str]:
         # A signal raises KeyboardInterrupt in this thread. In a thread of their own, start and stop
         # are not cut short by it: a server that has half started could not be stopped.
         with ThreadPoolExecutor(1) as thread:
-            # The executor's one thread is made now, before a signal can interrupt that. Otherwise
-            # the executor might not know the thread in which the start runs, and make another one
-            # for the stop, beside the start.
-            thread.submit(bool).result()
+            # The first call of `submit` starts the executor's one thread. A signal in the midst of
+            # that would leave a thread that the executor does not count, and it would start another
+            # one for the stop. So this first call does nothing, and comes before signals can raise.
+            thread.submit(lambda: None).result()
             install_signal_handlers()
             try:
                 thread.submit(server.start).result()
@@ -99,7 +99,7 @@ def _create_once(path: Path, content: str) -> None:
     It appears with all of its content or not at all, which opening it exclusively would not do:
     another process could read an empty file.
     """
-    # not a NamedTemporaryFile: where closing it fails, because the disk is full, it is left open
+    # not a NamedTemporaryFile: if the disk is full, closing it fails, and it is left open
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         new = Path(folder) / path.name
         new.touch(mode=0o600)

@@ -61,7 +61,7 @@ class EmbeddedPostgres:
         "--no-locale",
         "--encoding=UTF8",
         "--username=postgres",
-        "--auth=trust",  # whoever can enter the socket's folder
+        "--auth=trust",  # no password: only its owner may enter the socket's folder
     )
 
     def __init__(self, folder: Path, programs: Path | None = None) -> None:
@@ -118,7 +118,7 @@ class EmbeddedPostgres:
                 env=POSTGRES_ENVIRONMENT,
                 **_system_user(),
             )
-            new.replace(self.data)  # in the place of an empty folder; one with files is an OSError
+            new.replace(self.data)  # replaces an empty folder; OSError if there are files in it
         except subprocess.CalledProcessError as failure:
             shutil.rmtree(new)
             raise SettingsError(
@@ -141,8 +141,8 @@ class EmbeddedPostgres:
             self._process = orphan
             self.socket_folder = Path(self._pid_file_lines()[4])
             return
-        # Whatever process has the number in the file, it is not this server. PostgreSQL itself
-        # would refuse to start if one of the same user's had it.
+        # A file that is still there is left from a server that was killed. PostgreSQL refuses to
+        # start if its number now belongs to another process of the same user.
         self._pid_file.unlink(missing_ok=True)
         self._let_the_system_user_in(self.data)
         self.socket_folder = self._make_socket_folder()
@@ -168,7 +168,7 @@ class EmbeddedPostgres:
         self._process = server
 
     def stop(self) -> None:
-        """Stop the server in order; if that takes too long, at once: it recovers when it starts.
+        """Stop the server; if it takes too long, harder: it then recovers when it starts again.
 
         Does nothing if it has not been started, or has ended by itself.
         """
@@ -258,7 +258,10 @@ class EmbeddedPostgres:
         return folder
 
     def _let_the_system_user_in(self, folder: Path) -> None:
-        """Give it the folder, if there is such a user, and the way there and to the programs."""
+        """As root: give the folder to the system user, and open the way there and to the programs.
+
+        Every user may then pass the folders above both, and read the programs.
+        """
         identity = _system_user()
         if not identity:
             return

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-# Replacements for those of pydantic's messages that do not read after a field's name.
+# By pydantic's type of an error: what is said in place of its message, where that is no sentence
+# behind a field's name.
 MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is not known here",
@@ -78,7 +79,7 @@ class ApiError(HTTPException):
 
 
 class AuthMissing(ApiError):
-    """No bearer token was sent; the header then names no error (RFC 6750, section 3)."""
+    """No bearer token was sent; then WWW-Authenticate has no `error` (RFC 6750, section 3)."""
 
     status = 401
     code = ErrorCode.AUTH_MISSING
@@ -134,9 +135,9 @@ class PayloadTooLarge(RequestRefused):
 class Invalid(RequestRefused):
     """The request can be read, but breaks a rule.
 
-    The parameter `errors` are pydantic's, each with `loc`, `msg` and `type`. The attribute has the
-    first ERRORS_MAX of them, as they are answered. `unlisted` is the number of errors that were not
-    passed in, and are only counted.
+    It is made of errors as pydantic has them, each with `loc`, `msg` and `type`; `unlisted` is the
+    number of further ones, which are only counted. The attribute `errors` has the first ERRORS_MAX
+    as they are answered.
     """
 
     status = 422

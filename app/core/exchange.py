@@ -1,4 +1,4 @@
-"""What the middleware tells the log and the metrics about the current request."""
+"""What the log and the metrics are told about the current request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ def _never() -> bool:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and its answer: each middleware fills in its part, RequestContext reads it."""
+    """One request and its answer; RequestContext reads it when the answer has been sent.
+
+    Whoever learns something fills it in: the server, the middleware, the answer to an exception.
+    """
 
     user_id: str | None = None
     """The signed-in user; None until, or unless, a token was verified."""
@@ -21,7 +24,7 @@ class Exchange:
     reason: str | None = None
     """Why the request was refused, for the log alone: bounded, without a token or a secret."""
     exception: BaseException | None = None
-    """What made the service fail, where no reason says it."""
+    """The exception behind a 500, if there is no `reason` for it."""
     is_disconnected: Callable[[], bool] = _never
     """Whether the client has hung up; False under a server that can't tell."""
 

@@ -33,8 +33,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 class SettingsError(Exception):
     """The configuration can't be used.
 
-    The message has one line for each problem. It names the variable, and holds no secret: a value
-    only where it is an address, a port or a folder.
+    Or the program is not installed as it should be, or a command's argument is wrong. The message
+    has one line for each problem. It names the variable, if it is one, and holds no secret: a value
+    only if that is an address, a port or a folder.
     """
 
 
@@ -163,7 +164,7 @@ class Settings(BaseSettings):
 
         A Kubernetes secret that was made with `echo` ends with a newline. A value of white space
         alone counts as not set. A shell takes quotes off a value; Docker's `--env-file` passes them
-        on. BETTER_AUTH_SECRET stays as it is: both may be a part of it.
+        on. BETTER_AUTH_SECRET stays as it is: white space and quotes may be a part of it.
         """
         problems = []
         stripped: dict[str, Any] = {}

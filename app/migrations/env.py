@@ -12,7 +12,8 @@ from app.core.settings import PROGRAM, SettingsError, load_settings
 
 METADATA = SQLModel.metadata
 
-LOCKS = (
+# The first statements of each transaction.
+LOCKS_AND_SETTINGS = (
     # Concurrent migrations run one after the other, and wait for each other for a minute.
     "SET LOCAL lock_timeout = '60s'",
     "SELECT pg_advisory_xact_lock(hashtext('todo-api migrate'))",
@@ -36,7 +37,8 @@ TASK_IS_OURS = """
     WHERE conrelid = to_regclass('task') AND conname = 'task_title_length'
 """
 
-# As the first migration does. Citus passes it on to the workers that there are by now.
+# The same setting of the database that migration 0001 makes, which says why. It is made again for
+# a restored dump, and for workers of Citus that were added since.
 CHECK_INTERVAL = """
     DO $$ BEGIN
         EXECUTE format(
@@ -59,8 +61,8 @@ HAS_TASKS = "SELECT to_regclass('task') IS NOT NULL"
 
 # What PostgreSQL calls the sequence of an identity column, unless the name is taken.
 ID_SEQUENCE = "task_id_seq"
-# New ids begin this far beyond the largest one: while ADVANCE runs, requests may draw ids, and it
-# is assumed that these are fewer.
+# New ids begin this far beyond the largest one. Requests may draw ids between the look at the
+# largest one and ADVANCE; it is assumed that they are fewer than this.
 ID_MARGIN = 1000
 # The last id that was drawn, if any; this needs no right to select from the sequence.
 LAST_ID = f"coalesce(pg_sequence_last_value('{ID_SEQUENCE}'::regclass), 0)"
@@ -112,8 +114,8 @@ def run() -> None:
 def run_offline() -> None:
     """Write the migrations down as SQL, which needs no database.
 
-    What depends on a database is left out: an old alembic_version, Citus, ids that came from
-    elsewhere.
+    What depends on a database is left out: an old alembic_version, Citus, and ids that the sequence
+    has not given (advance_ids).
     """
     context.configure(
         dialect_name="postgresql",
@@ -123,8 +125,8 @@ def run_offline() -> None:
         literal_binds=True,
     )
     with context.begin_transaction():
-        for lock in LOCKS:
-            context.execute(lock)
+        for statement in LOCKS_AND_SETTINGS:
+            context.execute(statement)
         context.run_migrations()
 
 
@@ -134,7 +136,9 @@ def run_online() -> None:
     # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
     engine = create_engine(
         "postgresql+psycopg2://",
-        # its own name: the statements of a migration may touch every user's rows
+        # The database shows another name than for the service. Each statement of the service names
+        # one owner, which tests/faults/after_the_scenarios.py checks by this name in the server's
+        # log; a migration's need not.
         creator=lambda: connect(url, application_name=f"{PROGRAM} migrate"),
         poolclass=pool.NullPool,
     )
@@ -143,24 +147,24 @@ def run_online() -> None:
             connection=connection, target_metadata=METADATA, version_table=VERSION_TABLE
         )
         with context.begin_transaction():
-            for lock in LOCKS:
-                connection.execute(text(lock))
+            for statement in LOCKS_AND_SETTINGS:
+                connection.execute(text(statement))
             take_over(connection)
             context.run_migrations()
             set_check_interval(connection)
             distribute(connection)
         # in a transaction of its own: it reads all of the table, and requests wait for a migration
         with connection.begin():
-            for lock in LOCKS:
-                connection.execute(text(lock))
+            for statement in LOCKS_AND_SETTINGS:
+                connection.execute(text(statement))
             advance_ids(connection)
 
 
 def set_check_interval(connection: Connection) -> None:
     """Set what the first migration sets on the database, where it may be missing.
 
-    A dump that was restored into another database lacks it. A role that does not own the database
-    is told what its owner does.
+    A dump that was restored into another database lacks it. If the role does not own the database,
+    stderr says which statement the owner has to run.
     """
     if not connection.scalar(text(HAS_TASKS)):
         return
@@ -179,10 +183,11 @@ def set_check_interval(connection: Connection) -> None:
 
 
 def advance_ids(connection: Connection) -> None:
-    """Have new ids begin beyond those of tasks that came with theirs, and say so on stderr.
+    """If tasks were copied in with their ids, move the sequence past them, and say so on stderr.
 
-    They come so by logical replication, or from a dump without the sequence. The sequence is never
-    set back. Citus gives all ids on the coordinator, so it is this database's sequence there too.
+    They are copied so by logical replication, or from a dump without the sequence. The sequence is
+    never set back. Citus gives all ids on the coordinator, so it is this database's sequence there
+    too.
     """
     if not connection.scalar(text(HAS_TASKS)):
         return

@@ -1,5 +1,6 @@
 """Who the caller is.
 
-A request meets `gate.Authentication`, the middleware in front of the routes, and an endpoint
-`gate.CurrentUserId`. Commands use `tokens` and `egress` too.
+Its doors are two: `gate.Authentication`, the middleware in front of the routes, and
+`gate.CurrentUserId`, with which an endpoint gets the user's id. Commands use `tokens` and `egress`
+too.
 """

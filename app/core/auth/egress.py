@@ -1,7 +1,7 @@
-"""What of the environment counts on the way to the auth server: proxies and certificates.
+"""The environment's variables for proxies and certificates, for requests to the auth server.
 
-httpx would read it anew for each fetch, and fail for good on what it can't read. Here it is read
-once, at the start: SettingsError names the variable.
+They are read once, at the start, and SettingsError names one that is wrong. httpx would read them
+anew for each fetch, so a wrong one would make every fetch fail, and the start would not tell.
 """
 
 import os

@@ -96,9 +96,8 @@ def _bearer_token(scope: Scope) -> str:
 class _UserIdOfBearer(SecurityBase):
     """The dependency that gives the signed-in user's id, and declares its scheme to OpenAPI.
 
-    FastAPI's HTTPBearer, with a dependency on it, would read the header a second time; the
-    middleware `Authentication` has read it, and has checked the token and that the path is this
-    user's.
+    The middleware `Authentication` has read the header, and has checked the token and that the path
+    is this user's. FastAPI's own HTTPBearer would read the header a second time.
     """
 
     def __init__(self) -> None:

@@ -2,7 +2,8 @@
 
 A key of the cached set is returned at once, whatever the auth server does. A key id that the set
 does not have makes one fetch for all requests that wait for it. A key id is refused as unknown only
-if a fetch that *started after* the request does not bring it. Between fetches there is a pause. The
+if a fetch that *started after* the request does not bring it: an earlier one may have read the set
+before the key was added to it. Between fetches there is a pause. The
 pause doubles, up to PAUSE_MAX, while requests ask and no new key comes, so that made-up key ids
 can't hammer the auth server.
 """
@@ -32,16 +33,16 @@ SET_MAX = 1024 * 1024
 REFRESH = 25.0
 """Seconds between fetches that no request asks for: they find out that a key was withdrawn."""
 PAUSE_MIN = 0.25
-"""Seconds from the end of one fetch to the start of the next at least."""
+"""Seconds of the shortest pause; also from the end of a fetch to the next one's start at least."""
 PAUSE_MAX = 2.0
-"""Seconds from the start of a fetch to the next while requests ask for keys that are not there."""
+"""Seconds of the longest pause, from the start of a fetch to the start of the next."""
 PAUSE_SHARE = 0.4
 """The longest pause, as a share of a request's time.
 
 Half of that time is left for the fetch, and a tenth for the answer.
 """
 WAITERS_MAX = 1000
-"""Requests that may wait for a fetch.
+"""Requests that may wait for a fetch, once there has been one.
 
 Each takes about 13 kB, and holds a connection of its own. Whoever fills these places holds about as
 many connections as a process may open by default (1,024 files). A proxy must prevent that (R-44).
@@ -83,7 +84,7 @@ class Keys:
         # All times are the event loop's.
         self._last_finished_fetch_began_at = -math.inf
         """Before all else if no fetch has ended yet."""
-        self._pause_ends_at = 0.0
+        self._pause_ends_at = -math.inf
         self._pause_max = min(PAUSE_MAX, PAUSE_SHARE * request_seconds)
         self._waiting = 0
         """How many requests wait for a fetch."""
@@ -136,8 +137,8 @@ class Keys:
         """Start the task that fetches, if it does not run."""
         if self._task and not self._task.done():
             return
-        # A task that is done has ended with its event loop. What was waited for in that loop can't
-        # be waited for in another one.
+        # If the task is done, its event loop has ended, and this is another one, as in a test. What
+        # was waited for in that loop can't be waited for in this one.
         self._fetch_wanted = asyncio.Event()
         self._fetch_done = asyncio.Condition()
         self._task = asyncio.create_task(self._keep_fetching())
@@ -156,13 +157,12 @@ class Keys:
         while True:
             ids_before = set(self._keys)
             began_at = now()
-            # Whether requests ask one after the other: then a fetch begins at the end of its pause,
-            # or soon after.
-            is_busy = began_at - self._pause_ends_at < self._pause_max
+            # Whether this fetch was asked for soon after the last pause. Then requests keep asking,
+            # and if they ask for keys that are not there, the next pause is longer.
+            is_asked_again = began_at - self._pause_ends_at < self._pause_max
             await self._fetch()
             brought_a_new_key = bool(set(self._keys) - ids_before)
-            # Requests go on asking for keys that are not there: the next pause is longer.
-            if is_busy and not brought_a_new_key:
+            if is_asked_again and not brought_a_new_key:
                 pause = min(pause * 2, self._pause_max)
             else:
                 pause = PAUSE_MIN

@@ -32,7 +32,7 @@ class Connection:
         self._raw = raw
         self._loop = asyncio.get_running_loop()
         self.closed = False
-        """Whether this side has closed it, which it does as soon as it sees the server hang up."""
+        """Whether `close` was called; it is called too as soon as the server is seen to hang up."""
         self.expires_at = self._loop.time() + MAX_AGE
         self.statement_began_at = 0.0
         """When the last statement was sent, by the loop's clock."""
@@ -81,8 +81,8 @@ class Connection:
         """Send a statement and return its rows, each a dict by column name; a timestamp is a text.
 
         Raises psycopg2.Error if it fails, or UnicodeDecodeError if the server's message is not in
-        UTF-8. Closes the connection unless the server then awaits the next statement: after a
-        cancellation, a lost connection, or in a transaction left open.
+        UTF-8. Closes the connection if the server does not await the next statement in the end:
+        after a cancellation, after a lost connection, or in a transaction that was left open.
         """
         self.statement_began_at = self._loop.time()
         self._ready = self._loop.create_future()
@@ -133,12 +133,10 @@ class Connection:
     def _drain(self) -> bool:
         """Read all of the answer that has arrived; return whether it is complete.
 
-        One `poll()` of libpq reads one piece of the answer. The loop's next call of `_on_readable`
-        would read the next piece, but under uvloop there may be no next call: libuv stops watching
-        a socket that was reset (`uv__poll_io` in its src/unix/poll.c). The error that the server
-        sent before the reset would stay unread.
-        If `poll()` gives POLL_WRITE, libpq has something to send and has read all input before, so
-        this returns False then too.
+        One `poll()` of libpq reads one piece of the answer, so it is repeated while more input is
+        there. The event loop can't be left to call `_on_readable` again: under uvloop there may be
+        no next call, because libuv stops watching a socket that was reset (`uv__poll_io` in its
+        src/unix/poll.c). The error that the server sent before the reset would stay unread.
         """
         while self._raw.poll() != POLL_OK:
             if not self._has_input():

@@ -28,7 +28,9 @@ DriverError = psycopg2.Error
 """What a connection of `connect` raises if a statement fails."""
 Unreachable = psycopg2.OperationalError
 """What `connect` raises if the database can't be reached now."""
-NO_REASON = "the driver gives no reason; under Python 3.11.2 it loses one that is not in UTF-8"
+NO_REASON = (
+    "the driver gives no reason; under Python 3.11.2 it loses a message that is not in UTF-8"
+)
 UNUSABLE_VALUE = re.compile(
     r'^invalid "?(\w+)"? value: |'
     r'invalid \w+ value "[^"]*" for connection option "(?!port)(\w+)"'
@@ -44,7 +46,8 @@ Dsn = Mapping[str, str]
 def parse(url: str, *, application_name: str = "") -> dict[str, str]:
     """The URL's parameters, with defaults for those that it leaves out.
 
-    Raises SettingsError if it can't be read; the message holds no part of it. If the URL asks for
+    Raises SettingsError if it can't be read. Its message holds no part of the URL, except the name
+    of an unknown parameter. If the URL asks for
     the system's certificates, this also sets variables of the process that tell libpq where they
     are (`_locate_system_certificates`).
     """
@@ -85,8 +88,9 @@ def _syntax_problem(url: str, message: str) -> str:
 def _may_hold_password(url: str) -> bool:
     """Whether a URL's query may be the rest of a password with an unescaped `?`.
 
-    The password ends at an @. So it may be if an @ comes behind the `?`, or if what is before the
-    `?` has a colon and no @: what follows such a colon may be a password as well as a port.
+    The password ends at an @. In `//user:pass?word@host/database` the @ comes behind the `?`. In
+    `//user:pass?word`, whose @ was forgotten, there is none, and what follows the colon may be a
+    password as well as a port.
     """
     before_query, _, query = url.partition("?")
     location = before_query.partition("://")[2]
@@ -96,8 +100,8 @@ def _may_hold_password(url: str) -> bool:
 def _locate_system_certificates() -> None:
     """Have OpenSSL find the system's certificates where Python finds them.
 
-    psycopg2's wheel brings an OpenSSL of its own, which looks for them where it was built. Its two
-    variables overrule that; they are left as they are if either is set.
+    psycopg2's wheel brings an OpenSSL of its own, which looks for them where it was built.
+    SSL_CERT_FILE and SSL_CERT_DIR overrule that; they are left as they are if either is set.
     putenv() sets them for C alone, and not in `os.environ`: httpx reads the same variables there,
     and fetches Better Auth's keys by other certificates.
     Raises SettingsError if one that is set leads nowhere: OpenSSL would pass it over in silence.
@@ -205,7 +209,7 @@ def other_encoding(connection: Any) -> str | None:
 
 
 async def addresses(dsn: Dsn) -> list[Dsn]:
-    """The DSN once for each address of each of its servers.
+    """A DSN for each address of each server that this DSN names.
 
     Servers whose name can't be resolved are left out.
     libpq itself would block the event loop while it resolves a name. In its asynchronous mode it
@@ -222,7 +226,7 @@ async def addresses(dsn: Dsn) -> list[Dsn]:
 
 
 def _servers(dsn: Dsn) -> list[Dsn]:
-    """The DSN once for each server: `host`, `hostaddr` and `port` may be lists, with commas."""
+    """A DSN for each server: `host`, `hostaddr` and `port` may be lists, with commas."""
     lists = {name: dsn[name].split(",") for name in ("host", "hostaddr", "port") if name in dsn}
     count = max((len(values) for values in lists.values()), default=1)
     servers: list[Dsn] = []
@@ -235,7 +239,7 @@ def _servers(dsn: Dsn) -> list[Dsn]:
 
 
 async def _resolve(server: Dsn) -> list[Dsn]:
-    """The DSN of one server, once for each of its addresses; OSError if it has none."""
+    """A DSN for each address of the server; OSError if it has none."""
     host = server.get("host", "")
     is_socket = not host or host.startswith(("/", "@"))
     if is_socket or server.get("hostaddr"):

@@ -18,9 +18,10 @@ closed.
 
 Why not psycopg_pool or asyncpg, in four reasons. They were slower. When the pools were compared,
 the requests a second of a list, relative to FastAPI's hello world, were 0.72 with psycopg_pool,
-0.81 with asyncpg and 0.96 with this one. The deadline that bounds waiting, connecting and the
-statement also says which of them took the time. A dead idle connection is noticed without a round
-trip. There are no prepared statements, so it works behind PgBouncer in transaction mode.
+0.81 with asyncpg and 0.96 with this one. One deadline bounds waiting, connecting and the statement,
+and the log says which of them took the time (`_why_late`). A dead idle connection is noticed
+without a round trip. There are no prepared statements, so it works behind PgBouncer in transaction
+mode.
 """
 
 import asyncio
@@ -44,9 +45,14 @@ It may be starting, or waking up.
 RETRY_LAST = 0.4
 """Seconds of the longest such pause."""
 READ_ATTEMPTS = 3
-"""How often a read is sent whose connections are lost; the read itself may be what ends them."""
+"""How often at most a read is sent if its connection is lost.
+
+Not without end, because the read itself may be what makes the server end its connection.
+"""
 CONFLICTS = (SerializationFailure, DeadlockDetected)
-"""Errors (40001, 40P01) of a statement that another transaction has undone: nothing has happened.
+"""Errors (40001, 40P01) of a statement that was undone because of another transaction's.
+
+Nothing has happened then.
 
 40001 comes where the database's default isolation is stricter than PostgreSQL's own. Such a default
 is not overruled: `read committed` would need a statement of its own before each statement, or a
@@ -69,8 +75,9 @@ A UnicodeDecodeError is a server's refusal that is written in another encoding t
 class Backoff:
     """When a new connection may be tried: at once until the database refuses, then with pauses.
 
-    The next attempt may begin `pause` after the last one began, whether that has ended or not. When
-    an attempt fails, the pause is doubled, up to RETRY_LAST, and counts from the failure.
+    While none has failed, `pause` is 0. Afterwards attempts begin at least `pause` seconds apart,
+    and as long after the last failure. Each failure doubles the pause with which its attempt began,
+    up to RETRY_LAST: 0.1, 0.2, 0.4 s. A success ends the pauses.
     """
 
     def __init__(self) -> None:
@@ -87,7 +94,8 @@ class Backoff:
     def attempt_failed(self, pause_then: float) -> None:
         """Double the pause that there was when this attempt began.
 
-        To double `self.pause` would count each of ten attempts that fail together.
+        Ten attempts that began with 0.1 s and fail together make it 0.2 s. If each doubled
+        `self.pause`, it would be the longest at once.
         """
         self.pause = min(max(2 * pause_then, RETRY_FIRST), RETRY_LAST)
         self.next_attempt_at = _now() + self.pause
@@ -137,12 +145,12 @@ class Pool:
     ) -> list[dict[str, Any]]:
         """Run a statement, committed when this returns, and return its rows by column name.
 
-        A timestamp is a text (timestamps.py). A statement that returns no rows gives []. It waits
-        for one of `size` slots, or for the `spare` one, which other statements do not take.
+        A timestamp is a text (timestamps.py). A statement that returns no rows gives []. The
+        statement waits for one of `size` slots, or for the `spare` one, which no other takes.
         Raises DatabaseError if the database fails or does not answer before the deadline, with a
         `reason` in the latter case. After a timeout or a lost connection it is unknown whether a
-        write has happened, so it is not sent again (R-20). After a conflict nothing has happened,
-        so every statement is.
+        write has happened, so a write is not sent again (R-20). After a conflict nothing has
+        happened, so every statement is sent again.
         """
         slots = self._spare_slot if spare else self._slots
         began_at = _now()
@@ -166,20 +174,24 @@ class Pool:
             raise DatabaseError from failure
 
     def _why_late(self, began_at: float, *, has_slot: bool) -> str:
-        """For the log: why a statement that began then was not answered before its deadline.
+        """For the log: why a statement that began at `began_at` was not answered in time.
 
-        Most of those that fail waited for a slot. The cause is what held up those that had one.
+        Most of those that are late waited for a slot. The cause is what held up the statements that
+        had one, so these are looked at:
+
+        - no statement has a connection, and either the database refuses new ones, or no statement
+          has had one since `began_at`: the database can't be reached;
+        - statements have connections, but none was answered since `began_at`: it does not answer;
+        - others were answered, and this statement had a slot: this one is slow;
+        - others were answered, and this statement had no slot: the connections were busy.
         """
         is_refused = self._backoff.pause > 0
-        # Since this statement began, none has had a connection and given it back, nor has this one.
-        none_was_released = self._last_released_at < began_at
-        # No statement has a connection now, and none gets one.
-        if self._connected == 0 and (is_refused or none_was_released):
+        some_had_a_connection = self._last_released_at >= began_at
+        some_were_answered = self._last_answered_at >= began_at
+        if self._connected == 0 and (is_refused or not some_had_a_connection):
             return "the database can't be reached"
-        # Some have one, and none of them has had an answer since this statement began.
-        if self._last_answered_at < began_at:
+        if not some_were_answered:
             return "the database does not answer"
-        # Others have had answers: this one's own statement is slow, or it never had its turn.
         if has_slot:
             return "no answer in time, while others had theirs"
         return f"all {self.size} connections were busy"
@@ -222,9 +234,9 @@ class Pool:
     def _give_back(self, connection: Connection) -> None:
         """Make a connection idle again, now that its statement has ended.
 
-        If it is closed, the connections that have been idle since its statement began are closed
-        too: what ended this one, or kept its answer away, may have ended them, and nothing else
-        would show it. Those that were used since then were alive, and stay.
+        If it is closed, its server or the way there may have failed, and the idle connections may
+        be dead too without any sign. Those that were used last before its statement began are
+        closed. Those that were used since then were alive, and stay.
         """
         if connection.closed:
             self._evict(connection.statement_began_at)
@@ -291,7 +303,8 @@ class Pool:
         """The addresses of the servers, looked up anew; the one that accepted last comes first.
 
         One look-up at a time: a silent resolver can't be interrupted, so it is shielded from the
-        request's cancellation and serves whoever asks next. Otherwise each would leave a thread.
+        request's cancellation and serves whoever asks next. Otherwise each request would leave a
+        thread behind that waits for the resolver.
         """
         if self._look_up is None or self._look_up.done():
             self._look_up = asyncio.create_task(addresses(self._dsn))

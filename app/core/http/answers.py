@@ -22,9 +22,9 @@ class JsonAnswer(Response):
     """Rows as JSON, without white space.
 
     An endpoint could return the rows themselves. FastAPI would then validate them by the route's
-    `response_model`, which costs a page of 20 rows a tenth of its requests a second
-    (docs/performance.md). Here `response_model` is for OpenAPI alone: a row has the columns that
-    its statement selects, and the tests hold every answer against the schema.
+    `response_model`, and a page of 20 rows would be 10 % slower (docs/performance.md). Here
+    `response_model` is for OpenAPI alone: a row has the columns that its statement selects, and the
+    tests compare every answer with the schema.
     """
 
     media_type = "application/json"
@@ -56,7 +56,8 @@ def _as_api_error(exception: BaseException, scope: Scope) -> ApiError:
             return NotFound()
         case HTTPException(status_code=405):
             error = MethodNotAllowed()
-            # FastAPI's names the methods of one route; these are all (RFC 9110, 10.2.1)
+            # FastAPI's Allow has the methods of one route; all routes of the path count (RFC 9110,
+            # 10.2.1)
             error.headers = {"Allow": ", ".join(_allowed_methods(scope))}
             return error
         case HTTPException(status_code=400):  # FastAPI's, if a body can't be read

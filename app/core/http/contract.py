@@ -69,7 +69,7 @@ def headers(*names: str) -> Json:
 
 
 def responses(*failures: ApiError) -> Responses:
-    """A route's error responses by status, with each error as an example of itself."""
+    """A route's error responses by status; each error is shown as an example."""
     by_status: dict[int, list[ApiError]] = {}
     for error in sorted(failures, key=lambda error: error.status):
         by_status.setdefault(error.status, []).append(error)
@@ -101,10 +101,12 @@ def _response(failures: list[ApiError]) -> Json:
 def parameters(dependant: Dependant) -> list[Json]:
     """The user in the path, then the parameters of path, query and headers that a route declares.
 
-    FastAPI would describe an optional parameter as "string or null", but nobody can send null in a
-    URL or a header. It would also list the path's other parameters before the user, and generated
-    clients take them by position. So routes declare theirs with `include_in_schema=False`, and they
-    are described here; what is declared without that, FastAPI describes.
+    No endpoint takes the user in the path as a parameter, so FastAPI does not describe it. It must
+    come first, because generated clients take the path's parameters by their position. FastAPI puts
+    those that it describes before those that are added to it.
+    FastAPI would also describe an optional parameter as "string or null", but nobody can send null
+    in a URL or a header. So routes declare their parameters with `include_in_schema=False`, and
+    they are described here. FastAPI describes what is declared without that.
 
     Raises TypeError for a query that is not declared as one model: it would not be read strictly.
     """

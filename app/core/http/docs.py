@@ -72,10 +72,8 @@ def _with_policy(html: bytes) -> Response:
 
 @router.get(FILES_PATH + "/{name}")
 async def file(request: Request, name: str) -> Response:
-    """Return a file of the pages.
-
-    Range may be ignored (RFC 9110, 14.2), and Starlette refuses some ranges in plain text.
-    """
+    """Return a file of the pages, the whole of it."""
+    # Starlette refuses some ranges in plain text. Range may be ignored (RFC 9110, 14.2).
     headers = request.scope["headers"]
     request.scope["headers"] = [header for header in headers if header[0] != b"range"]
     return await FILES.get_response(name, request.scope)

@@ -26,7 +26,10 @@ ANSWER_SHARE = 0.1
 """The share of REQUEST_TIMEOUT that is kept for the answer: a request's deadline is that much
 earlier."""
 CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for a client that hung up before its answer; only logged, RFC 9110 has none."""
+"""nginx's status for a client that hung up before its answer; RFC 9110 has none.
+
+It is logged and counted. There is nobody to send it to.
+"""
 API_HEADERS = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 
@@ -57,7 +60,7 @@ class RequestContext:
         headers = [(b"x-request-id", request_id), *self._always]
         if is_under_api(get_route_path(scope)):  # without what a server's --root-path adds
             headers += API_HEADERS
-        status = 0  # if no answer began
+        status = 0  # logged and counted if no answer begins
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status

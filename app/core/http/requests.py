@@ -1,7 +1,8 @@
 """Strict reading of requests: query parameters, headers, the body's size and its JSON (RFC 8259).
 
-FastAPI by itself accepts `NaN`, repeated keys, unknown query parameters, repeated ones, a body that
-never ends and other content types. Each is refused in one place here.
+FastAPI by itself accepts `NaN`, repeated keys, repeated query parameters, unknown ones on a route
+that takes none, and a body that never ends. Each is refused in one place here. Another content type
+is refused here too, so that the answer says so.
 """
 
 import asyncio

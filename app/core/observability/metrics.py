@@ -37,7 +37,7 @@ values.ValueClass = values.MutexValue
 
 
 class _Cache(Protocol):
-    """What counts how often it knew an answer."""
+    """A cache with the numbers of its hits and misses."""
 
     hits: int
     misses: int

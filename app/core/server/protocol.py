@@ -37,8 +37,8 @@ HEADERS_MAX = 100
 # more.
 PIPELINE_MAX = 16
 
-# Seconds that the client may take to read what fills the buffers: each time that an answer has to
-# wait for it.
+# While the buffers of an answer are full, the client has so many seconds to read them; each time
+# that they are full, anew.
 DRAIN_SECONDS = 10
 
 # Seconds for which a stopping server keeps an idle connection. A proxy may just have sent a request
@@ -68,20 +68,37 @@ class Protocol(HttpToolsProtocol):
     HttpParserError with that exception as its `__context__`.
 
     The size of a head is checked in two ways. `_bytes_without_progress` bounds one that is not
-    complete yet; `_check_head` measures a complete one exactly, however its bytes arrived.
+    complete yet. `_check_head` measures the URL and the headers of a complete one, whatever pieces
+    it came in.
+
+    What can't be read is answered by `_refuse`, according to what is still due on the connection:
+
+    - an earlier request is being answered: the refusal waits for its answer (on_response_complete);
+    - a request waits for its turn, and its own body can't be read: it gets the refusal as its
+      answer, when the requests before it have had theirs;
+    - a request is being answered whose own body can't be read: it gets the refusal as its answer if
+      its answer has not begun, and else the connection is aborted;
+    - nothing is due: the refusal is sent at once, unless the request that can't be read to its end
+      has been answered already.
+
+    After a refusal the connection is closed (close_behind_the_last_answer).
     """
 
     _bytes_without_progress = 0
-    """Bytes that were read since a request began or a piece of a body came, without that read.
+    """Bytes that were received behind those with which a request began or a piece of a body came.
 
-    So an incomplete head may exceed HEAD_MAX by the bytes of its first and of its last read.
+    What is received by one call of `data_received` counts as a whole, or not at all. So an
+    incomplete head may exceed HEAD_MAX by the bytes of its first and of its last call.
     """
     _is_reading_head = False
     """Whether a request has begun whose head is not complete."""
     _is_reading_body = False
     """Whether a request's head is complete, and its body is not."""
     _answering: RequestResponseCycle | None = None
-    """The request that is being answered; uvicorn's `cycle` is the last one that was read."""
+    """The request that is being answered, or was answered last (`response_complete` tells which).
+
+    uvicorn's own `cycle` is the last one that was read.
+    """
     _stop_ends_at = math.inf
     """When a stopping server waits no longer for answers, by the loop's clock; else infinite."""
     _is_stopping = False
@@ -102,7 +119,7 @@ class Protocol(HttpToolsProtocol):
                 self.transport.close()
             return
         if self._refusal:
-            self.flow.pause_reading()  # uvicorn resumes it after each answer
+            self.flow.pause_reading()  # again, because uvicorn resumes reading after each answer
             return
         self._bytes_without_progress += len(data)
         try:
@@ -143,11 +160,14 @@ class Protocol(HttpToolsProtocol):
             self.url = _with_path(self.url)
         take_first_scheme(self.headers)  # in place: uvicorn's scope holds this same list
         super().on_headers_complete()
-        # For a request with an Upgrade header uvicorn has made no cycle, and it is parsed again
-        # (_should_upgrade). `cycle` is then the request before it, or None on a new connection.
+        # For a request with an Upgrade header uvicorn has made no cycle here: it is parsed again
+        # without that header (_should_upgrade), and this method is called again. Until then `cycle`
+        # is the request before it, or None on a new connection. It does no harm to end the
+        # connection after that one too, since the server stops.
         if self._is_stopping and self.cycle is not None:
             self.cycle.keep_alive = False
-        # Trailers are no headers (RFC 9110, 6.5.1); uvicorn would append them to this list.
+        # The scope keeps the list of the headers. Trailers are no headers (RFC 9110, 6.5.1), and
+        # uvicorn would append them to that list, so it gets a new one.
         self.headers = []
 
     def _check_head(self) -> None:
@@ -173,8 +193,8 @@ class Protocol(HttpToolsProtocol):
     def _check_transfer_coding(self, *, is_http_1_0: bool) -> None:
         """Raise CodingNotSupported for any coding but chunks; httptools ignores all but the last.
 
-        A body that is not in chunks in the end, or twice, is not valid HTTP (RFC 9112, 6.1 and
-        6.3), and HTTP/1.0 has no transfer codings (6.1): BadRequest.
+        Raises BadRequest unless `chunked` is the last coding and appears once (RFC 9112, 6.1 and
+        6.3), and for any coding under HTTP/1.0, which has none (6.1).
         """
         values = self._values_of(b"transfer-encoding")
         if not values:
@@ -192,7 +212,7 @@ class Protocol(HttpToolsProtocol):
         return [value for name, value in self.headers if name == header]
 
     def _head_size(self) -> int:
-        """The bytes of the URL and the headers."""
+        """The bytes of the URL and of the headers' lines."""
         separators = len(b": \r\n") * len(self.headers)
         texts = [len(name) + len(value) for name, value in self.headers]
         return len(self.url) + separators + sum(texts)
@@ -203,7 +223,7 @@ class Protocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End a request, whether it has a body or not."""
+        """Note that a request has been read to its end, whether it has a body or not."""
         self._is_reading_body = False
         super().on_message_complete()
 
@@ -243,7 +263,7 @@ class Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
-        """Start the timer that disconnects a client that does not read: its answer fills memory."""
+        """Start the timer: a client that does not read has its answer held in memory."""
         super().pause_writing()
         self._start_drain_timer()
 
@@ -330,13 +350,17 @@ class Protocol(HttpToolsProtocol):
             # the next request.
             self.close_behind_the_last_answer()
         elif self.pipeline:
-            # It waits for its turn, as the newest, which uvicorn puts on the left. Without it,
-            # `on_response_complete` sends the refusal behind the answer before.
+            # It waits for its turn. It is the newest, which uvicorn puts on the left of its queue.
+            # It is taken out, so that the application never sees it. `on_response_complete` sends
+            # the refusal in its place.
             self.pipeline.popleft()
         elif last_request.response_started:
             # A part of its answer has been sent.
             self.transport.abort()
         else:
+            # The application waits for the rest of the body, and has sent nothing. It is told that
+            # the client has disconnected when the connection closes; then it logs the request as
+            # 499, behind the line of this refusal.
             self._send_refusal(error)
 
     def _send_refusal(self, error: ApiError) -> None:
@@ -367,10 +391,12 @@ class Protocol(HttpToolsProtocol):
         self.close_behind_the_last_answer()
 
     def close_behind_the_last_answer(self) -> None:
-        """Close; where the client may still be sending, only once it has stopped (RFC 9112, 9.6).
+        """Close at once if everything that the client has sent was read, else after lingering.
 
-        A socket that is closed with unread input resets the connection. The client may then lose
-        the answer, and nginx takes the service for dead: one caller could make it so for all.
+        To linger is to send nothing more and to read on, until the client closes, or for
+        LINGER_SECONDS and LINGER_MAX bytes (RFC 9112, 9.6). A socket that is closed with unread
+        input resets the connection. The client may then lose the answer, and nginx takes the
+        service for dead: one caller could make it so for all.
         """
         cycle = self._answering
         has_read_all = not self._refusal and not self.pipeline and cycle and not cycle.more_body
@@ -383,9 +409,10 @@ class Protocol(HttpToolsProtocol):
 
 
 class _LingeringTransport:
-    """A transport as uvicorn's cycle uses it, whose `close` may read on for a while.
+    """The transport of a cycle; its `close` is the protocol's `close_behind_the_last_answer`.
 
-    It does not keep the protocol alive, which refers to the cycle: see `_start_asgi_task`.
+    Its reference to the protocol is weak: the protocol refers to the cycle, and the cycle to this,
+    and a circle would keep unread bodies in memory until garbage is collected.
     """
 
     def __init__(self, protocol: Protocol) -> None:

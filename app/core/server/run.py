@@ -27,9 +27,9 @@ NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 def install_signal_handlers() -> None:
     """Have the first SIGTERM, SIGINT or SIGHUP raise KeyboardInterrupt, so that `finally` runs.
 
-    Until then SIGTERM ends the process at once, also while libpq is waiting, which no handler in
-    Python interrupts: so this is called late. A SIGHUP becomes a SIGTERM unless nohup has it
-    ignored.
+    Call it as late as possible. Before it, SIGTERM ends the process at once, also while libpq waits
+    for a database; after it, libpq goes on waiting, because a handler in Python can't interrupt it.
+    A SIGHUP becomes a SIGTERM unless nohup has it ignored.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
@@ -54,7 +54,7 @@ def open_standard_streams() -> None:
         os.set_inheritable(descriptor, True)  # for the processes that this one starts
         descriptor = os.open(os.devnull, os.O_RDWR)
     os.close(descriptor)
-    if sys.stderr is None:  # print() would take None for stdout
+    if sys.stderr is None:  # print(file=None) would write to stdout
         sys.stderr = os.fdopen(STDERR, "w")
 
 

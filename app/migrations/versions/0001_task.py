@@ -1,4 +1,4 @@
-"""The task table; backends end when their client is gone."""
+"""The task table; a server process of PostgreSQL ends when its client is gone."""
 
 import sqlalchemy as sa
 from alembic import op

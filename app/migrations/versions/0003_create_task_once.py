@@ -5,8 +5,9 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-# No lock is waited for while another is held: the key's row comes first, and expired rows that
-# someone else has locked are passed over. So two requests never deadlock.
+# Two calls never deadlock. Only the first statement can wait for a row that another call has
+# locked, and then this call has locked none yet. Expired rows that another call has locked are
+# skipped.
 # PL/pgSQL keeps a statement's plan for as long as the connection lasts: without
 # `enable_seqscan = off`, one that was made for a nearly empty table would read the whole of it
 # when it has grown.

@@ -1,8 +1,8 @@
 """The answer to a key's first request is kept as the task's values, not as text.
 
-So a field that is added later needs no care for the keys of the day before. `create_task_once` is
-kept for instances of the service's old version that still run while this migration does; it calls
-the new function. A later migration may drop it.
+So a field that is added later needs no care for answers that are stored already. Instances of the
+service's old version may still run during this migration and after it: for them `create_task_once`
+stays, and calls the new function. A later migration may drop it.
 """
 
 import sqlalchemy as sa
@@ -12,8 +12,9 @@ from sqlalchemy.dialects import postgresql
 revision = "0004"
 down_revision = "0003"
 
-# No lock is waited for while another is held: the key's row comes first, and expired rows that
-# someone else has locked are passed over. So two requests never deadlock.
+# Two calls never deadlock. Only the first statement can wait for a row that another call has
+# locked, and then this call has locked none yet. Expired rows that another call has locked are
+# skipped.
 # PL/pgSQL keeps a statement's plan for as long as the connection lasts: without
 # `enable_seqscan = off`, one that was made for a nearly empty table would read the whole of it
 # when it has grown.
