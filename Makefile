@@ -81,12 +81,20 @@ lies: install
 check: install-check node
 	$(MAKE) --no-print-directory test ACCEPTANCE=everywhere PYTEST=--living-documentation=$(PAGE)
 	node tests/node/look-at-page.mjs $(PAGE) build/pictures
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target in-turn distributed
+
+# one after the other, while Citus is built and every scenario runs on it in one process, which takes as long as these
+.PHONY: in-turn later-tests
+in-turn: install-check node
 	$(MAKE) --no-print-directory lies
-	$(BIN)/pytest $(PARALLEL) tests/check tests/acceptance/tests
-	$(MAKE) --no-print-directory contract-lint deploy-lint
+	$(MAKE) --no-print-directory later-tests
+	$(MAKE) --no-print-directory contract-lint
+	$(MAKE) --no-print-directory deploy-lint
 	$(MAKE) --no-print-directory faults
-	# each is one process that waits for its servers half of the time, so they run side by side
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target pooled distributed
+	$(MAKE) --no-print-directory pooled
+
+later-tests: install-check node
+	$(BIN)/pytest $(PARALLEL) tests/check tests/acceptance/tests
 
 # the living documentation, and the Cucumber Messages beside it, from the scenarios alone: under a minute on two cores
 # (WHOLE=1: from all tests, with coverage; SINCE=COMMIT: what changed since then)

@@ -9,6 +9,7 @@ import inspect
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,6 +29,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI application."""
 LogLine = dict[str, Any]
 
+SQL_SECONDS = 5.0
+"""How long a lie waits for the database."""
 EXCHANGES_MAX = 5000
 """Of one scenario: a lie about a page's link may send a reader round in circles."""
 
@@ -104,11 +107,19 @@ class Exchange:
     def sql(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
         """Run a statement in the service's database and commit; returns the rows, if it has any.
 
-        A statement that has changed a row is a lie told.
+        A statement that has changed a row is a lie told. Raises TimeoutError after SQL_SECONDS: a scenario may have
+        frozen the database, and would wait here for ever.
         """
         if self.telling.engine is None:
             raise RuntimeError("this lie needs a database: override the fixture `lying_engine`")
-        with self.telling.engine.begin() as connection:
+        thread = ThreadPoolExecutor(1)
+        try:
+            return thread.submit(self._run, self.telling.engine, statement, parameters).result(SQL_SECONDS)
+        finally:
+            thread.shutdown(wait=False)
+
+    def _run(self, engine: Engine, statement: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        with engine.begin() as connection:
             result = connection.execute(text(statement), parameters)
             if result.returns_rows:
                 return [dict(row) for row in result.mappings()]

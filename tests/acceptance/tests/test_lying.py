@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance import boundary
 from tests.acceptance.boundary import Receive, Scope, Send, at_boundary
 from tests.acceptance.tests.suite import Suite
 
@@ -211,6 +212,18 @@ def test_a_lie_that_is_broken(lying_suite: Suite, body: str) -> None:
     result = lying_suite.run("--lies=named")
     assert result.ret == FAILED
     result.stdout.fnmatch_lines(["*lies: 0 of 1 caught*"])
+
+
+def test_a_lie_that_waits_for_a_frozen_database(lying_suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given up, as a broken one is, and the run goes on."""
+    count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 5000000) SELECT count(*) FROM n"
+    tell(lying_suite, f'exchange.sql("{count}"); {RUDE}')
+    monkeypatch.setattr(boundary, "SQL_SECONDS", 60)
+    assert lying_suite.run("--lies=named").ret == PASSED
+    monkeypatch.setattr(boundary, "SQL_SECONDS", 0.001)
+    result = lying_suite.run("--lies=named")
+    assert result.ret == FAILED
+    result.stdout.fnmatch_lines(["*TimeoutError*", "*lies: 0 of 1 caught*"])
 
 
 def test_a_row_of_an_outline(lying_suite: Suite) -> None:
