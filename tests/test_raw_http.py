@@ -843,6 +843,29 @@ def test_who_hangs_up_with_requests_in_the_pipeline_is_no_error_of_ours(service:
     assert not [line for line in lines if "exception" in line or line.get("error_code") == "INTERNAL_ERROR"]
 
 
+BAD_CHUNK = CHUNKED + b"\r\nzz\r\n"
+REFUSED_WHILE_IT_RUNS = {
+    "a list": LIST + BAD_CHUNK,
+    "a list for a stranger": LIST.replace(b"Bearer", b"Basic") + BAD_CHUNK,
+    "a body that is waited for": CREATE + BAD_CHUNK,
+    "a body that would be asked for": CREATE + b"Expect: 100-continue\r\n" + BAD_CHUNK,
+}
+
+
+@pytest.mark.parametrize("what", REFUSED_WHILE_IT_RUNS)
+def test_a_refusal_is_the_only_answer_to_its_request(service: Process, what: str) -> None:
+    """What the application then answers is dropped, and is no error of ours, however long the client stays."""
+    start = len(service.log.read_text())
+    with connect(service) as raw:
+        raw.sendall(REFUSED_WHILE_IT_RUNS[what])
+        assert statuses(read(raw)) == [400]
+        wait_until(lambda: len(logged_since(service, start)) == 2)
+    pause(0.3)
+    lines = logged_since(service, start)
+    assert sorted(str(line["status"]) for line in lines) == ["400", "499"]
+    assert "exception" not in service.log.read_text()[start:]
+
+
 @pytest.mark.parametrize("sent", [b"", HEALTH, CREATE + LENGTH + b"\r\n" + BODY[:5], LIST + b"\r\n", SMUGGLED * 5])
 def test_who_hangs_up_early_leaves_nothing_behind(service: Process, sent: bytes) -> None:
     """Politely or with a reset, wherever they were."""

@@ -358,9 +358,12 @@ class Protocol(HttpToolsProtocol):
             # A part of its answer has been sent.
             self.transport.abort()
         else:
-            # The application waits for the rest of the body, and has sent nothing. It is told that
-            # the client has disconnected when the connection closes; then it logs the request as
-            # 499, behind the line of this refusal.
+            # The application has sent nothing yet. The refusal is sent in its place, and for the
+            # application the client has disconnected: what it still answers is dropped, and a body
+            # that it waits for ends. It logs the request as 499, behind the line of this refusal.
+            last_request.disconnected = True
+            last_request.waiting_for_100_continue = False
+            last_request.message_event.set()
             self._send_refusal(error)
 
     def _send_refusal(self, error: ApiError) -> None:
