@@ -1,4 +1,4 @@
-"""Every statement that a request sends, except the function create_task_with_key (migration 0004).
+"""Every statement of a request; migration 0004 has the function that `create_once` calls.
 
 Each statement that reads or writes rows names their owner. So nobody touches another user's task.
 The owner is the signed-in user's id: the column is `user_id`, and the parameter is `owner`.
@@ -8,8 +8,8 @@ shard. In an INSERT, UPDATE or DELETE it refuses VOLATILE functions, like clock_
 STABLE ones with a column as an argument, like to_char(updated_at, …). now() is STABLE and has no
 argument, so it is allowed.
 
-The columns and the condition of If-Match are repeated on purpose: each statement is whole. Put
-values in place of its %(name)s, and psql runs it.
+The columns and the condition of If-Match are repeated on purpose: each statement can be pasted into
+psql, with values in place of its %(name)s. Only the columns that `change` writes are filled in.
 """
 
 import re
@@ -46,7 +46,8 @@ READY = """
     WHERE to_regclass(name) IS NOT NULL
       AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(name) AND indisprimary)
     UNION ALL
-    -- Rights may be granted by column. Each is asked for alone: a list would mean "one of these".
+    -- Rights may be granted by column. Each privilege is asked for by itself: 'SELECT, INSERT'
+    -- would mean "one of these".
     SELECT privilege || ' on ' || name || ' (' || string_agg(column_name, ', ') || ')'
     FROM (VALUES
         ('SELECT', 'task', '{id,user_id,title,description,complete,created_at,updated_at}'),
@@ -241,8 +242,8 @@ class Tasks:
         moments = _as_moments(if_match)
         # updated_at grows by a microsecond at least, even if the clock has been set back: no two
         # states of a task have the same entity tag. `updated_at + interval` would be STABLE, since
-        # it depends on the session's time zone, and Citus refuses that of a column. timezone(), and
-        # adding to a timestamp without a zone, are IMMUTABLE.
+        # it depends on the session's time zone, and Citus would refuse it (see above). timezone(),
+        # and adding to a timestamp without a zone, are IMMUTABLE.
         rows = await self._pool.fetch(
             f"""
             UPDATE task
@@ -296,7 +297,7 @@ def entity_tag(task: Row) -> str:
 
 
 def _as_moments(if_match: list[str] | None) -> list[datetime] | None:
-    """The values of `updated_at` that the entity tags stand for; None if any task will do."""
+    """The values of `updated_at` that the entity tags stand for; None if every state will do."""
     if if_match is None or if_match == ["*"]:
         return None
     moments = []

@@ -59,9 +59,10 @@ def running_postgres(data_dir: Path) -> Iterator[str]:
         # A signal raises KeyboardInterrupt in this thread. In a thread of their own, start and stop
         # are not cut short by it: a server that has half started could not be stopped.
         with ThreadPoolExecutor(1) as thread:
-            # The first call of `submit` starts the executor's one thread. A signal in the midst of
-            # that would leave a thread that the executor does not count, and it would start another
-            # one for the stop. So this first call does nothing, and comes before signals can raise.
+            # Start the executor's thread now, which the first `submit` does. If a signal interrupts
+            # that, nothing has been started yet. At the first `submit` below, it could leave the
+            # executor with a thread that it does not count; the executor would then start another
+            # one, in which the stop could run beside the start.
             thread.submit(lambda: None).result()
             install_signal_handlers()
             try:

@@ -94,7 +94,7 @@ class EmbeddedPostgres:
     def initialize(self) -> None:
         """Make the data if there are none; raise SettingsError if that fails.
 
-        They are made under another name, so that an attempt that was cut off leaves no data behind.
+        They are made under another name, so that an attempt that was cut off is not taken for data.
         """
         version_file = self.data / "PG_VERSION"
         if version_file.exists():

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-# By pydantic's type of an error: what is said in place of its message, where that is no sentence
-# behind a field's name.
+# Our messages for those types of pydantic's errors whose own does not read well behind a field's
+# name.
 MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is not known here",
@@ -119,7 +119,7 @@ class RequestRefused(ApiError):
 
 
 class BadRequest(RequestRefused):
-    """The request can't be read."""
+    """The request can't be read, or as a whole makes no sense, such as a change of nothing."""
 
     status = 400
     default_detail = "The request can't be read."

@@ -24,7 +24,7 @@ class Exchange:
     reason: str | None = None
     """Why the request was refused, for the log alone: bounded, without a token or a secret."""
     exception: BaseException | None = None
-    """The exception behind a 500, if there is no `reason` for it."""
+    """The exception behind a status of 500 or more, if there is no `reason` for it."""
     is_disconnected: Callable[[], bool] = _never
     """Whether the client has hung up; False under a server that can't tell."""
 

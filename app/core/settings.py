@@ -34,8 +34,8 @@ class SettingsError(Exception):
     """The configuration can't be used.
 
     Or the program is not installed as it should be, or a command's argument is wrong. The message
-    has one line for each problem. It names the variable, if it is one, and holds no secret: a value
-    only if that is an address, a port or a folder.
+    has one line for each problem. It names the variable that is wrong, if one is, and holds no
+    secret: a value only if that is an address, a port or a folder.
     """
 
 
@@ -51,8 +51,8 @@ def _auth_url(url: HttpUrl) -> HttpUrl:
     """Check that `/api/auth` can be appended to the URL."""
     has_more_than_a_path = any((url.username, url.password, url.query, url.fragment))
     has_empty_query = str(url).endswith(("?", "#"))
-    ends_too_late = (url.path or "").rstrip("/").endswith("/api/auth")
-    if has_more_than_a_path or has_empty_query or ends_too_late:
+    has_api_auth_itself = (url.path or "").rstrip("/").endswith("/api/auth")
+    if has_more_than_a_path or has_empty_query or has_api_auth_itself:
         raise ValueError(
             "must end where Better Auth's own /api/auth begins, without a user, ? or #"
         )
@@ -305,7 +305,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def variables_from_env_file() -> list[str]:
-    """The settings' variables that `.env` sets and the environment does not, in its order."""
+    """The settings' variables that `.env` sets and the environment does not, in the order there."""
     settings = {name.upper() for name in Settings.model_fields}
     return [
         name.upper()
@@ -315,7 +315,7 @@ def variables_from_env_file() -> list[str]:
 
 
 def with_sources(problem: SettingsError) -> str:
-    """The message, with `(from .env)` behind each variable there that begins a line."""
+    """The message, with `(from .env)` where a line begins with a variable that `.env` has set."""
     message = str(problem)
     for name in variables_from_env_file():
         message = re.sub(rf"^{name}\b", f"{name} (from {ENV_FILE})", message, flags=re.MULTILINE)

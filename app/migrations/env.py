@@ -46,7 +46,8 @@ CHECK_INTERVAL = """
         );
     END $$
 """
-# Whether this role may do that, the interval of a new session, and whether Citus is there.
+# Whether this role may do that, the interval that the database had when this session began, and
+# whether Citus is there.
 CHECK_INTERVAL_STATE = """
     SELECT
         pg_has_role(datdba, 'USAGE'),
@@ -57,7 +58,7 @@ CHECK_INTERVAL_STATE = """
 """
 # Whether this role may make tables; NULL if no schema of the search path exists.
 MAY_CREATE = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
-HAS_TASKS = "SELECT to_regclass('task') IS NOT NULL"
+HAS_TASK_TABLE = "SELECT to_regclass('task') IS NOT NULL"
 
 # What PostgreSQL calls the sequence of an identity column, unless the name is taken.
 ID_SEQUENCE = "task_id_seq"
@@ -73,7 +74,7 @@ def take_over(connection: Connection) -> None:
     """Rename alembic_version to VERSION_TABLE if it is this service's.
 
     Raises SettingsError if another application has something of the same name as a table of ours
-    or as the sequence of the tasks' ids, or if this role may create none.
+    or as the sequence of the tasks' ids, or if this role may create no tables.
     """
     names = set(connection.scalars(text(TABLE_NAMES)))
     if VERSION_TABLE in names:
@@ -136,9 +137,9 @@ def run_online() -> None:
     # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
     engine = create_engine(
         "postgresql+psycopg2://",
-        # The database shows another name than for the service. Each statement of the service names
-        # one owner, which tests/faults/after_the_scenarios.py checks by this name in the server's
-        # log; a migration's need not.
+        # Not the service's own name: tests/faults/after_the_scenarios.py reads the server's log,
+        # and every statement there of an application called `todo-api` must name one owner. A
+        # migration's need not.
         creator=lambda: connect(url, application_name=f"{PROGRAM} migrate"),
         poolclass=pool.NullPool,
     )
@@ -166,7 +167,7 @@ def set_check_interval(connection: Connection) -> None:
     A dump that was restored into another database lacks it. If the role does not own the database,
     stderr says which statement the owner has to run.
     """
-    if not connection.scalar(text(HAS_TASKS)):
+    if not connection.scalar(text(HAS_TASK_TABLE)):
         return
     is_owner, interval, is_citus = connection.execute(text(CHECK_INTERVAL_STATE)).one()
     is_set = interval != "0"
@@ -189,7 +190,7 @@ def advance_ids(connection: Connection) -> None:
     never set back. Citus gives all ids on the coordinator, so it is this database's sequence there
     too.
     """
-    if not connection.scalar(text(HAS_TASKS)):
+    if not connection.scalar(text(HAS_TASK_TABLE)):
         return
     largest = connection.scalar(text("SELECT max(id) FROM task")) or 0
     start = min(largest + ID_MARGIN, models.ID_MAX)

@@ -1,6 +1,6 @@
 """Who the caller is.
 
-Its doors are two: `gate.Authentication`, the middleware in front of the routes, and
-`gate.CurrentUserId`, with which an endpoint gets the user's id. Commands use `tokens` and `egress`
-too.
+Requests come in by `gate`: the middleware `Authentication` stands in front of the routes, and
+`CurrentUserId` gives an endpoint the user's id. `main` makes the one `tokens.Verifier`, and
+commands use `tokens` and `egress` too.
 """

@@ -33,11 +33,14 @@ SET_MAX = 1024 * 1024
 REFRESH = 25.0
 """Seconds between fetches that no request asks for: they find out that a key was withdrawn."""
 PAUSE_MIN = 0.25
-"""Seconds of the shortest pause; also from the end of a fetch to the next one's start at least."""
+"""Seconds of the shortest pause, from the start of a fetch to the start of the next.
+
+It also passes at least between the end of a fetch and the start of the next.
+"""
 PAUSE_MAX = 2.0
 """Seconds of the longest pause, from the start of a fetch to the start of the next."""
 PAUSE_SHARE = 0.4
-"""The longest pause, as a share of a request's time.
+"""The longest pause, as a share of a request's time, where that is less than PAUSE_MAX.
 
 Half of that time is left for the fetch, and a tenth for the answer.
 """
@@ -157,8 +160,9 @@ class Keys:
         while True:
             ids_before = set(self._keys)
             began_at = now()
-            # Whether this fetch was asked for soon after the last pause. Then requests keep asking,
-            # and if they ask for keys that are not there, the next pause is longer.
+            # A fetch within a pause's time after the last pause: requests keep asking. One by
+            # REFRESH comes later. If they ask for keys that are not there, the next pause is
+            # longer.
             is_asked_again = began_at - self._pause_ends_at < self._pause_max
             await self._fetch()
             brought_a_new_key = bool(set(self._keys) - ids_before)

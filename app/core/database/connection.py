@@ -81,8 +81,8 @@ class Connection:
         """Send a statement and return its rows, each a dict by column name; a timestamp is a text.
 
         Raises psycopg2.Error if it fails, or UnicodeDecodeError if the server's message is not in
-        UTF-8. Closes the connection if the server does not await the next statement in the end:
-        after a cancellation, after a lost connection, or in a transaction that was left open.
+        UTF-8. Closes the connection if the server is not ready for another statement afterwards:
+        the statement was cancelled, the connection was lost, or a transaction was left open.
         """
         self.statement_began_at = self._loop.time()
         self._ready = self._loop.create_future()
@@ -133,7 +133,7 @@ class Connection:
     def _drain(self) -> bool:
         """Read all of the answer that has arrived; return whether it is complete.
 
-        One `poll()` of libpq reads one piece of the answer, so it is repeated while more input is
+        One `poll()` reads one piece of the answer, so it is repeated while more input is
         there. The event loop can't be left to call `_on_readable` again: under uvloop there may be
         no next call, because libuv stops watching a socket that was reset (`uv__poll_io` in its
         src/unix/poll.c). The error that the server sent before the reset would stay unread.

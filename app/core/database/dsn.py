@@ -47,9 +47,8 @@ def parse(url: str, *, application_name: str = "") -> dict[str, str]:
     """The URL's parameters, with defaults for those that it leaves out.
 
     Raises SettingsError if it can't be read. Its message holds no part of the URL, except the name
-    of an unknown parameter. If the URL asks for
-    the system's certificates, this also sets variables of the process that tell libpq where they
-    are (`_locate_system_certificates`).
+    of an unknown parameter. If `sslrootcert` is `system`, this also sets variables of the process
+    that tell libpq where they are (`_locate_system_certificates`).
     """
     # libpq would end the password at the first @, and print what follows it as the host
     has_unescaped_at = re.match(r"\w+://[^?]*@[^?]*@", url)

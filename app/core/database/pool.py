@@ -75,9 +75,14 @@ A UnicodeDecodeError is a server's refusal that is written in another encoding t
 class Backoff:
     """When a new connection may be tried: at once until the database refuses, then with pauses.
 
-    While none has failed, `pause` is 0. Afterwards attempts begin at least `pause` seconds apart,
-    and as long after the last failure. Each failure doubles the pause with which its attempt began,
-    up to RETRY_LAST: 0.1, 0.2, 0.4 s. A success ends the pauses.
+    While no attempt has failed, `pause` is 0. After a failure, the next attempt begins at least
+    `pause` seconds after the last one began, and at least `pause` seconds after the last one
+    failed. The pause grows to 0.1, 0.2 and 0.4 s (RETRY_FIRST to RETRY_LAST). A success makes it 0
+    again.
+
+    Several attempts may run at once. Ten that began with a pause of 0.1 s and fail together make it
+    0.2 s: each doubles the pause that there was when it began. If each doubled `self.pause`, it
+    would be the longest at once.
     """
 
     def __init__(self) -> None:
@@ -92,11 +97,7 @@ class Backoff:
         return self.pause
 
     def attempt_failed(self, pause_then: float) -> None:
-        """Double the pause that there was when this attempt began.
-
-        Ten attempts that began with 0.1 s and fail together make it 0.2 s. If each doubled
-        `self.pause`, it would be the longest at once.
-        """
+        """Double the pause that there was when this attempt began (`begin_attempt` returned it)."""
         self.pause = min(max(2 * pause_then, RETRY_FIRST), RETRY_LAST)
         self.next_attempt_at = _now() + self.pause
 
@@ -176,14 +177,13 @@ class Pool:
     def _why_late(self, began_at: float, *, has_slot: bool) -> str:
         """For the log: why a statement that began at `began_at` was not answered in time.
 
-        Most of those that are late waited for a slot. The cause is what held up the statements that
-        had one, so these are looked at:
+        The first of these that is true:
 
-        - no statement has a connection, and either the database refuses new ones, or no statement
-          has had one since `began_at`: the database can't be reached;
-        - statements have connections, but none was answered since `began_at`: it does not answer;
-        - others were answered, and this statement had a slot: this one is slow;
-        - others were answered, and this statement had no slot: the connections were busy.
+        - no statement has a connection now, and either the database refuses new connections, or no
+          statement has had one since `began_at`: the database can't be reached;
+        - no statement was answered since `began_at`: the database does not answer;
+        - this statement had a slot: it alone is slow, since others were answered;
+        - else it waited for a slot all the time: the connections were busy.
         """
         is_refused = self._backoff.pause > 0
         some_had_a_connection = self._last_released_at >= began_at
@@ -227,7 +227,13 @@ class Pool:
                 self._give_back(connection)
 
     def _leave_standby(self, connection: Connection) -> None:
-        """Leave a server that takes no writes: another address may lead to the primary."""
+        """Don't use a server again that takes no writes: it is a standby, or has become one.
+
+        The next connection is made to the URL's servers in their order. With
+        `target_session_attrs=read-write` in the URL, libpq passes over those that are standbys.
+        Without it, this helps if the name leads to the new primary by now. Other idle connections
+        to the standby are left one by one, each after a write of its own.
+        """
         connection.expires_at = 0.0  # so that _take_idle closes it
         self._last_good = None
 

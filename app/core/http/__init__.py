@@ -1,1 +1,1 @@
-"""What FastAPI by itself does not promise: one envelope, strict requests, OpenAPI, health."""
+"""What FastAPI leaves to an application: one envelope, strict requests, a full contract, health."""

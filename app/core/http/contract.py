@@ -101,12 +101,12 @@ def _response(failures: list[ApiError]) -> Json:
 def parameters(dependant: Dependant) -> list[Json]:
     """The user in the path, then the parameters of path, query and headers that a route declares.
 
-    No endpoint takes the user in the path as a parameter, so FastAPI does not describe it. It must
-    come first, because generated clients take the path's parameters by their position. FastAPI puts
-    those that it describes before those that are added to it.
-    FastAPI would also describe an optional parameter as "string or null", but nobody can send null
-    in a URL or a header. So routes declare their parameters with `include_in_schema=False`, and
-    they are described here. FastAPI describes what is declared without that.
+    Routes hide their parameters from FastAPI's description (`include_in_schema=False`), and they
+    are described here, for two reasons. FastAPI lists its own parameters before those that are
+    added to them. `user_id` is added, because no endpoint takes it, and must be the first:
+    generated clients take the path's parameters by their position. And FastAPI would describe an
+    optional parameter as "string or null", but nobody can send null in a URL or a header. FastAPI
+    describes a parameter that is not hidden.
 
     Raises TypeError for a query that is not declared as one model: it would not be read strictly.
     """

@@ -1,9 +1,9 @@
 """uvicorn's HTTP/1.1 protocol, with limits on a head, the pipeline and unread answers.
 
-This is the only module that builds on uvicorn's inner classes, whose sources a test compares with
-those that were read (tests/test_doors.py). It can be deleted once uvicorn has these limits itself.
-Its `zttp` protocol has most of them and calls itself experimental; `h11` has a limit of a head
-alone, and takes twice the time.
+This is the only module that builds on uvicorn's inner classes. A test fails if their source is not
+the one for which this was written (tests/test_doors.py). It can be deleted once uvicorn has these
+limits itself. Its `zttp` protocol has most of them and calls itself experimental; `h11` has a limit
+of a head alone, and takes twice the time.
 """
 
 import math
@@ -54,7 +54,7 @@ HEAD_TOO_LARGE = "The request's head is too large."
 
 
 class CodingNotSupported(RequestRefused):
-    """The body is compressed, or more, before it is sent in chunks (RFC 9112, 6.1)."""
+    """Transfer-Encoding names another coding before `chunked`, such as gzip (RFC 9112, 6.1)."""
 
     status = 501
     default_detail = "The transfer coding is not supported."
@@ -71,24 +71,22 @@ class Protocol(HttpToolsProtocol):
     complete yet. `_check_head` measures the URL and the headers of a complete one, whatever pieces
     it came in.
 
-    What can't be read is answered by `_refuse`, according to what is still due on the connection:
+    What becomes of a request that can't be read, and of its connection (`_refuse`):
 
-    - an earlier request is being answered: the refusal waits for its answer (on_response_complete);
-    - a request waits for its turn, and its own body can't be read: it gets the refusal as its
-      answer, when the requests before it have had theirs;
-    - a request is being answered whose own body can't be read: it gets the refusal as its answer if
-      its answer has not begun, and else the connection is aborted;
-    - nothing is due: the refusal is sent at once, unless the request that can't be read to its end
-      has been answered already.
-
-    After a refusal the connection is closed (close_behind_the_last_answer).
+    - Its head can't be read. The refusal is sent at once, or behind the answers that are still due
+      to the requests before it (`on_response_complete`). Then the connection is closed.
+    - Its body can't be read (`_refuse_body`):
+      - and it has been answered already: nothing more is sent, and the connection is closed;
+      - and it waits behind other requests: the refusal is its answer, when its turn has come;
+      - and its answer has begun: the connection is aborted;
+      - and its answer has not begun: the refusal is its answer, and is sent at once.
     """
 
     _bytes_without_progress = 0
-    """Bytes that were received behind those with which a request began or a piece of a body came.
+    """Bytes since the last call of `data_received` that brought a request's beginning or a piece of
+    a body, without that call's own.
 
-    What is received by one call of `data_received` counts as a whole, or not at all. So an
-    incomplete head may exceed HEAD_MAX by the bytes of its first and of its last call.
+    So an incomplete head may exceed HEAD_MAX by the bytes of its first and of its last call.
     """
     _is_reading_head = False
     """Whether a request has begun whose head is not complete."""
@@ -162,8 +160,8 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         # For a request with an Upgrade header uvicorn has made no cycle here: it is parsed again
         # without that header (_should_upgrade), and this method is called again. Until then `cycle`
-        # is the request before it, or None on a new connection. It does no harm to end the
-        # connection after that one too, since the server stops.
+        # is the request before it, or None on a new connection. keep_alive is then set on that one,
+        # which does no harm, since the server stops.
         if self._is_stopping and self.cycle is not None:
             self.cycle.keep_alive = False
         # The scope keeps the list of the headers. Trailers are no headers (RFC 9110, 6.5.1), and
@@ -191,7 +189,7 @@ class Protocol(HttpToolsProtocol):
         self._check_transfer_coding(is_http_1_0=is_http_1_0)
 
     def _check_transfer_coding(self, *, is_http_1_0: bool) -> None:
-        """Raise CodingNotSupported for any coding but chunks; httptools ignores all but the last.
+        """Raise CodingNotSupported for a coding before `chunked`, which httptools would ignore.
 
         Raises BadRequest unless `chunked` is the last coding and appears once (RFC 9112, 6.1 and
         6.3), and for any coding under HTTP/1.0, which has none (6.1).
@@ -433,9 +431,10 @@ class _LingeringTransport:
 
 
 def _with_path(url: bytes) -> bytes:
-    """The URL of a request line, with the path that an absolute one may omit (RFC 9110, 4.2.3).
+    """The URL of a request line; if it is absolute and omits its path, `/` and its query.
 
-    A URL with a path stays as it is, and so does the `*` of OPTIONS.
+    The path may be omitted (RFC 9110, 4.2.3). A URL with a path stays as it is, and so does the `*`
+    of OPTIONS.
     """
     parsed = parse_url(url)
     if parsed.path is not None:

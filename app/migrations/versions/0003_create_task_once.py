@@ -1,4 +1,4 @@
-"""The function that creates a task once for each request key."""
+"""The function that creates a task once for each idempotency key."""
 
 from alembic import op
 
