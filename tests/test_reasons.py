@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -94,6 +95,15 @@ def test_an_expired_token_is_told_with_its_age(strict: Home) -> None:
     with pytest.raises(AuthInvalid) as refused:
         strict.run(strict.verifier.verify(with_claims(exp=int(time.time()) - 3600)))
     assert refused.value.reason in [f"HS256: expired {seconds} s ago" for seconds in range(3600, 3610)]
+
+
+def test_an_expired_token_is_as_old_as_1970_at_most(strict: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the reason is short, however negative its `exp` is."""
+    now = int(time.time())
+    monkeypatch.setattr("app.core.auth.tokens.time", SimpleNamespace(time=lambda: float(now)))
+    with pytest.raises(AuthInvalid) as refused:
+        strict.run(strict.verifier.verify(with_claims(exp=-(10**1000))))
+    assert refused.value.reason == f"HS256: expired {now} s ago"
 
 
 def test_the_reason_is_in_the_log_alone(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
