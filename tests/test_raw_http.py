@@ -183,6 +183,9 @@ REFUSED = {
     "a header without a name": HEALTH + b": a\r\n\r\n",
     "a header without a colon": HEALTH + b"abc\r\n\r\n",
     "a header that begins with a space": b"GET /health HTTP/1.1\r\n " + HOST + b"\r\n",
+    "a port that is no number": b"GET http://todo:b/health HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a port beyond 16 bits": b"GET http://todo:99999/health HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a whole URL without a host": b"GET http:///health HTTP/1.1\r\n" + HOST + b"\r\n",
     "a proxy's CONNECT": b"CONNECT elsewhere:443 HTTP/1.1\r\n" + HOST + b"\r\n",
     "an unknown method": b"BREW /health HTTP/1.1\r\n" + HOST + b"\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -214,6 +217,15 @@ SENTENCES = {
     "a path of 100 kB": TOO_LARGE,
 }
 """What a client is told where the request is valid HTTP; all else is told that it is not."""
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_who_asked_before_a_refusal_has_its_own_answer(service: Process, what: str) -> None:
+    """The refusal is for the request that can't be read, and comes behind the answer to the one before it."""
+    with connect(service) as raw:
+        with suppress(ConnectionError):
+            raw.sendall(LIST + b"\r\n" + REFUSED[what])
+        assert statuses(read(raw)) == [200, 400]
 
 
 @pytest.mark.parametrize("what", REFUSED)

@@ -152,16 +152,17 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the request, or have it wait for its turn; raise an ApiError to refuse it."""
         self._check_head()
-        self._is_reading_head = False
-        self._is_reading_body = True
         if not self.url.startswith(b"/"):
             self.url = _with_path(self.url)
         take_first_scheme(self.headers)  # in place: uvicorn's scope holds this same list
         super().on_headers_complete()
+        # Not before: until here an exception, such as parse_url's, means a head that can't be read.
+        self._is_reading_head = False
+        self._is_reading_body = True
         # For a request with an Upgrade header uvicorn has made no cycle here: it is parsed again
         # without that header (_should_upgrade), and this method is called again. Until then `cycle`
-        # is the request before it, or None on a new connection. keep_alive is then set on that one,
-        # which does no harm, since the server stops.
+        # is the request before it, on which `shutdown` has already set the same unless it was
+        # answered before, or None on a new connection.
         if self._is_stopping and self.cycle is not None:
             self.cycle.keep_alive = False
         # The scope keeps the list of the headers. Trailers are no headers (RFC 9110, 6.5.1), and
