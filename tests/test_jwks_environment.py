@@ -151,5 +151,5 @@ def test_a_certificate_file_is_trusted_in_place_of_the_usual_ones(
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     assert len(egress_to(HTTPS).tls.get_ca_certs()) == 1 < usual
     monkeypatch.setenv("SSL_CERT_FILE", "")
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    monkeypatch.setenv("SSL_CERT_DIR", f"/missing:{tmp_path}")
     assert egress_to(HTTPS).tls.get_ca_certs() == []

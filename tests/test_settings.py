@@ -69,6 +69,7 @@ def test_a_good_production_starts(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"DATABASE_POOL_SIZE": "4"}, "DATABASE_POOL_SIZE"),
         ({"DATABASE_POOL_SIZE": "21"}, "DATABASE_POOL_SIZE"),
         ({"PORT": "-1"}, "PORT"),
+        ({"PORT": "0"}, "PORT"),
         ({"PORT": "65536"}, "PORT"),
         ({"REQUEST_TIMEOUT": "0"}, "REQUEST_TIMEOUT"),
         ({"REQUEST_TIMEOUT": "61"}, "REQUEST_TIMEOUT"),
@@ -174,8 +175,17 @@ def test_a_dot_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.Mon
 def test_a_dot_env_file_of_another_encoding_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An editor may write Latin-1; what it holds is not repeated."""
     (tmp_path / ".env").write_bytes("BETTER_AUTH_SECRET=hé".encode("latin-1"))
-    with pytest.raises(SettingsError, match=r"^\.env must be UTF-8$"):
+    with pytest.raises(SettingsError, match=r"^\.env must be UTF-8$") as refused:
         settings(monkeypatch)
+    assert with_sources(refused.value) == ".env must be UTF-8"
+
+
+def test_a_line_of_a_dot_env_file_for_another_program_is_nothing_to_us(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whatever its value is."""
+    (tmp_path / ".env").write_text("PORT=8001\nOTHER=\"'quoted'\"\n")
+    assert settings(monkeypatch).port == 8001
 
 
 def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

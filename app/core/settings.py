@@ -80,7 +80,7 @@ class Settings(BaseSettings):
         "http://localhost:3000",
     )
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535)
+    port: int = Field(8000, ge=1, le=65535)
     data_dir: Path = Path(".data")
     database_pool_size: int = Field(16, ge=5, le=20)
     request_timeout: float = Field(
@@ -169,6 +169,8 @@ class Settings(BaseSettings):
         problems = []
         stripped: dict[str, Any] = {}
         for name, value in values.items():
+            if name not in cls.model_fields:  # a line of `.env` for another program
+                continue
             if not isinstance(value, str) or name == "better_auth_secret":
                 stripped[name] = value
                 continue
@@ -307,9 +309,13 @@ def load_settings(**overrides: Any) -> Settings:
 def variables_from_env_file() -> list[str]:
     """The settings' variables that `.env` sets and the environment does not, in the order there."""
     settings = {name.upper() for name in Settings.model_fields}
+    try:
+        values = dotenv_values(ENV_FILE)
+    except UnicodeDecodeError:  # load_settings refuses the file
+        return []
     return [
         name.upper()
-        for name, value in dotenv_values(ENV_FILE).items()
+        for name, value in values.items()
         if value and name.upper() in settings and not os.environ.get(name.upper())
     ]
 

@@ -126,7 +126,7 @@ def test_a_wrong_url_ends_every_command(
 ) -> None:
     """With that sentence alone, and status 1."""
     wrong, said = WRONG[what]
-    ended = todo_api(tmp_path, *arguments, DATABASE_URL=wrong(with_passwords), PORT="0")
+    ended = todo_api(tmp_path, *arguments, DATABASE_URL=wrong(with_passwords), PORT=str(free_port()))
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith(f"todo-api: DATABASE_URL: {said}; check that it is ")
     assert ended.stderr.count("\n") == 1

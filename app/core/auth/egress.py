@@ -82,8 +82,9 @@ def _proxy(variable: str, value: str, tls: ssl.SSLContext) -> httpx.Proxy:
 
 def _tls() -> ssl.SSLContext:
     """The authorities in SSL_CERT_FILE, or in SSL_CERT_DIR, or those that come with httpx."""
-    folder = os.environ.get("SSL_CERT_DIR")
-    if folder and not Path(folder).is_dir():  # OpenSSL would trust nobody, and say nothing
+    folders = os.environ.get("SSL_CERT_DIR")
+    if folders and not any(Path(folder).is_dir() for folder in folders.split(os.pathsep)):
+        # OpenSSL would trust nobody, and say nothing
         raise SettingsError("SSL_CERT_DIR is not a folder")
     try:
         return httpx.create_ssl_context()
