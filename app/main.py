@@ -51,8 +51,8 @@ DESCRIPTION = "Each user's own tasks. Sign in with Better Auth and send its JWT 
 def create_app(settings: Settings) -> FastAPI:
     """Create the application; it connects to nothing until the first request.
 
-    Raises SettingsError if no database is configured, if DATABASE_URL, BETTER_AUTH_URL or a
-    variable for the proxy or the certificates can't be used, or if this package is not installed.
+    Raises SettingsError if no database is configured, if DATABASE_URL or a variable for the proxy
+    or the certificates can't be used, or if this package is not installed.
     """
     pool = Pool(
         settings.required_database_url, settings.database_pool_size, application_name=PROGRAM
@@ -63,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
     tracing = _is_tracing_configured()
     # FastAPI makes OpenTelemetry's traces by itself (its TelemetryConfig, below). OpenTelemetry's
     # API is always installed with it. The SDK, without which no trace is sent, comes with the extra
-    # `telemetry`; where it is missing, FastAPI would name an extra of its own.
+    # `telemetry`; where it is missing, FastAPI's own error would name another extra.
     can_trace = tracing and find_spec("opentelemetry.sdk") is not None
 
     @asynccontextmanager

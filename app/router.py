@@ -50,7 +50,7 @@ async def _tasks_of(request: Request, owner: CurrentUserId) -> Tasks:
 
 # The signed-in user's tasks.
 MyTasks = Annotated[Tasks, Depends(_tasks_of)]
-# include_in_schema=False: not FastAPI but contract.parameters describes it to OpenAPI.
+# include_in_schema=False: contract.parameters describes it to OpenAPI, and FastAPI does not.
 TaskIdInPath = Annotated[TaskId, Path(description="The task's id.", include_in_schema=False)]
 
 

@@ -9,7 +9,8 @@ STABLE ones with a column as an argument, like to_char(updated_at, …). now() i
 argument, so it is allowed.
 
 The columns and the condition of If-Match are repeated on purpose: each statement can be pasted into
-psql, with values in place of its %(name)s. Only the columns that `change` writes are filled in.
+psql, with values in place of its %(name)s. In `change` alone, Python writes the names of the
+columns into it.
 """
 
 import re
@@ -190,11 +191,12 @@ class Tasks:
         That one is returned as it was then. A key is forgotten after `idempotency_hours`. Raises
         Invalid if the first request had another fingerprint.
         """
-        # The function first stores the answer under the key, and then inserts the task. So the id
-        # and the times are made here, and not by the columns' defaults. Name every column: one that
-        # is not named is stored as NULL, whatever its default is. Citus allows nextval(), although
-        # it is VOLATILE, because this is a SELECT. The fingerprint is sent as text, because
-        # psycopg2's literal for bytes depends on a setting of the server (literals.py).
+        # The function first stores the task as the answer under the key, and then inserts it. So it
+        # needs the id and the times before the task is inserted: they are made here, and not by the
+        # columns' defaults. Name every column: one that is not named is stored as NULL, whatever
+        # its default is. Citus allows nextval(), although it is VOLATILE, because this is a SELECT.
+        # The fingerprint is sent as text, because psycopg2's literal for bytes depends on a setting
+        # of the server (literals.py).
         rows = await self._pool.fetch(
             """
             SELECT id, user_id, title, description, complete, created_at, updated_at

@@ -11,7 +11,7 @@ The life of a request:
 1. server/protocol.py reads its head, and refuses what is not HTTP/1 within the limits.
 2. http/middleware.py, RequestContext: its deadline and its id begin.
 3. http/cors.py answers a preflight; http/middleware.py, ErrorBoundary, answers the exceptions for
-   which the application has no handler (main.py).
+   which main.py gives the application no handler.
 4. auth/gate.py, Authentication: whose token it has, and whether the path is that user's.
 5. http/requests.py: StrictUrl checks the path and the query, StrictRoute reads query and body.
 6. FastAPI validates them by schemas.py, and calls the endpoint in router.py.

@@ -59,10 +59,10 @@ def running_postgres(data_dir: Path) -> Iterator[str]:
         # A signal raises KeyboardInterrupt in this thread. In a thread of their own, start and stop
         # are not cut short by it: a server that has half started could not be stopped.
         with ThreadPoolExecutor(1) as thread:
-            # Start the executor's thread now, which the first `submit` does. If a signal interrupts
-            # that, nothing has been started yet. At the first `submit` below, it could leave the
-            # executor with a thread that it does not count; the executor would then start another
-            # one, in which the stop could run beside the start.
+            # The first `submit` makes the executor's one thread, so one that does nothing comes
+            # first. If a signal interrupted the making of the thread for `server.start`, the
+            # executor might not count it and make another one, in which the stop would run beside
+            # the start.
             thread.submit(lambda: None).result()
             install_signal_handlers()
             try:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-# Our messages for those types of pydantic's errors whose own does not read well behind a field's
-# name.
+# Our messages for some types of pydantic's errors: pydantic's own message does not read well behind
+# a field's name.
 MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is not known here",

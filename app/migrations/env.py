@@ -62,8 +62,9 @@ HAS_TASK_TABLE = "SELECT to_regclass('task') IS NOT NULL"
 
 # What PostgreSQL calls the sequence of an identity column, unless the name is taken.
 ID_SEQUENCE = "task_id_seq"
-# New ids begin this far beyond the largest one. Requests may draw ids between the look at the
-# largest one and ADVANCE; it is assumed that they are fewer than this.
+# New ids begin this far beyond the largest one. ADVANCE looks at the last id that was drawn, and
+# then sets another one. Requests may draw ids in between: the sequence must not be set back behind
+# them, and it is assumed that they are fewer than this.
 ID_MARGIN = 1000
 # The last id that was drawn, if any; this needs no right to select from the sequence.
 LAST_ID = f"coalesce(pg_sequence_last_value('{ID_SEQUENCE}'::regclass), 0)"

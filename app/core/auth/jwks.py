@@ -35,7 +35,7 @@ REFRESH = 25.0
 PAUSE_MIN = 0.25
 """Seconds of the shortest pause, from the start of a fetch to the start of the next.
 
-It also passes at least between the end of a fetch and the start of the next.
+From the end of a fetch to the start of the next, it is never less than this either.
 """
 PAUSE_MAX = 2.0
 """Seconds of the longest pause, from the start of a fetch to the start of the next."""
@@ -160,9 +160,8 @@ class Keys:
         while True:
             ids_before = set(self._keys)
             began_at = now()
-            # A fetch within a pause's time after the last pause: requests keep asking. One by
-            # REFRESH comes later. If they ask for keys that are not there, the next pause is
-            # longer.
+            # Did this fetch begin soon after the last pause? Then a request asked for it: REFRESH
+            # takes far longer than a pause. If it brings no new key, the next pause is longer.
             is_asked_again = began_at - self._pause_ends_at < self._pause_max
             await self._fetch()
             brought_a_new_key = bool(set(self._keys) - ids_before)

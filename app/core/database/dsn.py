@@ -37,7 +37,8 @@ UNUSABLE_VALUE = re.compile(
 )
 """libpq's words for a parameter's value that it can't use.
 
-Not for the port's, which may be a part of a password with an unescaped `/`.
+Not for the port's: in `//user:pass/word@host`, whose `/` should be escaped, libpq takes `pass` for
+a port.
 """
 Dsn = Mapping[str, str]
 """libpq's parameters by name."""

@@ -101,12 +101,11 @@ def _response(failures: list[ApiError]) -> Json:
 def parameters(dependant: Dependant) -> list[Json]:
     """The user in the path, then the parameters of path, query and headers that a route declares.
 
-    Routes hide their parameters from FastAPI's description (`include_in_schema=False`), and they
-    are described here, for two reasons. FastAPI lists its own parameters before those that are
-    added to them. `user_id` is added, because no endpoint takes it, and must be the first:
-    generated clients take the path's parameters by their position. And FastAPI would describe an
-    optional parameter as "string or null", but nobody can send null in a URL or a header. FastAPI
-    describes a parameter that is not hidden.
+    A route hides its parameters from FastAPI's description (`include_in_schema=False`), so that
+    they are described here alone. There are two reasons. `user_id` must be the first, because
+    generated clients take the path's parameters by their position. No endpoint takes it, so it is
+    added to those that FastAPI describes, and would come behind them. And FastAPI would describe an
+    optional parameter as "string or null", but nobody can send null in a URL or a header.
 
     Raises TypeError for a query that is not declared as one model: it would not be read strictly.
     """

@@ -31,8 +31,8 @@ class CORS(CORSMiddleware):
         refusal = bytes(response.body).decode()
         origin = headers["origin"]
         if self.is_allowed_origin(origin):
-            # The browser refuses by the headers of this answer, whatever its status. But only if
-            # the status is a success does it name the header or the method that is not allowed.
+            # The browser refuses by the headers of this answer, whatever its status. With a status
+            # of success it also names, in its console, the header or method that is not allowed.
             response.status_code = HTTPStatus.OK.value
             asked = {
                 name: headers[name]

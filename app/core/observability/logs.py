@@ -32,7 +32,10 @@ class Writer:
 
     def __init__(self) -> None:
         self.dropped = 0
-        """How many lines were not written, since the process began; two threads count them."""
+        """How many lines were not written since the process began, or may not have been.
+
+        If a write fails, all of its lines count. Two threads count.
+        """
         self._count_lock = Lock()
         self._reported = 0
         self._lines: Queue[str] = Queue(LINES_MAX)

@@ -83,10 +83,10 @@ class Protocol(HttpToolsProtocol):
     """
 
     _bytes_without_progress = 0
-    """Bytes since the last call of `data_received` that brought a request's beginning or a piece of
-    a body, without that call's own.
+    """How many bytes `data_received` was given since a request began, or a piece of its body came.
 
-    So an incomplete head may exceed HEAD_MAX by the bytes of its first and of its last call.
+    The call in which that happens sets it to 0, so that call's own bytes do not count. An
+    incomplete head may therefore be larger than HEAD_MAX by what its first and its last call bring.
     """
     _is_reading_head = False
     """Whether a request has begun whose head is not complete."""
@@ -359,7 +359,8 @@ class Protocol(HttpToolsProtocol):
         else:
             # The application has sent nothing yet. The refusal is sent in its place, and for the
             # application the client has disconnected: what it still answers is dropped, and a body
-            # that it waits for ends. It logs the request as 499, behind the line of this refusal.
+            # that it waits for ends. The log has a line for the refusal, and then one for the
+            # request, as 499.
             last_request.disconnected = True
             last_request.waiting_for_100_continue = False
             last_request.message_event.set()

@@ -5,9 +5,8 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-# Two calls never deadlock. Only the first statement can wait for a row that another call has
-# locked, and then this call has locked none yet. Expired rows that another call has locked are
-# skipped.
+# Two calls never deadlock: a call waits for another one only in its first statement, when it has
+# locked no row itself. The last statement skips expired rows that another call has locked.
 # PL/pgSQL keeps a statement's plan for as long as the connection lasts: without
 # `enable_seqscan = off`, one that was made for a nearly empty table would read the whole of it
 # when it has grown.
