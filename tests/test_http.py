@@ -219,6 +219,16 @@ def test_many_errors_are_told_by_their_number(api: httpx.Client, place: str) -> 
     assert len(answer.content) < 4000
 
 
+def test_a_known_field_is_told_too_where_twenty_are_unknown(api: httpx.Client) -> None:
+    """Only where more are unknown are they told alone."""
+    answer = api.post("/api/alice/tasks", headers=ALICE, json={"title": ""} | dict.fromkeys(NAMES[:20], 1))
+    assert answer.json()["errors"][0]["loc"] == ["body", "title"]
+    assert answer.json()["detail"].endswith("; and 1 more")
+    answer = api.post("/api/alice/tasks", headers=ALICE, json={"title": ""} | dict.fromkeys(NAMES[:21], 1))
+    assert answer.json()["errors"][0]["loc"] == ["body", NAMES[0]]
+    assert answer.json()["detail"].endswith("; and 1 more")
+
+
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
