@@ -79,13 +79,13 @@ lies: install
 
 # what CI runs: nothing let off, the page in a browser, the gate's own tests, and every scenario over HTTP and PgBouncer
 check: install-check node
-	$(MAKE) --no-print-directory test ACCEPTANCE=everywhere PYTEST=--living-documentation=$(PAGE)
-	node tests/node/look-at-page.mjs $(PAGE) build/pictures
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target in-turn distributed
 
-# one after the other, while Citus is built and every scenario runs on it in one process, which takes as long as these
+# one after the other; beside them Citus is built, and every scenario runs on it in one process, which often waits
 .PHONY: in-turn later-tests
 in-turn: install-check node
+	$(MAKE) --no-print-directory test ACCEPTANCE=everywhere PYTEST=--living-documentation=$(PAGE)
+	node tests/node/look-at-page.mjs $(PAGE) build/pictures
 	$(MAKE) --no-print-directory lies
 	$(MAKE) --no-print-directory later-tests
 	$(MAKE) --no-print-directory contract-lint

@@ -7,15 +7,15 @@ person never depends on another one, so that an answer which it foretells tells 
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count, product
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 import httpx
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -27,9 +27,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, text
 
 from tests.support import contract
+from tests.support.clock import wait_until
 from tests.support.cluster import Cluster
 from tests.support.factories import rows
 from tests.support.service import Service
@@ -54,8 +55,11 @@ CONDITIONS = st.sampled_from(["as seen", "whatever is there", "not asked"])
 ASKED = st.one_of(CHANGES, st.just(("GET", None)))
 LIMITS = st.integers(1, 4)
 OFFSETS = st.none() | st.integers(0, 5)
-PARTS = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, 1.25])
-"""How soon after a request the database dies, as a part of the time that a request takes now."""
+MOMENTS = st.none() | st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, 1.25])
+"""How soon after a request the database dies, as a part of the time that a request takes now.
+
+None: while the request's statement waits in the database for a lock, so that its answer is lost on every machine.
+"""
 GONE = -1
 NEVER = 2**62
 """The number of a task that never was."""
@@ -390,35 +394,55 @@ class WithDyingDatabase(Interleavings):
     """The same, where the database dies now and then while it is asked for a change; people try again."""
 
     cluster: Cluster
+    is_dying = False
+    """Whether the database dies over the next request."""
     dies_after: float | None = None
+    """When; see MOMENTS."""
     lost: ClassVar[list[str]] = []
     """By what was asked: the answers that the database took with it."""
 
-    @rule(target=Interleavings.views, person=PEOPLE, body=NEW, part=PARTS)
-    def create_while_it_dies(self, person: str, body: dict[str, Any], part: float) -> Views:
+    @rule(target=Interleavings.views, person=PEOPLE, body=NEW, moment=MOMENTS)
+    def create_while_it_dies(self, person: str, body: dict[str, Any], moment: float | None) -> Views:
         """Send a task that nobody has sent before, and lose the database over it."""
-        self.dies_after = part
+        self.is_dying, self.dies_after = True, moment
         return self.create(person, f"key-{next(numbers)}", body)
 
-    @rule(target=Interleavings.views, view=Interleavings.views, change=CHANGES, condition=CONDITIONS, part=PARTS)
-    def change_while_it_dies(self, view: View, change: tuple[str, Any], condition: str, part: float) -> Views:
+    @rule(target=Interleavings.views, view=Interleavings.views, change=CHANGES, condition=CONDITIONS, moment=MOMENTS)
+    def change_while_it_dies(self, view: View, change: tuple[str, Any], condition: str, moment: float | None) -> Views:
         """Ask for a change, and lose the database over it."""
-        self.dies_after = part
+        self.is_dying, self.dies_after = True, moment
         return self.change(view, change, condition)
 
     def write(self, person: str, method: str, task_id: int | None, body: Any, **headers: str) -> httpx.Response:
         """Ask for a change and, where the answer was lost, do what a good client does."""
-        if self.dies_after is None:
+        if not self.is_dying:
             return super().write(person, method, task_id, body, **headers)
-        part, self.dies_after = self.dies_after, None
+        self.is_dying = False
         self.ask(person, "GET", None)  # after the last crash this one connects again
-        began = time.monotonic()
-        self.ask(person, "GET", None)
-        killer = threading.Timer(part * (time.monotonic() - began), self.crash_and_start)
-        killer.start()
-        answer = self.ask(person, method, task_id, body, **headers)
-        killer.join()
+        with self.killer(person) as killer:
+            killer.start()
+            answer = self.ask(person, method, task_id, body, **headers)
+            killer.join()
         return answer if answer.status_code != 500 else self.again(person, method, task_id, body, headers)
+
+    @contextmanager
+    def killer(self, person: str) -> Iterator[threading.Thread]:
+        """Yield a thread that kills the database at the moment that was chosen."""
+        if self.dies_after is not None:
+            began = time.monotonic()
+            self.ask(person, "GET", None)
+            yield threading.Timer(self.dies_after * (time.monotonic() - began), self.crash_and_start)
+            return
+        with self.database.connect() as holder:
+            holder.execute(text("LOCK TABLE task IN SHARE ROW EXCLUSIVE MODE"))
+            yield threading.Thread(target=self.crash_while_one_waits, args=(holder,))
+            holder.invalidate()  # it has died with the database
+
+    def crash_while_one_waits(self, holder: Connection) -> None:
+        """Die as soon as a statement waits for what the holder has locked."""
+        waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        wait_until(lambda: holder.execute(waiting).scalar_one() > 0)
+        self.crash_and_start()
 
     def crash_and_start(self) -> None:
         """Die, and be back as soon as can be."""
@@ -470,8 +494,5 @@ def test_the_same_while_the_database_dies(service: Service, database: Engine, cl
         pass
 
     Machine.service, Machine.database, Machine.cluster = service, database, cluster
-    for _ in range(10):  # whether an answer is lost, the machine decides
-        run_state_machine_as_test(Machine, settings=settings(SETTINGS, max_examples=5, stateful_step_count=15))
-        if Machine.lost:
-            return
-    pytest.fail("no answer was ever lost: the database dies too early or too late")
+    run_state_machine_as_test(Machine, settings=settings(SETTINGS, max_examples=5, stateful_step_count=15))
+    assert Machine.lost
