@@ -79,11 +79,11 @@ lies: install
 
 # what CI runs: nothing let off, the page in a browser, the gate's own tests, and every scenario over HTTP and PgBouncer
 check: install-check node
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target in-turn distributed
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target with-workers in-one-process
 
-# one after the other; beside them Citus is built, and every scenario runs on it in one process, which often waits
-.PHONY: in-turn later-tests
-in-turn: install-check node
+# side by side: what several workers share, and what is one process that waits for its servers half of the time
+.PHONY: with-workers in-one-process later-tests
+with-workers: install-check node
 	$(MAKE) --no-print-directory test ACCEPTANCE=everywhere PYTEST=--living-documentation=$(PAGE)
 	node tests/node/look-at-page.mjs $(PAGE) build/pictures
 	$(MAKE) --no-print-directory lies
@@ -91,6 +91,9 @@ in-turn: install-check node
 	$(MAKE) --no-print-directory contract-lint
 	$(MAKE) --no-print-directory deploy-lint
 	$(MAKE) --no-print-directory faults
+
+in-one-process: install-check node
+	$(MAKE) --no-print-directory distributed
 	$(MAKE) --no-print-directory pooled
 
 later-tests: install-check node
