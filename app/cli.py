@@ -77,6 +77,9 @@ def _parser() -> ArgumentParser:
 
 
 def _run(arguments: Namespace) -> None:
+    if arguments.command == "openapi":
+        print_openapi()
+        return
     settings = load_settings()
     if arguments.command == "serve":
         serve(settings, migrate_first=arguments.migrate)
@@ -84,10 +87,8 @@ def _run(arguments: Namespace) -> None:
         migrate(settings)
     elif arguments.command == "delete-user":
         delete_user(settings, arguments.user)
-    elif arguments.command == "token":
-        print(development.token(settings, arguments.user))
     else:
-        print_openapi()
+        print(development.token(settings, arguments.user))
 
 
 def serve(settings: Settings, *, migrate_first: bool) -> None:
@@ -105,16 +106,21 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
         if migrate_first or settings.database_url is None:
             upgrade(url)
         secret = development.shared_secret(settings)
+        secret_name = "development's own secret" if settings.secret is None else "BETTER_AUTH_SECRET"
         settings_in_use = load_settings(database_url=url, better_auth_secret=secret)
         app = create_app(settings_in_use)
-        for line in start_lines(settings_in_use):
+        for line in start_lines(settings_in_use, secret_name):
             print(line, file=sys.stderr)
         server.run(app, settings_in_use, sockets)
 
 
-def start_lines(settings: Settings) -> list[str]:
-    """What the start tells: what serves where, whose tokens it takes, and what may be a mistake."""
-    lines = server.greeting(settings, f"Todo API {version(PROGRAM)}")
+def start_lines(settings: Settings, secret_name: str) -> list[str]:
+    """What the start tells: what serves where, whose tokens it takes, and what may be a mistake.
+
+    `secret_name` tells the reader which secret is shared, where one is.
+    """
+    title = f"Todo API {version(PROGRAM)}"
+    lines = server.greeting(settings, title, secret_name=secret_name)
     if settings.secret and not settings.production:
         # sys.argv[0]: the command as it was called, because it may not be on the PATH
         lines.append(f"A token for Alice: {shlex.join([sys.argv[0], 'token', 'alice'])}")
@@ -160,6 +166,7 @@ def delete_user(settings: Settings, user: str) -> None:
 
 def print_openapi() -> None:
     """Print the OpenAPI document."""
-    # the application connects to its database with the first request, and there will be none
-    nowhere = load_settings(database_url="postgresql://")
+    # Production would ask for a secret. The application connects to its database with the first
+    # request, and there will be none.
+    nowhere = load_settings(environment="development", database_url="postgresql://")
     print(json.dumps(create_app(nowhere).openapi(), indent=2, ensure_ascii=False))

@@ -60,7 +60,7 @@ def test_developments_secret_is_there_whole_or_not_at_all(tmp_path: Path) -> Non
         (
             {},
             [
-                "Tokens: HS256 under BETTER_AUTH_SECRET, or development's own secret; iss any, aud any",
+                "Tokens: HS256 under BETTER_AUTH_SECRET; iss any, aud any",
                 "Pages: http://localhost:3000 (CORS_ORIGINS)",
             ],
         ),
@@ -90,7 +90,7 @@ def test_developments_secret_is_there_whole_or_not_at_all(tmp_path: Path) -> Non
         (
             {"BETTER_AUTH_SECRET": SECRET, "JWT_ISSUER": "https://a"},
             [
-                "Tokens: HS256 under BETTER_AUTH_SECRET, or development's own secret; iss https://a, aud any",
+                "Tokens: HS256 under BETTER_AUTH_SECRET; iss https://a, aud any",
                 "Pages: http://localhost:3000 (CORS_ORIGINS)",
             ],
         ),
@@ -120,6 +120,15 @@ def test_the_start_says_how_to_get_a_token_where_the_command_makes_one(
     monkeypatch.setattr("app.core.server.run.run", lambda *_: None)
     run = todo_api(folder, "serve", DATABASE_URL=cluster.url, **variables)
     assert (run.returncode, "todo-api token alice" in run.stderr) == (0, told)
+
+
+def test_the_start_says_that_the_secret_is_developments_own(
+    folder: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or else a frontend's developer takes it for the one in their `.env`, which was not found."""
+    monkeypatch.setattr("app.core.server.run.run", lambda *_: None)
+    run = todo_api(folder, "serve", DATABASE_URL=cluster.url)
+    assert "Tokens: HS256 under development's own secret; iss any, aud any\n" in run.stderr
 
 
 def test_the_secret_of_development_is_its_owners_alone(folder: Path) -> None:
@@ -222,6 +231,13 @@ def test_rows_count_as_deleted_once_that_is_committed(folder: Path, cluster: Clu
     assert len(rows(database, "alice")) == 1
 
 
+def test_the_document_needs_no_database_in_production_either(folder: Path) -> None:
+    """Nor a secret: it is the same everywhere."""
+    told = todo_api(folder, "openapi", ENVIRONMENT="production")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout == Path("docs/openapi.json").read_text()
+
+
 def test_who_interrupts_a_command_is_told_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit status is that of a shell's own commands."""
 
@@ -229,7 +245,7 @@ def test_who_interrupts_a_command_is_told_nothing(folder: Path, monkeypatch: pyt
         raise KeyboardInterrupt
 
     monkeypatch.setattr("app.cli.load_settings", interrupt)
-    told = todo_api(folder, "openapi")
+    told = todo_api(folder, "token", "alice")
     assert (told.returncode, told.stdout, told.stderr) == (128 + signal.SIGINT, "", "")
 
 

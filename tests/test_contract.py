@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI, Query
+from fastapi import Depends, FastAPI, Query
 from fastapi import Path as InPath
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
@@ -223,4 +223,20 @@ def test_a_route_takes_its_query_as_one_model() -> None:
         """A route as FastAPI alone would take it."""
 
     with pytest.raises(TypeError, match="wanted: a route must declare its query as one model"):
+        StrictRoute("/api/{user_id}", endpoint)
+
+
+def test_a_route_takes_its_query_itself() -> None:
+    """Of a dependency's query, FastAPI would refuse what it does not know, while the endpoint may know it."""
+
+    class Wanted(BaseModel):
+        wanted: bool = False
+
+    def dependency(query: Annotated[Wanted, Query()]) -> None:
+        """As FastAPI alone would take it."""
+
+    def endpoint(needed: Annotated[None, Depends(dependency)]) -> None:
+        """A route that takes no query itself."""
+
+    with pytest.raises(TypeError, match="query: a query is the endpoint's own parameter, not a dependency's"):
         StrictRoute("/api/{user_id}", endpoint)

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.database.connection import Connection, _socket_ready
 from app.core.database.dsn import NO_REASON, Dsn, addresses, connect, parse
-from app.core.database.pool import READ_ATTEMPTS, Pool
+from app.core.database.pool import READ_ATTEMPTS, RETRY_LAST, Backoff, Pool
 from app.core.deadline import extend_deadline, set_deadline
 from app.core.errors import DatabaseError
 from app.core.settings import SettingsError
@@ -990,6 +990,21 @@ def test_the_pause_between_attempts_doubles_up_to_a_limit(
     pauses = run(cluster, ask, size=at_once, seconds=0.8)
     assert pauses[:at_once] == [0] * at_once
     assert pauses[at_once - 1 :][:5] == [0, 0.001, 0.002, 0.004, 0.004]
+
+
+def test_an_attempt_that_fails_late_does_not_shorten_the_pause() -> None:
+    """A server that is silent holds an attempt up, while others fail at another address at once."""
+
+    async def pauses() -> tuple[float, float]:
+        backoff = Backoff()
+        slow = backoff.begin_attempt()
+        for _ in range(3):
+            backoff.attempt_failed(backoff.begin_attempt())
+        grown = backoff.pause
+        backoff.attempt_failed(slow)
+        return grown, backoff.pause
+
+    assert asyncio.run(pauses()) == (RETRY_LAST, RETRY_LAST)
 
 
 @pytest.mark.usefixtures("database")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -200,6 +201,18 @@ def test_there_is_nothing_to_generate(make_database: MakeDatabase) -> None:
     url = make_database()
     upgrade(url)
     command.check(alembic(url))
+
+
+def test_the_migrations_may_lie_in_any_folder(
+    make_database: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build server names its folders after branches: `feature%2Fx`."""
+    folder = tmp_path / "feature%2Fx"
+    shutil.copytree("app/migrations", folder)
+    monkeypatch.setattr("app.migrations.__file__", str(folder / "__init__.py"))
+    url = make_database()
+    upgrade(url)
+    assert column(url, "SELECT count(*) FROM task") == [0]
 
 
 @pytest.mark.parametrize("arguments", [["migrate"], ["serve", "--migrate"]])

@@ -17,7 +17,8 @@ def upgrade(url: str) -> None:
     SettingsError if a newer version of the service has run its own migrations on the database.
     """
     config = Config(attributes={"url": url})
-    config.set_main_option("script_location", str(Path(__file__).parent))
+    folder = str(Path(__file__).parent)
+    config.set_main_option("script_location", folder.replace("%", "%%"))  # ConfigParser's escape
     try:
         command.upgrade(config, "head")
     except CommandError as failure:

@@ -72,15 +72,14 @@ A UnicodeDecodeError is a server's refusal that is written in another encoding t
 
 
 class Backoff:
-    """When a new connection may be tried: at once until the database refuses, then with pauses.
+    """How long to wait before the next attempt to connect.
 
-    While no attempt has failed, `pause` is 0. After a failure, the next attempt begins at least
-    `pause` seconds after the last one began, and at least `pause` seconds after the last one
-    failed. The pause grows to 0.1, 0.2 and 0.4 s (RETRY_FIRST to RETRY_LAST). A success makes it 0
-    again.
+    At first, and after a success, not at all. After a failure 0.1 s, then 0.2 and 0.4 s
+    (RETRY_FIRST to RETRY_LAST), counted from the last attempt's beginning and again from its
+    failure.
 
-    Several attempts may run at once. If ten of them fail together, the pause is doubled once, and
-    not ten times: each attempt doubles the pause that there was when it began.
+    Attempts that run at the same time count as one: if ten of them fail together, the pause is
+    doubled once. Therefore an attempt doubles the pause that there was when it began.
     """
 
     def __init__(self) -> None:
@@ -90,13 +89,14 @@ class Backoff:
         """By the loop's clock."""
 
     def begin_attempt(self) -> float:
-        """Begin an attempt; return the present pause, which `attempt_failed` doubles."""
+        """Begin an attempt; return the present pause, for `attempt_failed`."""
         self.next_attempt_at = _now() + self.pause
         return self.pause
 
-    def attempt_failed(self, pause_then: float) -> None:
-        """Double the pause that there was when this attempt began (`begin_attempt` returned it)."""
-        self.pause = min(max(2 * pause_then, RETRY_FIRST), RETRY_LAST)
+    def attempt_failed(self, pause_at_begin: float) -> None:
+        """Lengthen the pause to twice that of this attempt's beginning, from `begin_attempt`."""
+        doubled = min(max(2 * pause_at_begin, RETRY_FIRST), RETRY_LAST)
+        self.pause = max(self.pause, doubled)
         self.next_attempt_at = _now() + self.pause
 
     def attempt_succeeded(self) -> None:
@@ -263,13 +263,13 @@ class Pool:
             if _now() < self._backoff.next_attempt_at:
                 await self._pause()
                 continue
-            pause_then = self._backoff.begin_attempt()
+            pause_at_begin = self._backoff.begin_attempt()
             new_connection = await self._open()
             if new_connection is not None:
                 self._backoff.attempt_succeeded()
                 self._retry_now.set()
                 return new_connection
-            self._backoff.attempt_failed(pause_then)
+            self._backoff.attempt_failed(pause_at_begin)
 
     def _take_idle(self) -> Connection | None:
         """The idle connection that was used last; closes those that can't be used any more."""
@@ -290,7 +290,7 @@ class Pool:
     async def _open(self) -> Connection | None:
         """Connect to the first address that accepts; None if none does.
 
-        Each address has an equal part of the time until the deadline.
+        The time that is left is shared equally among the addresses that are left.
         """
         candidates = await self._addresses()
         for position, address in enumerate(candidates):

@@ -107,7 +107,8 @@ def parameters(dependant: Dependant) -> list[Json]:
     added to those that FastAPI describes, and would come behind them. And FastAPI would describe an
     optional parameter as "string or null", but nobody can send null in a URL or a header.
 
-    Raises TypeError for a query that is not declared as one model: it would not be read strictly.
+    Raises TypeError for a query that StrictRoute could not read strictly: one that is not declared
+    as one model, or by a dependency.
     """
     described = [
         _parameter("path", "user_id", "The token's user.", maxLength=USER_ID_MAX)
@@ -123,6 +124,10 @@ def parameters(dependant: Dependant) -> list[Json]:
             model: Any = query.field_info.annotation
             if not (isinstance(model, type) and issubclass(model, BaseModel)):
                 raise TypeError(f"{query.name}: a route must declare its query as one model")
+            if declared is not dependant:
+                raise TypeError(
+                    f"{query.name}: a query is the endpoint's own parameter, not a dependency's"
+                )
             if _is_hidden(query):
                 described += _query_parameters(model)
         for header in declared.header_params:

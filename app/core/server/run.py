@@ -137,17 +137,19 @@ def run(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> None:
         uvicorn.Server(config).run(sockets)
 
 
-def greeting(settings: Settings, title: str) -> list[str]:
-    """Where the documentation is, and whose tokens and pages are accepted, a line for each."""
+def greeting(
+    settings: Settings, title: str, *, secret_name: str = "BETTER_AUTH_SECRET"
+) -> list[str]:
+    """Where the documentation is, and whose tokens and pages are accepted, a line for each.
+
+    `secret_name` tells the reader which secret is shared, where one is.
+    """
     host = f"[{settings.host}]" if ":" in settings.host else settings.host  # RFC 3986, 3.2.2
     lines = [f"{title}: http://{host}:{settings.port}/docs"]
     if settings.auth_origin:
         lines.append(_tokens(f"keys from {settings.jwks_url}", settings.auth_origin, settings))
     if settings.secret:
-        keys = "HS256 under BETTER_AUTH_SECRET"
-        if not settings.production:
-            keys += ", or development's own secret"
-        lines.append(_tokens(keys, "any", settings))
+        lines.append(_tokens(f"HS256 under {secret_name}", "any", settings))
     origins = ", ".join(settings.allowed_origins) or "none on another origin"
     lines.append(f"Pages: {origins} (CORS_ORIGINS)")
     return lines
