@@ -106,7 +106,9 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
         if migrate_first or settings.database_url is None:
             upgrade(url)
         secret = development.shared_secret(settings)
-        secret_name = "development's own secret" if settings.secret is None else "BETTER_AUTH_SECRET"
+        secret_name = (
+            "development's own secret" if settings.secret is None else "BETTER_AUTH_SECRET"
+        )
         settings_in_use = load_settings(database_url=url, better_auth_secret=secret)
         app = create_app(settings_in_use)
         for line in start_lines(settings_in_use, secret_name):

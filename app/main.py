@@ -32,7 +32,7 @@ from app.core.observability.tracing import Redaction
 from app.core.server.process import LifespanState, set_up_process
 from app.core.settings import PROGRAM, Settings, SettingsError, load_settings
 
-REQUEST_HEADERS = [
+CORS_REQUEST_HEADERS = [
     "Authorization",
     "Content-Type",
     "Idempotency-Key",
@@ -106,7 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
                 allow_origins=settings.allowed_origins,
                 allow_credentials="*" not in settings.allowed_origins,
                 allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-                allow_headers=REQUEST_HEADERS,
+                allow_headers=CORS_REQUEST_HEADERS,
                 expose_headers=["ETag", "Link", "Location", "Retry-After", "X-Request-ID"],
             ),
             Middleware(ErrorBoundary),

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from app.core.auth.gate import CurrentUserId
 from app.core.errors import BadRequest, Invalid
 from app.core.http.answers import JsonAnswer
-from app.core.http.contract import BODY_ERRORS, answer, errors
+from app.core.http.contract import BODY_ERRORS, describe_answer, describe_user_errors
 from app.core.http.requests import (
     IdempotencyKeyHeader,
     IfMatch,
@@ -40,7 +40,7 @@ BAD_TITLE = Invalid.at(
 BAD_ID = Invalid.at("path", "task_id", "must be a whole number, in digits", "int_parsing")
 
 # No endpoint takes `user_id`: the middleware Authentication has compared it with the token's user.
-# MyTasks are this user's tasks. contract.parameters describes `user_id` to OpenAPI.
+# contract.parameters describes it to OpenAPI.
 router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictRoute)
 
 
@@ -69,7 +69,7 @@ class TaskAnswer(JsonAnswer):
     description="List the user's tasks, newest first; while more remain, the `Link` header has the"
     " URL of the next page.",
     response_model=TaskListResponse,
-    responses=answer(200, "Link") | errors(BAD_LIMIT),
+    responses=describe_answer(200, "Link") | describe_user_errors(BAD_LIMIT),
 )
 async def list_tasks(
     request: Request, tasks: MyTasks, listing: Annotated[Listing, Query(include_in_schema=False)]
@@ -85,7 +85,7 @@ async def list_tasks(
     page = rows[: listing.limit]
     has_next = len(rows) > listing.limit
     is_first_page = not offset and listing.after is None
-    if is_first_page and not has_next:
+    if is_first_page and not has_next:  # it has every task that matches
         count = len(rows)
     else:
         count = await _count(tasks, listing.complete, offset, rows)
@@ -100,7 +100,8 @@ async def list_tasks(
     "",
     status_code=201,
     response_model=TaskResponse,
-    responses=answer(201, "ETag", "Location") | errors(*BODY_ERRORS, BAD_TITLE),
+    responses=describe_answer(201, "ETag", "Location")
+    | describe_user_errors(*BODY_ERRORS, BAD_TITLE),
 )
 async def create_task(
     request: Request, tasks: MyTasks, body: TaskCreate, idempotency_key: IdempotencyKeyHeader
@@ -118,7 +119,9 @@ async def create_task(
 @router.get(
     "/{task_id}",
     response_model=TaskResponse,
-    responses=answer(200, "ETag") | errors(TaskNotFound(), BAD_ID) | answer(304, "ETag"),
+    responses=describe_answer(200, "ETag")
+    | describe_user_errors(TaskNotFound(), BAD_ID)
+    | describe_answer(304, "ETag"),
 )
 async def fetch_task(
     tasks: MyTasks, task_id: TaskIdInPath, if_none_match: IfNoneMatch = None
@@ -135,8 +138,8 @@ async def fetch_task(
     "/{task_id}",
     summary="Replace Task",
     response_model=TaskResponse,
-    responses=answer(200, "ETag")
-    | errors(TaskNotFound(), BAD_ID, TaskChanged(), *BODY_ERRORS, BAD_TITLE),
+    responses=describe_answer(200, "ETag")
+    | describe_user_errors(TaskNotFound(), BAD_ID, TaskChanged(), *BODY_ERRORS, BAD_TITLE),
 )
 async def update_task(
     tasks: MyTasks, task_id: TaskIdInPath, body: TaskUpdate, if_match: IfMatch = None
@@ -149,8 +152,8 @@ async def update_task(
     "/{task_id}",
     summary="Change Task",
     response_model=TaskResponse,
-    responses=answer(200, "ETag")
-    | errors(TaskNotFound(), BAD_ID, TaskChanged(), *BODY_ERRORS, BAD_TITLE),
+    responses=describe_answer(200, "ETag")
+    | describe_user_errors(TaskNotFound(), BAD_ID, TaskChanged(), *BODY_ERRORS, BAD_TITLE),
 )
 async def patch_task(
     tasks: MyTasks, task_id: TaskIdInPath, body: TaskPatch, if_match: IfMatch = None
@@ -166,7 +169,7 @@ async def patch_task(
 @router.delete(
     "/{task_id}",
     status_code=204,
-    responses=answer(204) | errors(TaskNotFound(), BAD_ID, TaskChanged()),
+    responses=describe_answer(204) | describe_user_errors(TaskNotFound(), BAD_ID, TaskChanged()),
 )
 async def delete_task(tasks: MyTasks, task_id: TaskIdInPath, if_match: IfMatch = None) -> Response:
     """Delete the task."""

@@ -113,6 +113,7 @@ class TaskPatch(Input):
 class TaskResponse(BaseModel):
     """A task as it is stored."""
 
+    # For OpenAPI alone: what is sent is the row that store.py has read (answers.JsonAnswer).
     id: int = Field(examples=[4711], json_schema_extra={"format": "int64"})
     user_id: str = Field(examples=["alice"])
     title: str = Field(examples=["Buy milk"])

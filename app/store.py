@@ -1,4 +1,4 @@
-"""Every statement of a request; migration 0004 has the function that `create_once` calls.
+"""All SQL on the tables; migration 0004 has the function that `create_once` calls.
 
 Each statement that reads or writes rows names their owner. So nobody touches another user's task.
 The owner is the signed-in user's id: the column is `user_id`, and the parameter is `owner`.
@@ -244,8 +244,8 @@ class Tasks:
         moments = _as_moments(if_match)
         # updated_at grows by a microsecond at least, even if the clock has been set back: no two
         # states of a task have the same entity tag. `updated_at + interval` would be STABLE, since
-        # it depends on the session's time zone, and Citus would refuse it (see above). timezone(),
-        # and adding to a timestamp without a zone, are IMMUTABLE.
+        # it depends on the session's time zone, and Citus would refuse it (module docstring).
+        # timezone(), and adding to a timestamp without a zone, are IMMUTABLE.
         rows = await self._pool.fetch(
             f"""
             UPDATE task
@@ -286,7 +286,7 @@ class Tasks:
             await self._refuse(task_id, moments)
 
     async def _refuse(self, task_id: int, moments: list[datetime] | None) -> NoReturn:
-        """Say why there was nothing to write: no such task, or none of these `updated_at`."""
+        """Raise TaskNotFound, or TaskChanged if the task has none of these `updated_at`."""
         if moments is None:
             raise TaskNotFound
         await self.get(task_id)

@@ -59,10 +59,7 @@ def test_developments_secret_is_there_whole_or_not_at_all(tmp_path: Path) -> Non
     [
         (
             {},
-            [
-                "Tokens: HS256 under BETTER_AUTH_SECRET; iss any, aud any",
-                "Pages: http://localhost:3000 (CORS_ORIGINS)",
-            ],
+            ["Tokens: HS256 under BETTER_AUTH_SECRET; iss any, aud any", "Pages: http://localhost:3000 (CORS_ORIGINS)"],
         ),
         (
             {
@@ -102,7 +99,8 @@ def test_the_start_says_whose_tokens_and_whose_pages_are_accepted(variables: dic
     if not chosen:
         chosen = {"better_auth_secret": SECRET}
     settings = settings_for("postgresql://nowhere", **{"better_auth_secret": None} | chosen)
-    assert greeting(settings, "Todo API") == ["Todo API: http://127.0.0.1:8000/docs", *told]
+    lines = greeting(settings, "Todo API", secret_name="BETTER_AUTH_SECRET")
+    assert lines == ["Todo API: http://127.0.0.1:8000/docs", *told]
 
 
 @pytest.mark.parametrize(

@@ -59,10 +59,9 @@ def running_postgres(data_dir: Path) -> Iterator[str]:
         # A signal raises KeyboardInterrupt in this thread. In a thread of their own, start and stop
         # are not cut short by it: a server that has half started could not be stopped.
         with ThreadPoolExecutor(1) as thread:
-            # The first `submit` makes the executor's one thread, so one that does nothing comes
-            # first. If a signal interrupted the making of the thread for `server.start`, the
-            # executor might not count it and make another one, in which the stop would run beside
-            # the start.
+            # The first `submit` makes the executor's thread. A signal that interrupts this could
+            # make it start a second one, in which the stop would run beside the start: so it is
+            # made before signals are handled.
             thread.submit(lambda: None).result()
             install_signal_handlers()
             try:

@@ -129,7 +129,7 @@ class PayloadTooLarge(RequestRefused):
     """The body is over the limit."""
 
     status = 413
-    default_detail = "The body must have at most 64 KiB."
+    default_detail = "The body must have at most 64 KiB."  # requests.BODY_MAX
 
 
 class Invalid(RequestRefused):

@@ -1,4 +1,7 @@
-"""The lengths that tables and requests share."""
+"""The lengths that tables and the core's requests share.
+
+Those of a task's fields are in app/models.py.
+"""
 
 USER_ID_MAX = 255
 """Characters of a user's id."""

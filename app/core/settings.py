@@ -47,7 +47,7 @@ def _comma_separated(value: object) -> object:
     return tuple(part for part in parts if part)
 
 
-def _auth_url(url: HttpUrl) -> HttpUrl:
+def _check_auth_url(url: HttpUrl) -> HttpUrl:
     """Check that `/api/auth` can be appended to the URL."""
     has_more_than_a_path = any((url.username, url.password, url.query, url.fragment))
     has_empty_query = str(url).endswith(("?", "#"))
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
 
     environment: Literal["development", "production"] = "development"
     database_url: SecretStr | None = None
-    better_auth_url: Annotated[HttpUrl, AfterValidator(_auth_url)] | None = None
+    better_auth_url: Annotated[HttpUrl, AfterValidator(_check_auth_url)] | None = None
     better_auth_secret: SecretStr | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
@@ -116,14 +116,14 @@ class Settings(BaseSettings):
 
     @property
     def secret(self) -> str | None:
-        """The shared secret, or None if that mode is not configured."""
+        """The shared secret that tokens are signed with, or None if none is configured."""
         if self.better_auth_secret is None:
             return None
         return self.better_auth_secret.get_secret_value()
 
     @property
     def jwks_url(self) -> str | None:
-        """Where Better Auth serves its keys, or None if that mode is not configured."""
+        """Where Better Auth serves its public keys, or None if its URL is not configured."""
         if self.better_auth_url is None:
             return None
         return str(self.better_auth_url).rstrip("/") + "/api/auth/jwks"

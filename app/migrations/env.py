@@ -138,9 +138,8 @@ def run_online() -> None:
     # libpq reads the URL, as it does for the service: SQLAlchemy does not know every form of it
     engine = create_engine(
         "postgresql+psycopg2://",
-        # Not the service's own name: tests/faults/after_the_scenarios.py reads the server's log,
-        # and every statement there of an application called `todo-api` must name one owner. A
-        # migration's need not.
+        # Its own name, so that PostgreSQL's log tells a migration's statements from a request's.
+        # Each of a request's must name one owner (tests/faults/after_the_scenarios.py).
         creator=lambda: connect(url, application_name=f"{PROGRAM} migrate"),
         poolclass=pool.NullPool,
     )
@@ -177,8 +176,8 @@ def set_check_interval(connection: Connection) -> None:
         connection.execute(text(CHECK_INTERVAL))
     if not is_owner and not is_set:
         print(
-            "todo-api: client_connection_check_interval is left out, because this role does not own"
-            " the database. Its owner runs: ALTER DATABASE name SET"
+            f"{PROGRAM}: client_connection_check_interval is left out, because this role does not"
+            " own the database. Its owner runs: ALTER DATABASE name SET"
             " client_connection_check_interval = '1s'",
             file=sys.stderr,
         )
@@ -197,7 +196,9 @@ def advance_ids(connection: Connection) -> None:
     start = min(largest + ID_MARGIN, models.ID_MAX)
     was_behind = connection.scalar(text(ADVANCE), {"start": start, "largest": largest})
     if was_behind:
-        print(f"todo-api: tasks came with their ids; new ones begin after {start}", file=sys.stderr)
+        print(
+            f"{PROGRAM}: tasks came with their ids; new ones begin after {start}", file=sys.stderr
+        )
 
 
 def distribute(connection: Connection) -> None:

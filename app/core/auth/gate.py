@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import Request, Security
-from fastapi.openapi.models import HTTPBearer
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
 from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -102,7 +102,7 @@ class _UserIdOfBearer(SecurityBase):
 
     def __init__(self) -> None:
         self.scheme_name = "Bearer"
-        self.model = HTTPBearer(
+        self.model = HTTPBearerModel(
             bearerFormat="JWT", description="The JWT that Better Auth has issued."
         )
 

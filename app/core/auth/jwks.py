@@ -3,9 +3,8 @@
 A key of the cached set is returned at once, whatever the auth server does. A key id that the set
 does not have makes one fetch for all requests that wait for it. A key id is refused as unknown only
 if a fetch that *started after* the request does not bring it: an earlier one may have read the set
-before the key was added to it. Between fetches there is a pause. The
-pause doubles, up to PAUSE_MAX, while requests ask and no new key comes, so that made-up key ids
-can't hammer the auth server.
+before the key was added to it. Between fetches there is a pause. It doubles, up to PAUSE_MAX, while
+requests ask and no new key comes, so that made-up key ids can't hammer the auth server.
 """
 
 import asyncio
@@ -42,7 +41,7 @@ PAUSE_MAX = 2.0
 PAUSE_SHARE = 0.4
 """The longest pause, as a share of a request's time, where that is less than PAUSE_MAX.
 
-Half of that time is left for the fetch, and a tenth for the answer.
+Half of the request's time is for the fetch, and a tenth for the answer.
 """
 WAITERS_MAX = 1000
 """Requests that may wait for a fetch, once there has been one.
@@ -160,12 +159,11 @@ class Keys:
         while True:
             ids_before = set(self._keys)
             began_at = now()
-            # Did this fetch begin soon after the last pause? Then a request asked for it: REFRESH
-            # takes far longer than a pause. If it brings no new key, the next pause is longer.
-            is_asked_again = began_at - self._pause_ends_at < self._pause_max
+            # Without a request, REFRESH passes: so a fetch soon after the last pause was asked for.
+            was_asked_for_soon = began_at - self._pause_ends_at < self._pause_max
             await self._fetch()
             brought_a_new_key = bool(set(self._keys) - ids_before)
-            if is_asked_again and not brought_a_new_key:
+            if was_asked_for_soon and not brought_a_new_key:
                 pause = min(pause * 2, self._pause_max)
             else:
                 pause = PAUSE_MIN

@@ -80,6 +80,7 @@ class Connection:
     async def fetch(self, sql: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Send a statement and return its rows, each a dict by column name; a timestamp is a text.
 
+        `_on_readable` reads the answer, and ends the wait for `_ready` when it is complete.
         Raises psycopg2.Error if it fails, or UnicodeDecodeError if the server's message is not in
         UTF-8. Closes the connection if the server is not ready for another statement afterwards:
         the statement was cancelled, the connection was lost, or a transaction was left open.

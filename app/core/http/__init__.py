@@ -1,1 +1,5 @@
-"""What FastAPI leaves to an application: one envelope, strict requests, a full contract, health."""
+"""What FastAPI leaves to an application.
+
+A deadline, an id and a log line for each request, one envelope, strict requests, CORS, a full
+contract, the documentation's pages, health.
+"""

@@ -50,26 +50,26 @@ USER_ERRORS = (
 BODY_ERRORS = (BadRequest("The body is not valid JSON."), PayloadTooLarge())
 
 
-def answer(status: int, *header_names: str) -> Responses:
-    """The answer with this status, and which headers it has."""
-    return {status: headers(*header_names)}
+def describe_answer(status: int, *header_names: str) -> Responses:
+    """Describe the answer with this status by the headers that it has."""
+    return {status: describe_headers(*header_names)}
 
 
-def errors(*failures: ApiError) -> Responses:
-    """The errors of a route under `/api/{user_id}`: these, and those of every such route."""
-    return responses(*USER_ERRORS, *failures)
+def describe_user_errors(*failures: ApiError) -> Responses:
+    """Describe the errors of a route under `/api/{user_id}`: these and those of all of them."""
+    return describe_errors(*USER_ERRORS, *failures)
 
 
-def headers(*names: str) -> Json:
-    """A response's headers; every response has its request's id."""
+def describe_headers(*names: str) -> Json:
+    """Describe a response's headers; every response has its request's id."""
     described = {}
     for name in (*names, "X-Request-ID"):
         described[name] = {"description": HEADERS[name], "schema": {"type": "string"}}
     return {"headers": described}
 
 
-def responses(*failures: ApiError) -> Responses:
-    """A route's error responses by status; each error is shown as an example."""
+def describe_errors(*failures: ApiError) -> Responses:
+    """Describe a route's errors, by status; each error is shown as an example."""
     by_status: dict[int, list[ApiError]] = {}
     for error in sorted(failures, key=lambda error: error.status):
         by_status.setdefault(error.status, []).append(error)
@@ -94,18 +94,17 @@ def _response(failures: list[ApiError]) -> Json:
         "model": Problem,
         "description": " ".join(kinds),
         "content": {"application/json": {"examples": examples}},
-        **headers(*header_names),
+        **describe_headers(*header_names),
     }
 
 
 def parameters(dependant: Dependant) -> list[Json]:
     """The user in the path, then the parameters of path, query and headers that a route declares.
 
-    A route hides its parameters from FastAPI's description (`include_in_schema=False`), so that
-    they are described here alone. There are two reasons. `user_id` must be the first, because
-    generated clients take the path's parameters by their position. No endpoint takes it, so it is
-    added to those that FastAPI describes, and would come behind them. And FastAPI would describe an
-    optional parameter as "string or null", but nobody can send null in a URL or a header.
+    A route hides its parameters from FastAPI's description (`include_in_schema=False`), for two
+    reasons. `user_id`, which no endpoint takes, must be the first, because generated clients take
+    the path's parameters by their position. And FastAPI would describe an optional parameter as
+    "string or null", but nobody can send null in a URL or a header.
 
     Raises TypeError for a query that StrictRoute could not read strictly: one that is not declared
     as one model, or by a dependency.

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from app.core.database.pool import Pool
 from app.core.deadline import set_deadline
 from app.core.errors import DatabaseError, DatabaseUnavailable
-from app.core.http.contract import headers, responses
+from app.core.http.contract import describe_errors, describe_headers
 
 READY_WITHIN = 1.8
 """Seconds; a load balancer gets its answer within two."""
@@ -64,13 +64,13 @@ def create_router(readiness: Readiness) -> APIRouter:
     router = APIRouter(tags=["health"])
     public: dict[str, Any] = {"security": []}
 
-    @router.get("/health", responses={200: headers()}, openapi_extra=public)
+    @router.get("/health", responses={200: describe_headers()}, openapi_extra=public)
     async def health() -> Health:
         """Report that the process is up, whatever the state of the database."""
         return OK
 
-    ready_responses = responses(DatabaseUnavailable())
-    ready_responses[200] = headers()
+    ready_responses = describe_errors(DatabaseUnavailable())
+    ready_responses[200] = describe_headers()
 
     @router.get("/health/ready", responses=ready_responses, openapi_extra=public)
     async def ready() -> Health:

@@ -279,7 +279,10 @@ async def _idempotency_key(
         ),
     ] = None,
 ) -> str | None:
-    """The key; BadRequest if it is sent twice or can't be used."""
+    """The key; BadRequest if it is sent twice or can't be used.
+
+    A type that is validated, as IfMatch is, would make this a 422.
+    """
     if lines is None:
         return None
     if len(lines) > 1 or not re.fullmatch(KEY_PATTERN, lines[0]):

@@ -32,9 +32,9 @@ class Writer:
 
     def __init__(self) -> None:
         self.dropped = 0
-        """How many lines were not written since the process began, or may not have been.
+        """How many lines were lost since the process began; all lines of a failed write count.
 
-        If a write fails, all of its lines count. Two threads count.
+        Two threads count.
         """
         self._count_lock = Lock()
         self._reported = 0
@@ -183,6 +183,4 @@ def log_as_json() -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers = []
-        logger.propagate = True
-    # each request has its line already
-    logging.getLogger("uvicorn.access").propagate = False
+        logger.propagate = name != "uvicorn.access"  # each request has its line already

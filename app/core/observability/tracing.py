@@ -2,8 +2,8 @@
 
 They are made if the OTEL_* variables ask for them and the extra `telemetry` is installed, which
 brings OpenTelemetry's SDK; its API, imported here, always comes with FastAPI. FastAPI makes the
-spans and exports them. It puts the path and the query into them, which may hold what a
-user wrote; the route's template stays.
+spans and exports them. It puts the path and the query into them, which may hold what a user wrote;
+the route's template stays.
 """
 
 from opentelemetry import trace

@@ -83,10 +83,10 @@ class Protocol(HttpToolsProtocol):
     """
 
     _bytes_without_progress = 0
-    """How many bytes `data_received` was given since a request began, or a piece of its body came.
+    """Bytes received since a request began, or a piece of its body came.
 
-    The call in which that happens sets it to 0, so that call's own bytes do not count. An
-    incomplete head may therefore be larger than HEAD_MAX by what its first and its last call bring.
+    Those of the same call of `data_received` are not counted. So an incomplete head may be larger
+    than HEAD_MAX by the first piece and the last one that it arrives in.
     """
     _is_reading_head = False
     """Whether a request has begun whose head is not complete."""
@@ -159,10 +159,9 @@ class Protocol(HttpToolsProtocol):
         # Not before: until here an exception, such as parse_url's, means a head that can't be read.
         self._is_reading_head = False
         self._is_reading_body = True
-        # For a request with an Upgrade header uvicorn has made no cycle here: it is parsed again
-        # without that header (_should_upgrade), and this method is called again. Until then `cycle`
-        # is the request before it, on which `shutdown` has already set the same unless it was
-        # answered before, or None on a new connection.
+        # A request with an Upgrade header has no cycle yet: it is parsed again (_should_upgrade).
+        # Then `cycle` is None or that of the request before it, where this changes nothing: it was
+        # answered, or `shutdown` has set the same.
         if self._is_stopping and self.cycle is not None:
             self.cycle.keep_alive = False
         # The scope keeps the list of the headers. Trailers are no headers (RFC 9110, 6.5.1), and

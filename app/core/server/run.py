@@ -137,9 +137,7 @@ def run(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> None:
         uvicorn.Server(config).run(sockets)
 
 
-def greeting(
-    settings: Settings, title: str, *, secret_name: str = "BETTER_AUTH_SECRET"
-) -> list[str]:
+def greeting(settings: Settings, title: str, *, secret_name: str) -> list[str]:
     """Where the documentation is, and whose tokens and pages are accepted, a line for each.
 
     `secret_name` tells the reader which secret is shared, where one is.

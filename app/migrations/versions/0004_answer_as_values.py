@@ -3,6 +3,8 @@
 So a field that is added later needs no care for answers that are stored already. Instances of the
 service's old version may still run during this migration and after it: for them `create_task_once`
 stays, and calls the new function. A later migration may drop it.
+
+In use is CREATE_TASK_WITH_KEY. The rest is for those instances, and for the downgrade.
 """
 
 import sqlalchemy as sa
