@@ -27,8 +27,8 @@ from app.core.limits import KEY_MAX, USER_ID_MAX
 
 TITLE_MAX = 200
 DESCRIPTION_MAX = 1000
-# The largest value of PostgreSQL's bigint.
 ID_MAX = 2**63 - 1
+"""The largest value of PostgreSQL's bigint."""
 
 SQLModel.metadata.naming_convention = {
     "pk": "%(table_name)s_pkey",

@@ -9,20 +9,22 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-# Our messages for some types of pydantic's errors: pydantic's own message does not read well behind
-# a field's name.
 MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is not known here",
     "string_unicode": "must be Unicode text, without lone surrogates",
     "model_attributes_type": "must be an object",
 }
-# How many characters of an unknown field's name an error repeats.
+"""Our messages for some types of pydantic's errors, by the type.
+
+pydantic's own would not read well behind a field's name.
+"""
 NAME_MAX = 64
-# How many of a request's errors are listed.
+"""How many characters of an unknown field's name an error repeats."""
 ERRORS_MAX = 20
-# How many characters of a reason the log has.
+"""How many of a request's errors are listed."""
 REASON_MAX = 300
+"""How many characters of a reason the log has."""
 
 
 class ErrorCode(StrEnum):

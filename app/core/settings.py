@@ -24,8 +24,8 @@ PROGRAM = "todo-api"
 """The name of the command, and of the package."""
 ENV_FILE = ".env"
 SECRET_BYTES_MIN = 32
-# Without a secret, Better Auth silently signs with a public one that starts like this.
 WELL_KNOWN_SECRET_PREFIX = "better-auth-secret-"  # noqa: S105 - refused, not used
+"""Without a secret, Better Auth silently signs with a public one that starts like this."""
 SECRET_DISTINCT_CHARACTERS_MIN = 8
 DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -28,7 +28,6 @@ from app.core.limits import USER_ID_MAX
 Json = dict[str, Any]
 Responses = dict[int | str, Json]
 
-# The response headers that are documented.
 HEADERS = {
     "ETag": "The entity tag of this state, for `If-Match` and `If-None-Match`.",
     "Link": 'The path of the next page, as `</api/…>; rel="next"`; sent while more remain.',
@@ -37,7 +36,7 @@ HEADERS = {
     "WWW-Authenticate": 'The scheme, `Bearer`; with `error="invalid_token"` if a token was sent.',
     "X-Request-ID": "The request's id in the log: the caller's own, or a new one.",
 }
-# What any route with a signed-in user may answer.
+"""The response headers that are documented."""
 USER_ERRORS = (
     AuthMissing(),
     AuthInvalid(),
@@ -46,8 +45,9 @@ USER_ERRORS = (
     KeysUnavailable(),
     ApiError(),
 )
-# What any route with a body may answer too.
+"""What any route with a signed-in user may answer."""
 BODY_ERRORS = (BadRequest("The body is not valid JSON."), PayloadTooLarge())
+"""What any route with a body may answer too."""
 
 
 def describe_answer(status: int, *header_names: str) -> Responses:

@@ -26,19 +26,19 @@ from app.core.errors import BadRequest, Invalid, NotFound, PayloadTooLarge
 from app.core.http.contract import parameters
 from app.core.limits import KEY_MAX
 
-# Bytes.
 BODY_MAX = 64 * 1024
-# Seconds from the beginning of its reading to its last byte.
+"""Bytes of a body."""
 BODY_SECONDS = 30
-# Arrays and objects within each other in a body (RFC 8259, 9, lets a parser limit them).
+"""Seconds from the beginning of a body's reading to its last byte."""
 DEPTH_MAX = 100
+"""Arrays and objects within each other in a body (RFC 8259, 9, lets a parser limit them)."""
 JSON_TYPE = re.compile(r"application/([^/;\s]+\+)?json\s*(;.*)?", re.IGNORECASE)
-# Parameters in a query; the endpoint that takes most has four.
 PARAMETERS_MAX = 50
-# Entity tags in one header; each of If-Match is compared in the database.
+"""Parameters in a query; the endpoint that takes most has four."""
 ETAGS_MAX = 100
-# An idempotency key: printable ASCII.
+"""Entity tags in one header; each of If-Match is compared in the database."""
 KEY_PATTERN = f"^[ -~]{{1,{KEY_MAX}}}$"
+"""An idempotency key: printable ASCII."""
 
 
 class StrictUrl:
@@ -292,8 +292,8 @@ async def _idempotency_key(
     return lines[0]
 
 
-# The key under which a retry is recognized; None if none was sent.
 IdempotencyKeyHeader = Annotated[str | None, Depends(_idempotency_key)]
+"""The key under which a retry is recognized; None if none was sent."""
 
 
 def fingerprint(body: BaseModel) -> bytes:

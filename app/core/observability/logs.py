@@ -12,14 +12,14 @@ from select import PIPE_BUF
 from threading import Lock, Thread
 from typing import Any
 
-# Lines that may wait until stdout can be written to; further ones are dropped and counted.
 LINES_MAX = 4096
+"""Lines that may wait until stdout can be written to; further ones are dropped and counted."""
 
-# Seconds between two writes. Under load one write for many lines is cheaper than one for each.
 PAUSE = 0.01
+"""Seconds between two writes. Under load one write for many lines is cheaper than one for each."""
 
-# Seconds that the end of the process waits for a reader of stdout.
 FLUSH_SECONDS = 0.5
+"""Seconds that the end of the process waits for a reader of stdout."""
 
 
 class Writer:

@@ -21,15 +21,21 @@ from app.core.database.pool import Pool
 from app.core.observability.logs import writer
 from app.core.settings import PROGRAM
 
-# The methods that are labels of their own. All others are one, because a caller can make up many.
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+"""The methods that are labels of their own.
 
-# Seconds: the upper bounds of the histogram.
+All others are one, because a caller can make up many.
+"""
+
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+"""Seconds: the upper bounds of the histogram."""
 
-# Seconds for which the text is kept. To make it takes 9 ms for 80 sets of labels, because
-# prometheus_client checks and escapes the labels of each of 1,500 lines; and anyone may ask.
 TEXT_SECONDS = 1.0
+"""Seconds for which the text is kept.
+
+To make it takes 9 ms for 80 sets of labels, because prometheus_client checks and escapes the labels
+of each of 1,500 lines; and anyone may ask.
+"""
 
 # Where somebody has set PROMETHEUS_MULTIPROC_DIR, prometheus_client keeps all values in files
 # there; when their disk is full, SIGBUS ends the process. One process needs no files.

@@ -9,13 +9,17 @@ from typing import TypedDict
 from app.core.observability.logs import log_as_json, writer
 from app.core.observability.metrics import Metrics
 
-# New objects before the next collection (Python's default: 700, or 2,000 since 3.13). A request
-# allocates hundreds of objects, few of them cyclic.
 GC_THRESHOLD = 20_000
+"""New objects before the next collection (Python's default: 700, or 2,000 since 3.13).
 
-# Options for DNS, for glibc's resolver. With glibc's defaults, a look-up takes up to 10 s for each
-# silent server, and a stop waits for it.
+A request allocates hundreds of objects, few of them cyclic.
+"""
+
 RESOLVER = "timeout:1 attempts:2"
+"""Options for DNS, for glibc's resolver.
+
+With glibc's defaults, a look-up takes up to 10 s for each silent server, and a stop waits for it.
+"""
 
 
 class LifespanState(TypedDict):

@@ -27,27 +27,35 @@ from app.core.observability.logs import write_line
 from app.core.observability.metrics import Metrics
 from app.core.server.forwarded import take_first_scheme
 
-# Bytes of a request's line and headers, and of trailers or a chunk's extension.
 HEAD_MAX = 64 * 1024
+"""Bytes of a request's line and headers, and of trailers or a chunk's extension."""
 
-# Headers of a request, or trailers: each takes far more memory than its bytes.
 HEADERS_MAX = 100
+"""Headers of a request, or trailers: each takes far more memory than its bytes."""
 
-# Requests that may wait behind the one that is being answered. Neither browsers nor proxies send
-# more.
 PIPELINE_MAX = 16
+"""Requests that may wait behind the one that is being answered.
 
-# While the buffers of an answer are full, the client has so many seconds to read them; each time
-# that they are full, anew.
+Neither browsers nor proxies send more.
+"""
+
 DRAIN_SECONDS = 10
+"""Seconds that a client has to read, while the buffers of its answer are full.
 
-# Seconds for which a stopping server keeps an idle connection. A proxy may just have sent a request
-# on it, and must not send a POST again where the connection ends without an answer.
+Each time that they are full it has them anew.
+"""
+
 IDLE_SECONDS = 0.5
+"""Seconds for which a stopping server keeps an idle connection.
 
-# How long a client that has had its last answer may go on sending, and how much.
+A proxy may just have sent a request on it, and must not send a POST again where the connection ends
+without an answer.
+"""
+
 LINGER_SECONDS = 5
+"""Seconds for which a client that has had its last answer may go on sending."""
 LINGER_MAX = 4 * 1024 * 1024
+"""Bytes that it may send in this time."""
 
 NOT_HTTP = "The request is not valid HTTP."
 HEAD_TOO_LARGE = "The request's head is too large."

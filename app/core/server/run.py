@@ -17,11 +17,11 @@ from fastapi import FastAPI
 from app.core.server.protocol import Protocol
 from app.core.settings import Settings, SettingsError
 
-# The descriptor of the last one of the standard streams.
 STDERR = 2
+"""The descriptor of the last one of the standard streams."""
 
-# What the system says of an address of a family that it does not have.
 NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+"""What the system says of an address of a family that it does not have."""
 
 
 def install_signal_handlers() -> None:
