@@ -35,7 +35,7 @@ MOVED := $(filter-out $(CURDIR),$(shell cat .venv/folder 2>/dev/null))
 .venv/pyvenv.cfg: requirements-run.txt requirements-dev.txt requirements-check.txt $(if $(MOVED),moved)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(VENV)
-	@echo '$(CURDIR)' > .venv/folder
+	@pwd -P > .venv/folder
 
 # what running needs: the service, and the embedded PostgreSQL
 install-run: .venv/installed-run
