@@ -221,6 +221,15 @@ await first.click("Refresh");
 assert.equal(await first.message(), "The tasks can't be reached right now. Please try again.");
 await first.page.unroute(`${api}/**`);
 
+// a proxy does not say that the call came by HTTPS, so starting over is refused too
+const insecure = { detail: "Use HTTPS.", error_code: "AUTH_FORBIDDEN", timestamp: "2026-11-21T09:30:00Z" };
+await first.page.route(`${api}/**`, (route) => route.fulfill({ ...away, status: 403, json: insecure, body: undefined }));
+await first.click("Refresh");
+assert.equal(await first.message(), "Use HTTPS.");
+await first.page.unroute(`${api}/**`);
+await first.click("Refresh");
+await first.fine();
+
 // Bob sees nothing of hers
 const his = await browser.newContext({ viewport: { width: 390, height: 760 } });
 const bobs = await Tab.open(his);

@@ -46,7 +46,15 @@ async function attempt(action: () => Promise<void>): Promise<void> {
 }
 
 async function react(refusal: Refusal): Promise<void> {
-  const fields = refusal.problem.errors?.map((one) => String(one.loc.at(-1))) ?? [];
+  try {
+    await follow(refusal);
+  } catch {
+    // what was refused first is what the person reads, and not that the page could do nothing about it
+  }
+  say(refusal.message, refusal.problem.errors?.map((one) => String(one.loc.at(-1))) ?? []);
+}
+
+async function follow(refusal: Refusal): Promise<void> {
   switch (advice(refusal)) {
     case "sign in":
       entrance.hidden = false; // what was being written stays
@@ -63,7 +71,6 @@ async function react(refusal: Refusal): Promise<void> {
       await reload();
       break;
   }
-  say(refusal.message, fields);
 }
 
 /** Where the person looks: in the editor while it is open. */
