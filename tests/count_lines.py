@@ -27,4 +27,4 @@ if __name__ == "__main__":
     for path, lines in counts.items():
         print(f"{lines:5}  {path}")
     floor = sum(lines for path, lines in counts.items() if path.parts[0] != "core")
-    print(f"{floor:5}  the first floor\n{sum(counts.values()):5}  in all")
+    print(f"{floor:5}  the front floor\n{sum(counts.values()):5}  in all")
