@@ -18,10 +18,11 @@ LOCKED = --no-deps --require-hashes --only-binary :all:
 # `everywhere` lets no scenario off whose tool is missing
 ACCEPTANCE ?= here
 # more than cores, since some tests wait; one PostgreSQL for each
-WORKERS ?= 4
+WORKERS ?= 5
 # `all` tells each lie in every scenario, and judges nothing: hours
 LIES ?= named
-PARALLEL = -n $(WORKERS) --dist loadgroup
+# `worksteal` keeps the tests of a module together, which share a service or a database
+PARALLEL = -n $(WORKERS) --dist worksteal
 PAGE := build/living-documentation.html
 
 .PHONY: run moved install-run install install-check node test lies check docs promises lint contract contract-lint deploy-lint dist image lines lock bench faults live pooled distributed mutants fuzz soak

@@ -22,7 +22,7 @@ from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
 from tests.support.log import logged
 from tests.support.movable_loop import MovableLoop
-from tests.support.service import ORIGIN, Service, running_service, settings_for
+from tests.support.service import NO_TLS, ORIGIN, Service, running_service, settings_for
 from tests.support.tokens import token
 
 ALICE = {"authorization": f"Bearer {token('alice')}"}
@@ -37,7 +37,8 @@ MANY = "&".join(NAMES)
 @pytest.fixture
 def api(service: Service, database: Engine) -> Iterator[httpx.Client]:  # noqa: ARG001 - each starts without tasks
     """A client whose every answer is held against the contract."""
-    with httpx.Client(base_url=service.url, timeout=30, event_hooks={"response": [_hold]}) as client:
+    hooks = {"response": [_hold]}
+    with httpx.Client(base_url=service.url, timeout=30, event_hooks=hooks, verify=NO_TLS) as client:
         yield client
 
 

@@ -24,9 +24,8 @@ from tests.support.clock import PATIENCE, allowed, pause, wait_until
 from tests.support.cluster import Cluster
 from tests.support.factories import rows
 from tests.support.processes import Process, serving
+from tests.support.service import NO_TLS
 from tests.support.tokens import token
-
-pytestmark = pytest.mark.xdist_group("raw HTTP")  # one service for all of them
 
 DESCRIPTORS, POOL = 256, 5
 """What the process may have open, and how much of that may be connections to the database."""
@@ -76,11 +75,16 @@ def _unharmed(service: Process, database: Engine) -> Iterator[None]:  # noqa: AR
 
 
 def others_are_served(service: Process) -> None:
-    """Fail unless Alice is given her list, and in time."""
-    answer = httpx.get(service.url + "/api/alice/tasks", headers=TRUSTED, timeout=PATIENCE)
+    """Fail unless Alice is given her list, and in time.
+
+    Waits for its line in the log, so that no test takes that for one of its own.
+    """
+    answer = httpx.get(service.url + "/api/alice/tasks", headers=TRUSTED, timeout=PATIENCE, verify=NO_TLS)
     contract.hold(answer)
     assert answer.status_code == 200
-    assert answer.elapsed.total_seconds() < allowed(PROMPTLY)
+    seconds = answer.elapsed.total_seconds()
+    assert seconds < PROMPTLY or seconds < allowed(PROMPTLY)
+    wait_until(lambda: answer.headers["x-request-id"] in service.log.read_text())
 
 
 def open_connection(url: str) -> socket.socket:

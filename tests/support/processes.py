@@ -20,7 +20,7 @@ import psutil
 from app.cli import main
 from app.core.settings import Settings
 from tests.support.clock import PATIENCE
-from tests.support.service import SECRET, Service
+from tests.support.service import NO_TLS, SECRET, Service
 
 TODO_API = [str(Path(sys.executable).parent / "todo-api")]
 UVICORN = [str(Path(sys.executable).parent / "uvicorn"), "app.main:app"]
@@ -86,7 +86,7 @@ def answers(url: str, process: subprocess.Popen[str] | subprocess.Popen[bytes]) 
     end = time.monotonic() + 3 * PATIENCE
     while time.monotonic() < end and process.poll() is None:
         try:
-            httpx.get(url + "/health")
+            httpx.get(url + "/health", verify=NO_TLS)
         except httpx.TransportError:
             time.sleep(0.02)
         else:
