@@ -236,6 +236,16 @@ def test_a_signal_lets_what_is_under_way_finish(cluster: Cluster, database: Engi
             assert connection.execute(left, {"others": list(others)}).scalar_one() == 0
 
 
+def idle_stop(cluster: Cluster, folder: Path) -> float:
+    """The seconds in which a service that nobody has asked ends, on this machine, now: 0.4 on an idle one."""
+    folder.mkdir()
+    with serving(folder, cluster.url) as service:
+        began = time.monotonic()
+        service.terminate()
+        assert service.wait() == 0
+        return time.monotonic() - began
+
+
 @pytest.mark.usefixtures("database")
 def test_a_signal_is_not_held_up(cluster: Cluster, tmp_path: Path) -> None:
     """By a silent database or a slow caller: the process ends within REQUEST_TIMEOUT and a second.
@@ -244,6 +254,7 @@ def test_a_signal_is_not_held_up(cluster: Cluster, tmp_path: Path) -> None:
     """
     # whole seconds, as uvicorn counts a stop; a body is given up after 30 s, whatever REQUEST_TIMEOUT is
     timeout = math.ceil(min(allowed(2), 20))
+    idle_before = idle_stop(cluster, tmp_path / "before")
     with (
         serving(tmp_path, cluster.url, REQUEST_TIMEOUT=str(timeout)) as service,
         ThreadPoolExecutor(20) as clients,
@@ -260,9 +271,12 @@ def test_a_signal_is_not_held_up(cluster: Cluster, tmp_path: Path) -> None:
         began = time.monotonic()
         service.terminate()
         assert service.wait() == 0
-        assert time.monotonic() - began < timeout + allowed(1)
+        seconds = time.monotonic() - began
         assert [answer.result().status_code for answer in asked] == [500] * 20
         told = slow.makefile("rb").read().decode()
+    cluster.start()  # it was frozen
+    idle = max(idle_before, idle_stop(cluster, tmp_path / "after"))
+    assert seconds < timeout + max(1, 2.5 * idle)
     assert "HTTP/1.1 500" in told
     assert '"error_code": "INTERNAL_ERROR"' in told
     assert "x-request-id: " in told
