@@ -285,13 +285,17 @@ assert.equal(await first.page.evaluate(() => document.scrollingElement.scrollWid
 // her token is still on its way when Bob signs in behind her: it is not taken for his, nor are her tasks
 let arrives;
 const late = new Promise((resolve) => (arrives = resolve));
+let departs;
+const onItsWay = new Promise((resolve) => (departs = resolve));
 const hold = async (route) => {
   const answer = await route.fetch();
+  departs();
   await late;
   await route.fulfill({ response: answer });
 };
 await first.page.route("**/api/auth/token", hold, { times: 1 });
 const hersAgain = first.load();
+await onItsWay; // before that the page could still be the one from before it was loaded anew
 await first.page.getByRole("button", { name: "Sign out", exact: true }).click();
 await first.page.locator("#entrance").waitFor();
 await first.enter("Bob", "Sign in");
