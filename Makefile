@@ -74,10 +74,9 @@ tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
 test: install lint
 	$(BIN)/pytest $(PARALLEL) --cov --acceptance=$(ACCEPTANCE) $(PYTEST)
 
-# the application lies in one way at a time, and a scenario must notice: a minute. Scenarios are dealt out singly: one that
-# a lie ends while its database is frozen may leave a statement behind, which the next one of its worker must not meet
+# the application lies in one way at a time, and a scenario must notice: a minute
 lies: install
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --quiet --show-capture=no --lies=$(LIES) tests/test_features.py
+	$(BIN)/pytest $(PARALLEL) --quiet --show-capture=no --lies=$(LIES) tests/test_features.py
 
 # what CI runs: nothing let off, the page in a browser, the gate's own tests, and every scenario over HTTP and PgBouncer
 check: install-check node

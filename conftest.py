@@ -147,11 +147,15 @@ def service(settings: Settings) -> Iterator[Service]:
 
 @pytest.fixture
 def database(cluster: Cluster) -> Iterator[Engine]:
-    """The database as a test sees it, without a task at first; a test that stops it leaves it to us to start again."""
+    """The database as a test sees it, without a task at first.
+
+    A test that stops it leaves it to us to start again, and what it has given up to us to wait for.
+    """
     with cluster.engine.begin() as connection:
         connection.execute(text("DELETE FROM task; DELETE FROM idempotency_key"))
     yield cluster.engine
     cluster.start()
+    cluster.wait_until_idle()
 
 
 @pytest.fixture

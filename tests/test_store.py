@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -18,6 +19,7 @@ from app.core.errors import DatabaseError, Invalid
 from app.models import Task
 from app.schemas import TaskCreate, TaskPatch, TaskResponse
 from app.store import Row, StoreResources, TaskChanged, TaskNotFound, Tasks
+from tests.support.clock import wait_until
 from tests.support.cluster import Cluster
 from tests.support.factories import make_task, rows
 from tests.support.statements import Call, page, statement_of
@@ -366,3 +368,27 @@ def test_what_the_database_refuses_is_a_database_error(ask: Ask) -> None:
     with pytest.raises(DatabaseError) as refused:
         ask("alice", lambda tasks: tasks.create({"title": "x" * 201, "description": None}))
     assert isinstance(refused.value.__cause__, psycopg2.errors.CheckViolation)
+
+
+# The tests' own database
+
+
+def test_the_next_test_does_not_meet_what_this_one_has_given_up(cluster: Cluster, database: Engine) -> None:
+    """A statement that waits for a lock is executed when that is free, though nobody waits for it any more."""
+    late = text("INSERT INTO task (user_id, title) SELECT 'alice', 'late' FROM pg_sleep(0.5)")
+    asleep = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+
+    def insert() -> None:
+        with database.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(late)
+
+    def is_under_way() -> bool:
+        with database.connect() as connection:
+            return bool(connection.execute(asleep).scalar_one())
+
+    with ThreadPoolExecutor(1) as threads:
+        given_up = threads.submit(insert)
+        wait_until(is_under_way)
+        cluster.wait_until_idle()
+        assert [row["title"] for row in rows(database, "alice")] == ["late"]
+        given_up.result()

@@ -13,7 +13,7 @@ from sqlalchemy import URL, create_engine, make_url, text
 
 from app.core.embedded import EmbeddedPostgres
 from app.migrations import upgrade
-from tests.support.clock import PATIENCE
+from tests.support.clock import PATIENCE, wait_until
 
 
 class Cluster:
@@ -81,6 +81,19 @@ class Cluster:
             self._server.start()
             self.noticed()
             self._disturbed = False
+
+    def wait_until_idle(self) -> None:
+        """Wait until nobody's statement is executed: one that was given up may still be, once a lock is free."""
+        at_work = text(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()"
+        )
+
+        def is_idle() -> bool:
+            with self.engine.connect() as connection:
+                return bool(connection.execute(at_work).scalar_one() == 0)
+
+        wait_until(is_idle)
 
     def crash(self) -> None:
         """Kill every process of the server, as a power cut does."""
