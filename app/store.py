@@ -1,4 +1,4 @@
-"""All SQL on the tables; migration 0004 has the function that `create_once` calls.
+"""The service's SQL on its tables; migration 0004 has the function that `create_once` calls.
 
 Each statement that reads or writes rows names their owner. So nobody touches another user's task.
 The owner is the signed-in user's id: the column is `user_id`, and the parameter is `owner`.

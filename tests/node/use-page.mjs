@@ -223,7 +223,7 @@ await first.page.unroute(`${api}/**`);
 
 // a proxy does not say that the call came by HTTPS, so starting over is refused too
 const insecure = { detail: "Use HTTPS.", error_code: "AUTH_FORBIDDEN", timestamp: "2026-11-21T09:30:00Z" };
-await first.page.route(`${api}/**`, (route) => route.fulfill({ ...away, status: 403, json: insecure, body: undefined }));
+await first.page.route(`${api}/**`, (route) => route.fulfill({ headers: away.headers, status: 403, json: insecure }));
 await first.click("Refresh");
 assert.equal(await first.message(), "Use HTTPS.");
 await first.page.unroute(`${api}/**`);

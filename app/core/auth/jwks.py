@@ -160,10 +160,10 @@ class Keys:
             ids_before = set(self._keys)
             began_at = now()
             # Without a request, REFRESH passes: so a fetch soon after the last pause was asked for.
-            was_asked_for_soon = began_at - self._pause_ends_at < self._pause_max
+            began_soon_after_pause = began_at - self._pause_ends_at < self._pause_max
             await self._fetch()
             brought_a_new_key = bool(set(self._keys) - ids_before)
-            if was_asked_for_soon and not brought_a_new_key:
+            if began_soon_after_pause and not brought_a_new_key:
                 pause = min(pause * 2, self._pause_max)
             else:
                 pause = PAUSE_MIN
