@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -987,9 +988,10 @@ def test_the_pause_between_attempts_doubles_up_to_a_limit(
         assert [type(answer) for answer in answers] == [DatabaseError] * at_once
         return pauses
 
-    pauses = run(cluster, ask, size=at_once, seconds=0.8)
+    pauses = run(cluster, ask, size=at_once, seconds=allowed(0.8))
     assert pauses[:at_once] == [0] * at_once
-    assert pauses[at_once - 1 :][:5] == [0, 0.001, 0.002, 0.004, 0.004]
+    # After a pause that a busy machine has lengthened, others of the attempts may begin together too.
+    assert [pause for pause, _ in groupby(pauses)] == [0, 0.001, 0.002, 0.004]
 
 
 def test_an_attempt_that_fails_late_does_not_shorten_the_pause() -> None:
