@@ -98,7 +98,7 @@ for name in "$@"; do
         if [ $result = RED ]; then
             failures=$((failures + 1))
         fi
-        echo "$name, $user: $result: $(grep -E '^Python 3|^make (run|test): |[0-9]+ passed' "$log" | paste -sd ';')"
+        echo "$name, $user: $result: $(grep -E '^Python 3|^make (run|test): |^=+ .* in [0-9.]+s' "$log" | paste -sd ';')"
         rm -rf --one-file-system "$root/srv/$user"
     done
     rm -rf --one-file-system "$root"
