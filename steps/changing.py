@@ -4,7 +4,7 @@ from pytest_bdd import then, when
 
 from steps.answers import task_before, task_called
 from steps.creating import is_now
-from steps.inputs import BAD_FIELDS, JSON, NEVER_EXISTED, TASK, WHOLE_TASK
+from steps.inputs import BAD_FIELDS, GOOD_TASKS, JSON, NEVER_EXISTED, TASK, WHOLE_TASK
 from steps.vocabulary import said, table
 from tests.support.people import Cast, Person
 
@@ -30,6 +30,29 @@ def has_kept_creation(cast: Cast, title: str) -> None:
 def replaces(cast: Cast, who: str, title: str, datatable: list[list[str]]) -> None:
     person, (new,) = cast(who), table(datatable)
     person.ask("PUT", person.tasks_path(person.tasks[title]), json=new)
+
+
+@when(said("{who:Person} replaces the task {title:Quoted} with one that has {what}"))
+def replaces_with_one_that_has(cast: Cast, who: str, title: str, what: str) -> None:
+    write(cast(who), "PUT", title, what, GOOD_TASKS[what] | {"complete": False})
+
+
+@when(said("{who:Person} changes the task {title:Quoted} to have {what}"))
+def changes_to_have(cast: Cast, who: str, title: str, what: str) -> None:
+    write(cast(who), "PATCH", title, what, GOOD_TASKS[what])
+
+
+def write(person: Person, method: str, title: str, what: str, new: dict[str, object]) -> None:
+    """Replace or change a task, and remember what was written in its place."""
+    path = person.tasks_path(person.tasks[title])
+    person.tasks = {what: new}
+    person.ask(method, path, json=new)
+
+
+@when(said("{who:Person} changes the task {title:Quoted} to:"))
+def changes_to(cast: Cast, who: str, title: str, datatable: list[list[str]]) -> None:
+    (new,) = table(datatable)
+    change(cast(who), title, new)
 
 
 @when(said("{who:Person} changes the {field:w} of {title:Quoted} to {new:Quoted}"))

@@ -46,6 +46,7 @@ def second_tab_has_reloaded(cast: Cast, memory: dict[str, Any]) -> None:
     memory["second"] = alice.ask("GET", alice.tasks_path(only_task(cast))).headers["etag"]
 
 
+@when(said("her second tab asks to {action:Action}"))
 @when(said("her second tab tries to {action:Action}"))
 def second_tab_tries(cast: Cast, memory: dict[str, Any], action: str) -> None:
     save(cast, memory["second"], action)
@@ -63,15 +64,39 @@ def second_tab_overwrites(cast: Cast, field: str, new: str) -> None:
     shown(cast("Alice"))
 
 
+@when(said("her second tab asks for no version in particular, to {action:Action}"))
+def second_tab_asks_for_no_version(cast: Cast, action: str) -> None:
+    save(cast, "*", action)
+
+
+@then("that is done")
+def is_done(cast: Cast) -> None:
+    alice = cast("Alice")
+    deletes = alice.answer.request.method == "DELETE"
+    assert alice.answer.status_code == (204 if deletes else 200)
+    before = alice.ledger.tasks_before("alice")
+    assert alice.ledger.tasks_of("alice") != before
+
+
 @when("both tabs save another title in the same moment")
 def both_tabs_save(cast: Cast, database: Engine, memory: dict[str, Any]) -> None:
+    save_at_once(cast, database, memory, "PATCH", {})
+
+
+@when("both tabs replace the task in the same moment")
+def both_tabs_replace(cast: Cast, database: Engine, memory: dict[str, Any]) -> None:
+    save_at_once(cast, database, memory, "PUT", WHOLE_TASK)
+
+
+def save_at_once(cast: Cast, database: Engine, memory: dict[str, Any], method: str, fields: dict[str, Any]) -> None:
+    """Send a title from each tab, with these other fields, so that both wait for the same row."""
     alice, task = cast("Alice"), only_task(cast)
     path, seen = alice.tasks_path(task), {"If-Match": memory["first"]}
     with alice.ledger.at_once(), database.connect() as lock, ThreadPoolExecutor(2) as tabs:
         # both requests wait for the lock before either can write
         lock.execute(text("SELECT 1 FROM task WHERE user_id = :user_id AND id = :id FOR UPDATE"), task)
         sent: dict[str, Future[httpx.Response]] = {
-            title: tabs.submit(alice.send, "PATCH", path, headers=seen, json={"title": title})
+            title: tabs.submit(alice.send, method, path, headers=seen, json={**fields, "title": title})
             for title in ("Oats", "Rice")
         }
         time.sleep(0.3)

@@ -33,12 +33,13 @@ def has_seen_each_once(cast: Cast, who: str, pages: int) -> None:
     assert {page["count"] for page in person.pages} == {len(person.tasks)}
 
 
-@then(said("{who:Person} has seen {count:Number} tasks that are done, and page {pages:Number} was the last"))
-def has_seen_done_tasks(cast: Cast, who: str, count: int, pages: int) -> None:
+@then(said("{who:Person} has seen {count:Number} tasks that are {state:State}, and page {pages:Number} was the last"))
+def has_seen_tasks_of_state(cast: Cast, who: str, count: int, state: str, pages: int) -> None:
     person = cast(who)
     assert len(person.pages) == pages
     seen = [task for page in person.pages for task in page["tasks"]]
-    assert seen == [task for task in person.ledger.tasks_of(person.user_id) if task["complete"]]
+    assert seen == [task for task in person.ledger.tasks_of(person.user_id) if task["complete"] == STATES[state]]
+    assert len(seen) == count
     assert {page["count"] for page in person.pages} == {count}
 
 
@@ -58,8 +59,20 @@ def is_shown_no_next_page(cast: Cast, who: str) -> None:
     said("{who:Person} has looked at the first {size:Number} of {_:Whose} tasks"), target_fixture="page_that_is_open"
 )
 def has_looked_at_first(cast: Cast, who: str, size: int) -> httpx.Response:
-    person = cast(who)
-    answer = person.ask("GET", person.tasks_path(), params={"limit": size})
+    return look_at(cast(who), limit=size)
+
+
+@given(
+    said("{who:Person} has looked at {size:Number} of {_:Whose} tasks, the first {skipped:Number} skipped"),
+    target_fixture="page_that_is_open",
+)
+def has_looked_at_some(cast: Cast, who: str, size: int, skipped: int) -> httpx.Response:
+    return look_at(cast(who), limit=size, offset=skipped)
+
+
+def look_at(person: Person, **question: int) -> httpx.Response:
+    """A page of a person's tasks."""
+    answer = person.ask("GET", person.tasks_path(), params=question)
     assert answer.status_code == 200
     return answer
 
@@ -107,6 +120,16 @@ def turns_to_next_page(cast: Cast, page_that_is_open: httpx.Response, who: str) 
 @when(said("{who:Person} lists {_:Whose} tasks and skips the first {count:Number} of them"))
 def lists_and_skips(cast: Cast, who: str, count: int) -> None:
     cast(who).ask("GET", cast(who).tasks_path(), params={"offset": count})
+
+
+@when(said("{who:Person} lists {_:Whose} tasks that are {state:State} and skips the first {count:Number} of them"))
+def lists_by_state_and_skips(cast: Cast, who: str, state: str, count: int) -> None:
+    cast(who).ask("GET", cast(who).tasks_path(), params={"complete": STATES[state], "offset": count})
+
+
+@when(said("{who:Person} lists those of {_:Whose} tasks that come after task number {number:Number}"))
+def lists_after_number(cast: Cast, who: str, number: int) -> None:
+    cast(who).ask("GET", cast(who).tasks_path(), params={"after": number})
 
 
 @when(said("{who:Person} lists those of {_:Whose} tasks that come after {owner:Person}'s task {title:Quoted}"))

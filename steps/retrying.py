@@ -25,6 +25,13 @@ HEADER = "Idempotency-Key"
 KEPT = timedelta(days=1)
 
 
+GOOD_KEYS = {
+    "of one letter": "x",
+    "of 255 letters": "x" * 255,
+    "with a space": "one two",
+    "with punctuation": "'; DROP TABLE task; --",
+}
+
 BAD_KEYS: dict[str, list[tuple[str, str | bytes]]] = {
     "an empty Idempotency-Key": [(HEADER, "")],
     "an Idempotency-Key of 256 letters": [(HEADER, "x" * 256)],
@@ -47,9 +54,9 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def send(person: Person, title: str, key: str) -> httpx.Response:
+def send(person: Person, title: str, key: str, **fields: str) -> httpx.Response:
     """Create a task with an Idempotency-Key."""
-    return person.ask("POST", person.tasks_path(), json={"title": title}, headers={HEADER: key})
+    return person.ask("POST", person.tasks_path(), json={"title": title, **fields}, headers={HEADER: key})
 
 
 @given(said("Alice's phone has sent the task {title:Quoted} and lost the answer"))
@@ -168,6 +175,25 @@ def sends_many_at_once(cast: Cast, memory: dict[str, Any], title: str, count: in
 @when(said("{who:Person} tries to create the task {title:Quoted} with the Idempotency-Key {key:Quoted}"))
 def creates_with_key(cast: Cast, who: str, title: str, key: str) -> None:
     send(cast(who), title, key)
+
+
+WITH_DESCRIPTION = "the task {title:Quoted} with the description {text:Quoted} and the Idempotency-Key {key:Quoted}"
+
+
+@when(said(f"{{who:Person}} creates {WITH_DESCRIPTION}"))
+@when(said(f"{{who:Person}} tries to create {WITH_DESCRIPTION}"))
+def creates_with_description_and_key(cast: Cast, who: str, title: str, text: str, key: str) -> None:
+    send(cast(who), title, key, description=text)
+
+
+@given(said("{who:Person} has created the task {title:Quoted} with an Idempotency-Key {kind}"))
+def has_created_with_good_key(cast: Cast, who: str, title: str, kind: str) -> None:
+    has_created_with_key(cast, who, title, GOOD_KEYS[kind])
+
+
+@when(said("{who:Person} creates the task {title:Quoted} with an Idempotency-Key {kind} again"))
+def creates_with_good_key_again(cast: Cast, who: str, title: str, kind: str) -> None:
+    send(cast(who), title, GOOD_KEYS[kind])
 
 
 @when(said("{who:Person} tries to send the task {title:Quoted} with {what}"))

@@ -69,6 +69,41 @@ Feature: Losing nothing
       Then Alice is shown the new task "Buy milk" and where to find it
       And Alice now has exactly the tasks "Buy milk", "Buy milk"
 
+    @AC-001 @R-18
+    Scenario: Keys that differ in their case are different keys
+      Given Alice has created the task "Buy milk" with the Idempotency-Key "one"
+      When Alice creates the task "Buy milk" with the Idempotency-Key "ONE"
+      Then Alice is shown the new task "Buy milk" and where to find it
+      And Alice now has exactly the tasks "Buy milk", "Buy milk"
+
+    @AC-001 @R-18
+    Scenario Outline: <key> stands for one task, wherever it is sent again
+      Given Alice has created the task "Buy milk" with <key>
+      When Alice creates the task "Buy milk" with <key> again
+      Then Alice is shown the task "Buy milk" and where to find it
+      And Alice still has exactly the task "Buy milk"
+
+      Examples: From 1 to 255 characters
+        | key                                 | why                 |
+        | an Idempotency-Key of one letter    |                     |
+        | an Idempotency-Key of 255 letters   | 255 is the limit    |
+        | an Idempotency-Key with a space     | it is printable too |
+        | an Idempotency-Key with punctuation |                     |
+
+    @AC-001 @R-18
+    Scenario: A task that is sent with a key has its description too
+      Given Alice has no tasks
+      When Alice creates the task "Buy milk" with the description "two litres" and the Idempotency-Key "one"
+      Then Alice is shown the new task "Buy milk" and where to find it
+      And the task "Buy milk" has the description "two litres"
+
+    @AC-003 @R-18
+    Scenario: A key that was used for a task with another description is refused
+      Given Alice has created the task "Buy milk" with the Idempotency-Key "one"
+      When Alice tries to create the task "Buy milk" with the description "two litres" and the Idempotency-Key "one"
+      Then Alice is told "Idempotency-Key: was used for another task before"
+      And Alice still has exactly the task "Buy milk"
+
     @AC-003 @R-18
     Scenario: A key that was used for another task is refused
       Given Alice has created the task "Buy milk" with the Idempotency-Key "one"
@@ -99,6 +134,14 @@ Feature: Losing nothing
       When Alice creates the task "Pay the rent" with the Idempotency-Key "one"
       Then Alice is shown the new task "Pay the rent" and where to find it
       And Alice now has exactly the tasks "Buy milk", "Pay the rent"
+
+    @AC-006 @R-18
+    Scenario: A day later the same task with the same key is another task
+      Given Alice's phone has sent the task "Buy milk" and lost the answer
+      And 24 hours and 1 second have passed
+      When Alice's phone sends it again
+      Then Alice is shown the new task "Buy milk" and where to find it
+      And Alice now has exactly the tasks "Buy milk", "Buy milk"
 
     @AC-003 @R-18
     Scenario Outline: A task with <key> is refused
@@ -132,6 +175,19 @@ Feature: Losing nothing
         | change the task  |
         | delete the task  |
 
+    @AC-001 @R-19
+    Scenario Outline: A tab that has seen the latest version can <action>
+      Given Alice has the task "Buy milk"
+      And Alice has opened the task "Buy milk" in two tabs
+      When her second tab asks to <action>
+      Then that is done
+
+      Examples: Every way to change a task
+        | action           |
+        | replace the task |
+        | change the task  |
+        | delete the task  |
+
     @AC-006 @R-19
     Scenario: After a reload the second tab adds its part, and both texts are kept
       Given Alice has the task "Buy milk"
@@ -150,6 +206,13 @@ Feature: Losing nothing
       When both tabs save another title in the same moment
       Then one tab's title is stored, and the other tab is told "The task has changed in the meantime: look at it again."
 
+    @AC-006 @R-19
+    Scenario: Of two tabs that replace the task in the same moment, one is told that the task has changed
+      Given Alice has the task "Buy milk"
+      And Alice has opened the task "Buy milk" in two tabs
+      When both tabs replace the task in the same moment
+      Then one tab's title is stored, and the other tab is told "The task has changed in the meantime: look at it again."
+
     @AC-004 @R-19
     Scenario: A task that one tab has deleted is gone for the other
       Given Alice has the task "Buy milk"
@@ -166,6 +229,19 @@ Feature: Losing nothing
       And her first tab has changed the title to "Buy oats"
       When her second tab changes the title to "Buy rice", and asks for no version in particular
       Then Alice now has exactly the task "Buy rice"
+
+    @AC-001 @R-19
+    Scenario Outline: A tab may <action> whatever its version is, if it says so
+      Given Alice has the task "Buy milk"
+      And Alice has opened the task "Buy milk" in two tabs
+      And her first tab has changed the title to "Buy oats"
+      When her second tab asks for no version in particular, to <action>
+      Then that is done
+
+      Examples: The other ways to change a task
+        | action           |
+        | replace the task |
+        | delete the task  |
 
   Rule: A tab that has the latest version of a task need not load it again
 

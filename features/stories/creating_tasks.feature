@@ -41,15 +41,25 @@ Feature: Creating tasks
     Scenario Outline: A new task with <what> is accepted
       Given Alice has no tasks
       When Alice creates a task with <what>
-      Then Alice now has one task, exactly as she wrote it
+      Then Alice now has one task, as she wrote it but for spaces around its title
 
       Examples: Just within the limits
-        | what                              | why                                  |
-        | a title of one character          |                                      |
-        | a title of 200 characters         |                                      |
-        | a title of 200 emoji              | an emoji counts as one character     |
-        | a description of 1,000 characters |                                      |
-        | a description without characters  | it is kept apart from no description |
+        | what                                         | why                                  |
+        | a title of one character                     |                                      |
+        | a title of 200 characters                    |                                      |
+        | a title of 200 characters with spaces around | spaces around a title don't count    |
+        | a title of 200 emoji                         | an emoji counts as one character     |
+        | a description of 1,000 characters            |                                      |
+        | a description of 1,000 emoji                 | an emoji counts as one character     |
+        | a description without characters             | it is kept apart from no description |
+        | null as the description                      | this is no description               |
+
+      Examples: Text is kept as it is
+        | what                                      | why                                 |
+        | a title that looks like a page's code     | whoever shows it has to mind that   |
+        | a title with an accent written apart      | it is not turned into one character |
+        | a description with spaces around it       |                                     |
+        | a description with line ends of two kinds |                                     |
 
   Rule: The database gives each new task its number and its times
 

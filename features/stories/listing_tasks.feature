@@ -77,6 +77,12 @@ Feature: Listing tasks
       When Alice lists her tasks that are done, 2 at a time
       Then Alice has seen 3 tasks that are done, and page 2 was the last
 
+    @AC-001 @R-16 @R-17
+    Scenario: The pages of what is open hold nothing else
+      Given Alice has 5 tasks, of which the first, the third and the fifth are done
+      When Alice lists her tasks that are open, 1 at a time
+      Then Alice has seen 2 tasks that are open, and page 2 was the last
+
     @AC-001 @R-15 @R-16
     Scenario: I get the 500 newest tasks if I don't say how many I want
       Given Alice has 501 tasks
@@ -115,6 +121,44 @@ Feature: Listing tasks
       Then Alice sees the tasks "Pay the rent", "Buy milk" in this order
       And Alice is told that the total is 3
 
+    @AC-001 @R-15 @R-16
+    Scenario: I can skip the first of what is open
+      Given Alice has the tasks:
+        | title        | state |
+        | Buy milk     | open  |
+        | Pay the rent | open  |
+        | Call Mum     | done  |
+      When Alice lists her tasks that are open and skips the first 1 of them
+      Then Alice sees the tasks "Buy milk" in this order
+      And Alice is told that the total is 2
+
+    @AC-001 @R-17
+    Scenario: After a page for which some were skipped, the next one goes on where it ended
+      Given Alice has the tasks "Buy milk", "Pay the rent", "Call Mum", "Book a table", created in this order
+      And Alice has looked at 2 of her tasks, the first 1 skipped
+      When Alice turns to the next page
+      Then Alice sees the tasks "Buy milk" in this order
+      And Alice is told that the total is 4
+
+    @AC-001 @R-15 @R-16
+    Scenario Outline: Behind my last task there is an empty page: the first <count> of 3 are skipped
+      Given Alice has the tasks "Buy milk", "Pay the rent", "Call Mum"
+      When Alice lists her tasks and skips the first <count> of them
+      Then Alice sees an empty list
+      And Alice is told that the total is 3
+      And Alice is given no link to a next page
+
+      Examples: Just behind the last task, and as far as one can go
+        | count               |
+        | 3                   |
+        | 9223372036854775807 |
+
+    @AC-001 @R-17
+    Scenario: A page may begin after the largest number that a task can have
+      Given Alice has the tasks "Buy milk", "Pay the rent", created in this order
+      When Alice lists those of her tasks that come after task number 9223372036854775807
+      Then Alice sees the tasks "Pay the rent", "Buy milk" in this order
+
   Rule: A list that I can't have is refused, and I am told why
     An app asks for a page by limit, the number of tasks on it, and either by offset, the number of tasks to skip, or by
     after, the number of the task after which the page begins. By complete it asks for the tasks of one state.
@@ -131,19 +175,24 @@ Feature: Listing tasks
         | a limit of zero              | limit: must be greater than or equal to 1 |
         | a limit of 501               | limit: must be less than or equal to 500  |
         | a limit that is not a number | limit: must be a whole number, in digits  |
+        | a limit written as 1_0       | limit: must be a whole number, in digits  |
 
       Examples: A page begins after a task, or after a number of tasks
-        | what                                     | sentence                                                 | why                                 |
-        | a negative offset                        | offset: must be a whole number, in digits                |                                     |
-        | an offset written as a fraction          | offset: must be a whole number, in digits                |                                     |
-        | a start after task number zero           | after: must be greater than or equal to 1                | the numbers of tasks start at one   |
-        | a start after a number that is too large | after: must be less than or equal to 9223372036854775807 | no task can have it                 |
-        | both an offset and a start               | offset: must not be combined with after                  | the two would contradict each other |
+        | what                                     | sentence                                                  | why                                 |
+        | a negative offset                        | offset: must be a whole number, in digits                 |                                     |
+        | an offset written as a fraction          | offset: must be a whole number, in digits                 |                                     |
+        | an offset that is too large              | offset: must be less than or equal to 9223372036854775807 | nobody has so many tasks            |
+        | a start after task number zero           | after: must be greater than or equal to 1                 | the numbers of tasks start at one   |
+        | a start after a number that is too large | after: must be less than or equal to 9223372036854775807  | no task can have it                 |
+        | both an offset and a start               | offset: must not be combined with after                   | the two would contradict each other |
 
       @R-04
       Examples: Nothing is guessed, and nothing is ignored
         | what                       | sentence                        | why                                   |
         | "yes" for complete         | complete: must be true or false |                                       |
+        | "TRUE" for complete        | complete: must be true or false | it is written in one way              |
+        | "1" for complete           | complete: must be true or false | a number is no state                  |
+        | complete twice             | complete: must appear only once | which of them counts would be a guess |
         | an invisible NUL character | complete: must be true or false |                                       |
         | a misspelt filter          | complet: is not known here      | a typo must not be ignored silently   |
         | the same limit twice       | limit: must appear only once    | which of them counts would be a guess |
