@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pytest_bdd import parsers, then, when
 
-from steps.inputs import JSON, UNREADABLE
+from steps.inputs import BODY_MAX, JSON, NEVER_EXISTED, UNREADABLE
 from tests.support.people import Cast, Person
 
 TRANSPORT = {"connection", "content-length", "content-type", "date", "server"}
@@ -47,6 +47,14 @@ ANSWERS: dict[str, Callable[[Person], httpx.Response]] = {
     "a refusal of somebody else's list": lambda alice: alice.ask("GET", "/api/bob/tasks"),
     "a refusal of something unreadable": lambda alice: alice.ask(
         "POST", alice.tasks_path(), content=UNREADABLE, headers=JSON
+    ),
+    "a refusal of something too large": lambda alice: alice.ask(
+        "POST", alice.tasks_path(), content=b" " * (BODY_MAX + 1), headers=JSON
+    ),
+    "a refusal of a wrong field": lambda alice: alice.ask("POST", alice.tasks_path(), json={"titel": "Buy milk"}),
+    "a refusal of a task that is not there": lambda alice: alice.ask("GET", alice.tasks_path(NEVER_EXISTED)),
+    "a refusal of an older version": lambda alice: alice.ask(
+        "DELETE", alice.tasks_path(_task(alice)), headers={"if-match": '"older"'}
     ),
     "a refusal of an unsupported action": lambda alice: alice.ask("DELETE", alice.tasks_path()),
 }

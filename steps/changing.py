@@ -3,9 +3,9 @@
 from pytest_bdd import then, when
 
 from steps.answers import task_before, task_called
-from steps.creating import is_now
 from steps.inputs import BAD_FIELDS, GOOD_TASKS, JSON, NEVER_EXISTED, TASK, WHOLE_TASK
 from steps.vocabulary import said, table
+from tests.support.clock import is_now
 from tests.support.people import Cast, Person
 
 

@@ -1,12 +1,13 @@
 """The steps of creating tasks."""
 
-from datetime import UTC, datetime, timedelta
+import json
 
 from pytest_bdd import then, when
 
 from steps.answers import details, task_called
 from steps.inputs import BAD_FIELDS, BODIES, GOOD_TASKS, JSON, TASK
 from steps.vocabulary import ACTIONS, said
+from tests.support.clock import is_now
 from tests.support.people import Cast, Person
 
 
@@ -23,11 +24,6 @@ def was_created_just_now(cast: Cast, title: str) -> None:
     task = task_called(cast("Alice"), title)
     assert task["created_at"] == task["updated_at"]
     assert is_now(task["created_at"])
-
-
-def is_now(moment: str) -> bool:
-    """Whether this is the current time, but for what a busy machine takes."""
-    return timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(moment) < timedelta(minutes=1)
 
 
 @then(said("the task {title:Quoted} has a higher number than {old:Quoted} had"))
@@ -61,6 +57,12 @@ def creates_bad_task(cast: Cast, who: str, what: str) -> None:
 @when(said('{who:Person} creates the task "Buy milk", filled up with spaces to {what}'))
 def creates_padded_task(cast: Cast, who: str, what: str) -> None:
     send_body(cast(who), "POST", cast(who).tasks_path(), what)
+
+
+@when(said("{who:Person} creates the task {title:Quoted}, declared as {kind}"))
+def creates_declared_as(cast: Cast, who: str, title: str, kind: str) -> None:
+    body = json.dumps({"title": title}).encode()
+    cast(who).ask("POST", cast(who).tasks_path(), content=body, headers={"content-type": kind})
 
 
 @when(said("{who:Person} tries to {action:Action} by sending {what}"))

@@ -36,6 +36,8 @@ def reading() -> dict[str, Any]:
 @when("a developer reads the documentation")
 def reads_documentation(scenario_service: Service, pages: dict[str, httpx.Response]) -> None:
     pages["contract"] = attach(scenario_service.http.get("/openapi.json"))
+    # what each answer in each scenario is held against is what the developer reads
+    assert pages["contract"].json() == contract.DOCUMENT
 
 
 def operation(pages: dict[str, httpx.Response], action: str) -> Any:

@@ -79,9 +79,11 @@ BODIES: dict[str, tuple[Callable[[], Any], str | None]] = {
     "broken JSON": (lambda: b'{"title": "Buy milk"', JSON_TYPE),
     "invalid UTF-8": (lambda: b'{"title": "Buy m\xfflk"}', JSON_TYPE),
     "the number NaN": (lambda: b'{"title": NaN}', JSON_TYPE),
+    "the number Infinity": (lambda: b'{"title": "Buy milk", "description": Infinity}', JSON_TYPE),
     "the number -Infinity": (lambda: b'{"title": -Infinity}', JSON_TYPE),
     "a number of 5,000 digits": (lambda: b'{"title": ' + b"9" * 5000 + b"}", JSON_TYPE),
     "lists nested 30,000 deep": (lambda: b"[" * 30_000 + b"]" * 30_000, JSON_TYPE),
+    "objects nested 10,000 deep": (lambda: b'{"a":' * 10_000 + b"1" + b"}" * 10_000, JSON_TYPE),
     "plain text": (lambda: json.dumps(TASK).encode(), "text/plain"),
     "a web form": (lambda: b"title=Buy+milk", "application/x-www-form-urlencoded"),
     "JSON that is not called JSON": (lambda: json.dumps(TASK).encode(), None),
@@ -97,6 +99,14 @@ BODIES: dict[str, tuple[Callable[[], Any], str | None]] = {
         JSON_TYPE,
     ),
     "a title without characters and a misspelt field": (lambda: b'{"title": "", "descripton": "x"}', JSON_TYPE),
+    "two unknown fields whose name has the same 1,000 characters": (
+        lambda: b'{"title": "x"' + (b', "' + b"x" * 1000 + b'": 1') * 2 + b"}",
+        JSON_TYPE,
+    ),
+    "a title without characters and four misspelt fields": (
+        lambda: b'{"title": "", "a": 1, "b": 2, "c": 3, "d": 4}',
+        JSON_TYPE,
+    ),
     "an unknown field whose name has 1,000 characters": (
         lambda: json.dumps(TASK | {"x" * 1000: 1}).encode(),
         JSON_TYPE,

@@ -21,7 +21,8 @@ def is_told_as_about_nothing(cast: Cast, who: str, sentence: str) -> None:
     person = cast(who)
     told(person.answer, sentence)
     request = person.answer.request
-    conditions = {name: request.headers[name] for name in ("if-match", "content-type") if name in request.headers}
+    sent = ("if-match", "if-none-match", "content-type")
+    conditions = {name: request.headers[name] for name in sent if name in request.headers}
     path = path_to(person, NEVER_EXISTED)
     about_nothing = person.send(request.method, path, content=request.content, headers=conditions)
     assert same_parts(person.answer) == same_parts(about_nothing)
@@ -68,13 +69,28 @@ CLAIMING = (
 
 @when(said(CLAIMING))
 def tries_to_change_claiming_version(cast: Cast, who: str, owner: str, version: str) -> None:
-    (task,) = cast(owner).tasks.values()
-    tag = (
-        cast(owner).ask("GET", path_to(cast(owner), task)).headers["etag"]
-        if version == "its latest version"
-        else '"guess"'
+    attempt_claiming_version(cast(who), "change a task", cast(owner), version)
+
+
+CLAIMING_ELSEWHERE = (
+    "{who:Person} tries to {action:Action} of {owner:Person}'s by its number in {_:Person}'s own list,"
+    " claiming to have seen {version}"
+)
+
+
+@when(said(CLAIMING_ELSEWHERE))
+def tries_claiming_version(cast: Cast, who: str, action: str, owner: str, version: str) -> None:
+    attempt_claiming_version(cast(who), action, cast(owner), version)
+
+
+def attempt_claiming_version(who: Person, action: str, owner: Person, version: str) -> None:
+    """Try an action on the owner's only task by its number in one's own list."""
+    (task,) = owner.tasks.values()
+    latest = owner.ask("GET", path_to(owner, task)).headers["etag"]
+    tag = latest if version == "its latest version" else '"guess"'
+    attempt(
+        who, action, owner, in_list_of=who, headers={"If-None-Match" if action == "open a task" else "If-Match": tag}
     )
-    cast(who).ask("PATCH", path_to(cast(who), task), json={"complete": True}, headers={"If-Match": tag})
 
 
 def path_to_nothing(user: str) -> str:
@@ -82,7 +98,7 @@ def path_to_nothing(user: str) -> str:
     return f"/api/{user}/tasks/{NEVER_EXISTED}"
 
 
-def attempt(who: Person, action: str, owner: Person, in_list_of: Person) -> None:
+def attempt(who: Person, action: str, owner: Person, in_list_of: Person, headers: dict[str, str] | None = None) -> None:
     """Try an action, on the owner's task if it needs one, through a person's list."""
     method, _, one = ACTIONS[action].partition(" ")
     task = next(iter(owner.tasks.values())) if one else None
@@ -93,7 +109,8 @@ def attempt(who: Person, action: str, owner: Person, in_list_of: Person) -> None
         who.ask("GET", f"{path}/no/such/address")
     else:
         body = {"POST": TASK, "PUT": WHOLE_TASK, "PATCH": {"complete": True}}.get(method)
-        who.ask(method, path, json=body) if body else who.ask(method, path)
+        sent = {"json": body} if body else {}
+        who.ask(method, path, headers=headers, **sent)
 
 
 @when(said("{who:Person} tries to {action:Action} in {owner:Person}'s list"))

@@ -77,9 +77,14 @@ def creates_many_at_once(cast: Cast, database: Engine, count: int) -> datetime:
     alice = cast("Alice")
     with database.connect() as connection:
         moment: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-    with alice.ledger.at_once(), ThreadPoolExecutor(count) as phones:
-        answers = list(phones.map(lambda place: create(alice, f"Task {place}"), range(count)))
-    assert [answer.status_code for answer in answers] == [201] * count
+    with alice.ledger.at_once(), database.connect() as lock, ThreadPoolExecutor(count) as phones:
+        # all requests are under way before any can write, so that each connection that may be used is used
+        lock.execute(text("LOCK TABLE task IN SHARE MODE"))
+        sent = [phones.submit(create, alice, f"Task {place}") for place in range(count)]
+        time.sleep(1)
+        assert not any(answer.done() for answer in sent)
+        lock.rollback()
+    assert [answer.result().status_code for answer in sent] == [201] * count
     return moment
 
 

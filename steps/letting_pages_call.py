@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 from pytest_bdd import given, parsers, then, when
 
+from steps.answering import ANSWERS
 from tests.support.cluster import Cluster
 from tests.support.log import Log
 from tests.support.people import Cast
@@ -87,6 +88,18 @@ def page_lists_as_alice(cast: Cast, origin: str) -> None:
     page = cast("the page")
     page.token = cast("Alice").token
     page.ask("GET", TASKS, headers={"origin": origin, "cookie": "session=alice"})
+
+
+@when(parsers.parse("a page of {origin} asks as Alice for {what}"))
+def page_asks_as_alice(cast: Cast, origin: str, what: str) -> None:
+    page, alice = cast("the page"), cast("Alice")
+    page.id_at_better_auth, page.token, page.tasks, page.origin = alice.user_id, alice.token, alice.tasks, origin
+    ANSWERS[what](page)
+
+
+@then("no cache gives the answer to a page of another site")
+def no_cache_confuses_pages(cast: Cast) -> None:
+    assert cast("the page").answer.headers["vary"] == "Origin"
 
 
 @when(parsers.parse("a page of {origin} lists the tasks without a token"))

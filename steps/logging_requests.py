@@ -20,11 +20,16 @@ TASKS, ONE_TASK = "/api/{user_id}/tasks", "/api/{user_id}/tasks/{task_id}"
 
 
 SECRET_TASK = json.dumps({"title": SESAME, "description": SESAME})
+SECRET_WHOLE_TASK = json.dumps({"title": SESAME, "description": SESAME, "complete": True})
 
 
-# By what Alice asks for: method, path, body, and the endpoint that the log should name.
+# By what Alice asks for: method, path, body, and the endpoint that the log should name; {number} is her task's.
 ASKED = {
     "a new task": ("POST", "/api/alice/tasks", SECRET_TASK, TASKS),
+    "her task": ("GET", "/api/alice/tasks/{number}", None, ONE_TASK),
+    "her task, which she has": ("GET", "/api/alice/tasks/{number}", None, ONE_TASK),
+    "her task to be replaced": ("PUT", "/api/alice/tasks/{number}", SECRET_WHOLE_TASK, ONE_TASK),
+    "her task to be deleted": ("DELETE", "/api/alice/tasks/{number}", None, ONE_TASK),
     "a task with a wrong field": ("POST", "/api/alice/tasks", json.dumps({SESAME: SESAME, "title": [SESAME]}), TASKS),
     "somebody else's list": ("GET", f"/api/bob/tasks?complete={SESAME}", None, TASKS),
     "a task that does not exist": ("PATCH", f"/api/alice/tasks/{2**60}", SECRET_TASK, ONE_TASK),
@@ -67,14 +72,21 @@ def traces(scenario_service: Service, capsys: pytest.CaptureFixture[str]) -> Tra
 def asks_with_secrets(cast: Cast, traces: Traces, who: str, what: str) -> None:
     method, path, body, traces.endpoint = ASKED[what]
     headers = {"content-type": "application/json", "user-agent": SESAME, "x-request-id": f"{SESAME}/x"}
-    traces.follow(cast(who).ask(method, path, content=body, headers=headers))
+    person = cast(who)
+    (task,) = person.tasks.values()
+    path = path.replace("{number}", str(task["id"]))
+    if what == "her task, which she has":
+        headers["if-none-match"] = person.ask("GET", path).headers["etag"]
+    traces.follow(person.ask(method, path, content=body, headers=headers))
 
 
-@when("Mallory asks for Alice's list with a forged token")
-def asks_with_forged_token(cast: Cast, traces: Traces) -> None:
-    mallory = cast("Mallory")
+@when(parsers.re("Mallory asks for Alice's (?P<what>list|task) with a forged token"))
+def asks_with_forged_token(cast: Cast, traces: Traces, what: str) -> None:
+    mallory, alice = cast("Mallory"), cast("Alice")
     mallory.token = FORGED
-    traces.follow(mallory.ask("GET", cast("Alice").tasks_path()))
+    (task,) = alice.tasks.values()
+    traces.endpoint = ONE_TASK if what == "task" else TASKS
+    traces.follow(mallory.ask("GET", alice.tasks_path(task if what == "task" else None)))
 
 
 NAMES = (
@@ -93,8 +105,10 @@ def log_has_one_line(traces: Traces, whom: str, status: int) -> None:
 
 
 @then("the secret is nowhere in the log")
-def secret_is_not_logged(traces: Traces) -> None:
+def secret_is_not_logged(cast: Cast, traces: Traces) -> None:
     assert SESAME not in traces.log
+    # the token that she signed in with is a secret too
+    assert not [part for part in str(cast("Alice").token).split(".") if part in traces.log]
 
 
 @then("the forged token is nowhere in the log")

@@ -6,11 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_bdd import parsers, then, when
 
+from steps.inputs import NEVER_EXISTED, TASK, WHOLE_TASK
 from tests.support.people import Cast, Person
 
 METRICS_AGE = 1.1
@@ -19,12 +21,24 @@ Labels = tuple[str, str, str]
 """Method, endpoint and status."""
 
 
-PATHS: dict[str, Callable[[Person], str]] = {
-    "her list": lambda alice: alice.tasks_path(),
-    "her task": lambda alice: alice.tasks_path(next(iter(alice.tasks.values()))),
-    "a task that does not exist": lambda alice: alice.tasks_path(2**60),
-    "somebody else's list": lambda _: "/api/bob/tasks",
+ASKED: dict[str, tuple[str, Callable[[Person], str], Any]] = {
+    "her list": ("GET", lambda alice: alice.tasks_path(), None),
+    "her task": ("GET", lambda alice: alice.tasks_path(_task(alice)), None),
+    "a task that does not exist": ("GET", lambda alice: alice.tasks_path(NEVER_EXISTED), None),
+    "somebody else's list": ("GET", lambda _: "/api/bob/tasks", None),
+    "a new task": ("POST", lambda alice: alice.tasks_path(), TASK),
+    "a task with a wrong field": ("POST", lambda alice: alice.tasks_path(), {"titel": "Buy milk"}),
+    "her task to be replaced": ("PUT", lambda alice: alice.tasks_path(_task(alice)), WHOLE_TASK),
+    "her task to be completed": ("PATCH", lambda alice: alice.tasks_path(_task(alice)), {"complete": True}),
+    "her whole list to be gone": ("DELETE", lambda alice: alice.tasks_path(), None),
+    "an address that nobody has": ("GET", lambda _: "/no/such/address", None),
+    "that part": ("GET", lambda _: "/api/alice/part", None),
 }
+"""Method, path and body."""
+
+
+def _task(alice: Person) -> dict[str, Any]:
+    return next(iter(alice.tasks.values()))
 
 
 @pytest.fixture
@@ -64,14 +78,19 @@ def both_name_the_version(metrics: dict[str, str]) -> None:
     assert json.loads(metrics["documentation"])["info"]["version"] == installed
 
 
-@when(parsers.parse("Alice asks for {what} three times"))
-def asks_three_times(cast: Cast, metrics: dict[str, str], what: str) -> None:
+@when(parsers.parse("Alice asks for {what} three times"), target_fixture="waited")
+def asks_three_times(cast: Cast, metrics: dict[str, str], what: str) -> float:
+    """Give the seconds that she has waited."""
     alice: Person = cast("Alice")
+    method, path, body = ASKED[what]
     metrics["before"] = read(cast)
+    waited = 0.0
     for _ in range(3):
-        alice.ask("GET", PATHS[what](alice))
+        alice.ask(method, path(alice), **({"json": body} if body else {}))
+        waited += alice.waited
     time.sleep(METRICS_AGE)
     metrics["after"] = read(cast)
+    return waited
 
 
 NAMES = {
@@ -98,8 +117,30 @@ def metrics_count(metrics: dict[str, str], more: str, what: str, labels: str) ->
     assert match
     method, endpoint, status = match.groups()
     expected = {(method, endpoint, status): int(more)} if int(more) else {}
-    # the operator's own requests are counted too
-    assert {place: number for place, number in (after - before).items() if place[1] != "/metrics"} == expected
+    counted = {place: number for place, number in (after - before).items() if not _is_beside(place, method)}
+    assert counted == expected
+
+
+def _is_beside(place: Labels, method: str) -> bool:
+    """Whether these are the operator's requests, or those by which `Person.ask` looks at what was written."""
+    return place[1] == "/metrics" or (method != "GET" and place[0] == "GET" and place[2] == "200")
+
+
+@then("the response times that the metrics add up are some, and no longer than Alice has waited")
+def response_times_are_true(metrics: dict[str, str], waited: float) -> None:
+    before, after = (seconds_of_lists(metrics[when]) for when in ("before", "after"))
+    assert 0 < after - before <= waited
+
+
+def seconds_of_lists(text: str) -> float:
+    """All response times of lists that were shown, in seconds."""
+    labels = {"method": "GET", "endpoint": "/api/{user_id}/tasks", "status": "200"}
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "http_request_duration_seconds_sum" and sample.labels == labels
+    )
 
 
 @then("the metrics have neither her name, nor the number or the title of the task")

@@ -12,6 +12,8 @@ SEVERAL_FAULTS: dict[str, tuple[str, str, bytes]] = {
     "something unreadable and too large to an address that nobody has": ("POST", "/api/no/such/address", b"{" * 70_000),
     "a deletion of Alice's whole list": ("DELETE", "/api/alice/tasks", b""),
     "something unreadable for a task of Alice's that never existed": ("PUT", path_to_nothing("alice"), UNREADABLE),
+    "a question for a page of Alice's list with a limit of zero": ("GET", "/api/alice/tasks?limit=0", b""),
+    "a question for a page of her list with a limit of zero": ("GET", "/api/alice/tasks?limit=0", b""),
     "something unreadable for a task that never existed": ("PUT", path_to_nothing("alice"), UNREADABLE),
     "something too large for a task that never existed": ("PUT", path_to_nothing("alice"), b" " * 70_000),
     "a wrong field for a task that never existed": (

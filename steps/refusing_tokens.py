@@ -48,6 +48,8 @@ TOKENS: dict[str, Callable[[Trusted], str]] = {
     "one issued by http://localhost:3000": lambda at: at.key.token(at.url("http://localhost:3000")),
     "one issued by http://127.0.0.1:3000": lambda at: at.key.token(at.keys.url),
     "one that expired 12 s ago": lambda _: token("alice", exp=int(time.time()) - 12),
+    "one that lasts for a year": lambda _: token("alice", exp=int(time.time()) + 365 * 24 * 3600),
+    "one that names two people": lambda _: token("alice", sub="mallory"),
     "one of the type at+jwt": lambda _: typed("at+jwt"),
     "the token that sign-in answers with": lambda _: "KCo9zNwzXnF8cTwWdVbmGs2Zy5eQ4rLh",
     "the word undefined": lambda _: "undefined",

@@ -148,8 +148,7 @@ def time_has_passed(cast: Cast, database: Engine, hours: int, count: int, unit: 
     earlier = "UPDATE idempotency_key SET created_at = timezone('UTC', timezone('UTC', created_at) - :age)"
     with database.begin() as connection:
         connection.execute(text(earlier), {"age": age})
-    if age > KEPT:
-        cast("Alice").ledger.let_keys_lapse()
+    cast("Alice").ledger.let_keys_age(lapsed=age > KEPT)
 
 
 @given(said("{who:Person} has created the task {title:Quoted} with the Idempotency-Key {key:Quoted}"))

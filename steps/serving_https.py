@@ -9,6 +9,7 @@ from pytest_bdd import given, parsers, then, when
 
 from steps.answers import shown
 from steps.failing import OK, ask_for_health
+from steps.keeping_private import attempt
 from steps.vocabulary import said
 from tests.support.cluster import Cluster
 from tests.support.log import Log
@@ -72,6 +73,22 @@ def log_gives_reason(log: Log, reason: str) -> None:
 @when(said("{who:Person} tries to list Alice's tasks over http"))
 def tries_to_list_over_http(cast: Cast, who: str) -> None:
     cast(who).ask("GET", HTTP + cast("Alice").tasks_path())
+
+
+@when(said("Alice tries to {action:Action} over http"))
+def tries_over_http(cast: Cast, action: str) -> None:
+    # the address of a service of the scenario's own is http
+    attempt(cast("Alice"), action, cast("Alice"), in_list_of=cast("Alice"))
+
+
+@when(said("{who:Person} tries to list Alice's tasks over https"))
+def tries_to_list_over_https(cast: Cast, who: str) -> None:
+    cast(who).ask("GET", HTTPS + cast("Alice").tasks_path())
+
+
+@then(said("{who:Person}'s browser is told to use https alone for a year"))
+def their_browser_is_told_https(cast: Cast, who: str) -> None:
+    assert cast(who).answer.headers[HSTS] == f"max-age={YEAR}"
 
 
 @when("Alice lists her tasks over https")

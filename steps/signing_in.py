@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import jwt
+import pytest
 from pytest_bdd import given, parsers, then, when
 
 from steps.answers import shown, titles_of
 from steps.vocabulary import said
 from tests.acceptance.redaction import keep_secret
+from tests.support.log import Log
 from tests.support.people import Cast, Person
 from tests.support.service import SECRET
 from tests.support.tokens import claims, token
@@ -30,6 +32,10 @@ def typed(typ: str) -> str:
 
 MONTH = 31 * 24 * 3600
 """Seconds."""
+
+
+LEEWAY = 10
+"""Seconds for which a token is still accepted once it has expired."""
 
 
 FRESH = 1.0
@@ -88,18 +94,46 @@ def tries_with_token(cast: Cast, what: str) -> None:
     mallory.ask("GET", cast("Alice").tasks_path())
 
 
-@when("Mallory tries to list Alice's tasks with two tokens at once")
-def tries_with_two_tokens(cast: Cast) -> None:
+@given("Alice has listed her tasks with a token that expires within some seconds", target_fixture="expires_at")
+def has_listed_with_token(cast: Cast) -> int:
+    lists_with_token(cast, "expired 8 seconds ago")
+    shown(cast("Alice"))
+    expires_at: int = jwt.decode(str(cast("Alice").token), options={"verify_signature": False})["exp"]
+    return expires_at
+
+
+@when("Alice tries to list her tasks with it after that")
+def tries_with_it_later(cast: Cast, expires_at: int) -> None:
+    time.sleep(max(0.0, expires_at + LEEWAY + 0.1 - time.time()))
+    cast("Alice").ask("GET", cast("Alice").tasks_path())
+
+
+BASIC = "YWxpY2U6c2VzYW1l"
+
+
+@when("Mallory tries to list Alice's tasks with two tokens at once", target_fixture="log_of_attempt")
+def tries_with_two_tokens(cast: Cast, capsys: pytest.CaptureFixture[str]) -> str:
     alice, mallory = cast("Alice"), cast("Mallory")
+    log = Log(capsys, cast.service.log)
     # each of the two would be accepted alone
     mallory.ask("GET", alice.tasks_path(), headers=[("authorization", f"Bearer {alice.token}")])
+    return log.read()
 
 
-@when("Mallory tries to list Alice's tasks with a password")
-def tries_with_password(cast: Cast) -> None:
+@when("Mallory tries to list Alice's tasks with a password", target_fixture="log_of_attempt")
+def tries_with_password(cast: Cast, capsys: pytest.CaptureFixture[str]) -> str:
     mallory = cast("Mallory")
     mallory.token = None
-    mallory.ask("GET", cast("Alice").tasks_path(), headers={"authorization": "Basic YWxpY2U6c2VzYW1l"})
+    log = Log(capsys, cast.service.log)
+    mallory.ask("GET", cast("Alice").tasks_path(), headers={"authorization": f"Basic {BASIC}"})
+    return log.read()
+
+
+@then("the log has nothing with which anybody could sign in")
+def log_has_no_token(cast: Cast, log_of_attempt: str) -> None:
+    assert "AUTH_" in log_of_attempt
+    secrets = [BASIC, *f"{cast('Alice').token}.{cast('Mallory').token or BASIC}".split(".")]
+    assert not [secret for secret in secrets if secret in log_of_attempt]
 
 
 IDS: dict[str, Any] = {
@@ -112,7 +146,9 @@ IDS: dict[str, Any] = {
     "is empty": "",
     "has 256 characters": "x" * 256,
     "begins with a space": " alice",
+    "ends with a space": "alice ",
     "ends with a line break": "alice\n",
+    "has an invisible line end": "ali\x85ce",
     "has a slash": "alice/tasks",
     "has an invisible NUL character": "ali\0ce",
     "has a broken character": "ali\ud800ce",

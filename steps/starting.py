@@ -27,7 +27,13 @@ UNSAFE: dict[str, dict[str, str]] = {
     "no way to sign in": {"BETTER_AUTH_SECRET": ""},
     "a secret of 31 bytes": {"BETTER_AUTH_SECRET": SECRET[:31]},
     "Better Auth's well-known secret": {"BETTER_AUTH_SECRET": "better-auth-secret-12345678901234567890"},
+    "a secret of one letter": {"BETTER_AUTH_SECRET": "x" * 44},
+    "a weak secret beside Better Auth": {
+        "BETTER_AUTH_URL": "https://auth.example.com",
+        "BETTER_AUTH_SECRET": SECRET[:31],
+    },
     "every site allowed to call": {"CORS_ORIGINS": "*"},
+    "one site and every site": {"CORS_ORIGINS": "https://app.example.com,*"},
     "a database of white space alone": {"DATABASE_URL": " \n"},
     "quotes around the database": {"DATABASE_URL": '"postgresql://127.0.0.1/todo"'},
     "a Better Auth without encryption": {"BETTER_AUTH_URL": "http://auth.example.com"},
@@ -49,9 +55,9 @@ def does_not_start(start: subprocess.CompletedProcess[str], message: str) -> Non
 ISSUER = "https://auth.example.com"
 
 
-@given("a service whose JWT_ISSUER ends with a line break")
-def issuer_ends_with_line_break(cast: Cast, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    variables = {"DATABASE_URL": cluster.url, "BETTER_AUTH_SECRET": SECRET, "JWT_ISSUER": f"{ISSUER}\n"}
+@given("a service whose JWT_ISSUER begins with a space and ends with a line break")
+def issuer_has_white_space(cast: Cast, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    variables = {"DATABASE_URL": cluster.url, "BETTER_AUTH_SECRET": SECRET, "JWT_ISSUER": f" {ISSUER}\n"}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with service_in_process(load_settings()) as cast.service:

@@ -112,6 +112,18 @@ Feature: Failing well
         | sends one that is too long | a request id of 65 letters |
         | sends an empty one         | the request id ""          |
 
+    @AC-004 @R-25
+    Scenario Outline: A caller's request id may have <what>
+      Given Alice has no tasks
+      When Alice lists her tasks with the request id "<request id>"
+      Then the answer carries the request id "<request id>", and so does its line in the log
+
+      Examples: Of each kind of character, and up to the limit
+        | what                          | request id                                                       |
+        | dots, underscores and hyphens  | Order_66.b-7                                                     |
+        | one letter                    | x                                                                |
+        | 64 letters                    | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx |
+
   Rule: Every answer says how it may be kept, and nothing that it need not
     Headers are what an answer says about itself, apart from what was asked for.
 
@@ -123,19 +135,23 @@ Feature: Failing well
       And beside these it carries exactly <headers>
 
       Examples: Every kind of answer
-        | answer                               | headers                                        |
-        | a list                               | no more headers                                |
-        | a page of a longer list              | Link                                           |
-        | a task                               | ETag                                           |
-        | a new task                           | ETag, Location                                 |
-        | a changed task                       | ETag                                           |
-        | the news that a task has not changed | ETag                                           |
-        | the confirmation of a deletion       | no more headers                                |
-        | a refusal for want of a token        | WWW-Authenticate: Bearer                       |
-        | a refusal of a bad token             | WWW-Authenticate: Bearer error="invalid_token" |
-        | a refusal of somebody else's list    | no more headers                                |
-        | a refusal of something unreadable    | no more headers                                |
-        | a refusal of an unsupported action   | Allow: GET, POST                               |
+        | answer                                | headers                                        |
+        | a list                                | no more headers                                |
+        | a page of a longer list               | Link                                           |
+        | a task                                | ETag                                           |
+        | a new task                            | ETag, Location                                 |
+        | a changed task                        | ETag                                           |
+        | the news that a task has not changed  | ETag                                           |
+        | the confirmation of a deletion        | no more headers                                |
+        | a refusal for want of a token         | WWW-Authenticate: Bearer                       |
+        | a refusal of a bad token              | WWW-Authenticate: Bearer error="invalid_token" |
+        | a refusal of somebody else's list     | no more headers                                |
+        | a refusal of something unreadable     | no more headers                                |
+        | a refusal of something too large      | no more headers                                |
+        | a refusal of a wrong field            | no more headers                                |
+        | a refusal of a task that is not there | no more headers                                |
+        | a refusal of an older version         | no more headers                                |
+        | a refusal of an unsupported action    | Allow: GET, POST                               |
 
     @AC-004 @R-25
     Scenario: The headers of a failure of the database say when to try again

@@ -35,6 +35,28 @@ Feature: Letting pages call
       And the page can read the headers ETag, Link, Location, Retry-After and X-Request-ID
 
     @AC-004 @R-35
+    Scenario Outline: A page of the frontend can read the answer to <what>
+      Given the frontend is at http://localhost:3000
+      And Alice has the task "Buy milk"
+      When a page of http://localhost:3000 asks as Alice for <what>
+      Then the page can read the answer, though its browser sent credentials
+      And the page can read the headers ETag, Link, Location, Retry-After and X-Request-ID
+      And no cache gives the answer to a page of another site
+
+      Examples: Successes and refusals
+        | what                                  |
+        | a new task                            |
+        | a changed task                        |
+        | the confirmation of a deletion        |
+        | a refusal of somebody else's list     |
+        | a refusal of something unreadable     |
+        | a refusal of something too large      |
+        | a refusal of a wrong field            |
+        | a refusal of a task that is not there |
+        | a refusal of an older version         |
+        | a refusal of an unsupported action    |
+
+    @AC-004 @R-35
     Scenario: A page of the frontend can read a refusal
       Given the frontend is at http://localhost:3000
       When a page of http://localhost:3000 lists the tasks without a token
@@ -73,6 +95,13 @@ Feature: Letting pages call
     Scenario: A page of another site that calls without asking first can't read the answer
       Given the frontend is at http://localhost:3000
       When a page of https://evil.example lists the tasks without a token
+      Then the page can read no answer
+
+    @AC-004 @R-35
+    Scenario: A page of another site can't read what its visitor's token would show
+      Given the frontend is at http://localhost:3000
+      And Alice has the task "Buy milk"
+      When a page of https://evil.example lists the tasks as Alice
       Then the page can read no answer
 
   Rule: In development any page may call, and then without credentials

@@ -14,6 +14,10 @@ Feature: Logging requests
       Examples: Whatever the outcome
         | what                        | status |
         | a new task                  | 201    |
+        | her task                    | 200    |
+        | her task, which she has     | 304    |
+        | her task to be replaced     | 200    |
+        | her task to be deleted      | 204    |
         | a task with a wrong field   | 422    |
         | somebody else's list        | 403    |
         | a task that does not exist  | 404    |
@@ -28,6 +32,13 @@ Feature: Logging requests
       Then the log has exactly one line about it, with the method, the endpoint, the status 500 and Alice's id
       And the secret is nowhere in the log
       And once the database is back, Alice still has exactly the task "Buy milk"
+
+    @AC-004 @R-38 @R-39
+    Scenario: A forged token for a task leaves one line, which names neither a person nor the task
+      Given Alice has the task "Buy milk"
+      When Mallory asks for Alice's task with a forged token
+      Then the log has exactly one line about it, with the method, the endpoint, the status 401 and nobody's id
+      And the forged token is nowhere in the log
 
     @AC-004 @R-38 @R-39
     Scenario: A forged token leaves one line, which names nobody

@@ -18,6 +18,31 @@ Feature: Measuring requests
         | her task                   | GET    | /api/{user_id}/tasks/{task_id} | 200    | 0      |
         | a task that does not exist | GET    | /api/{user_id}/tasks/{task_id} | 404    | 3      |
         | somebody else's list       | GET    | /api/{user_id}/tasks           | 403    | 3      |
+        | a new task                 | POST   | /api/{user_id}/tasks           | 201    | 0      |
+        | a task with a wrong field  | POST   | /api/{user_id}/tasks           | 422    | 3      |
+        | her task to be replaced    | PUT    | /api/{user_id}/tasks/{task_id} | 200    | 0      |
+        | her task to be completed   | PATCH  | /api/{user_id}/tasks/{task_id} | 200    | 0      |
+        | her whole list to be gone  | DELETE | /api/{user_id}/tasks           | 405    | 3      |
+
+    @AC-004 @R-40
+    Scenario: The response times are those that people wait for
+      Given Alice has the task "Buy milk"
+      When Alice asks for her list three times
+      Then the response times that the metrics add up are some, and no longer than Alice has waited
+
+    @AC-004 @R-40
+    Scenario: A request to an address that nobody has is counted, and the address is not told
+      Given Alice has the task "Buy milk"
+      When Alice asks for an address that nobody has three times
+      Then the metrics count 3 more requests by GET to none with the status 404
+      And the metrics count 3 more errors by GET to none with the status 404
+
+    @AC-004 @R-40
+    Scenario: An error that nobody expected is counted
+      Given a part of the service fails in a way that nobody expected
+      When Alice asks for that part three times
+      Then the metrics count 3 more requests by GET to /api/{user_id}/part with the status 500
+      And the metrics count 3 more errors by GET to /api/{user_id}/part with the status 500
 
     @AC-004 @R-23 @R-40
     Scenario: The metrics name nobody, and no task

@@ -18,6 +18,30 @@ Feature: Serving https alone
         | A stranger |
 
     @AC-002 @R-34
+    Scenario Outline: Alice can't <action> over http
+      Given a service in production
+      And Alice has the task "Buy milk"
+      When Alice tries to <action> over http
+      Then Alice is told "Use HTTPS."
+      And Alice still has exactly the task "Buy milk"
+
+      Examples: Whatever is to be done
+        | action         |
+        | create a task  |
+        | open a task    |
+        | replace a task |
+        | change a task  |
+        | delete a task  |
+
+    @AC-002 @R-34
+    Scenario: Over https a refusal tells the browser the same
+      Given a service in production
+      And Alice has the task "Buy milk"
+      When a stranger tries to list Alice's tasks over https
+      Then the stranger is told "Sign in first: no bearer token was sent."
+      And the stranger's browser is told to use https alone for a year
+
+    @AC-002 @R-34
     Scenario: Over https Alice lists her tasks, and her browser is told to come back over https
       Given a service in production
       And Alice has the task "Buy milk"

@@ -14,7 +14,10 @@ Feature: Starting the service
         | no way to sign in                | todo-api: BETTER_AUTH_URL or BETTER_AUTH_SECRET is missing: nobody could sign in                      |
         | a secret of 31 bytes             | todo-api: BETTER_AUTH_SECRET must have at least 32 bytes                                              |
         | Better Auth's well-known secret  | todo-api: BETTER_AUTH_SECRET is well known or easily guessed: make one with `openssl rand -base64 32` |
+        | a secret of one letter           | todo-api: BETTER_AUTH_SECRET is well known or easily guessed: make one with `openssl rand -base64 32` |
+        | a weak secret beside Better Auth | todo-api: BETTER_AUTH_SECRET must have at least 32 bytes                                              |
         | every site allowed to call       | todo-api: CORS_ORIGINS must name its origins in production, not *                                     |
+        | one site and every site          | todo-api: CORS_ORIGINS must name its origins in production, not *                                     |
         | a database of white space alone  | todo-api: DATABASE_URL is missing: production has no embedded database                                |
         | quotes around the database       | todo-api: DATABASE_URL has quotes around it: write the value without them                             |
         | a Better Auth without encryption | todo-api: BETTER_AUTH_URL must be https in production                                                 |
@@ -22,8 +25,8 @@ Feature: Starting the service
   Rule: White space around a setting is no part of it
 
     @AC-002 @R-33
-    Scenario: A line break behind the issuer's name locks nobody out
-      Given a service whose JWT_ISSUER ends with a line break
+    Scenario: A line break behind the issuer's name, or a space before it, locks nobody out
+      Given a service whose JWT_ISSUER begins with a space and ends with a line break
       And Alice has the task "Buy milk"
       When Alice lists her tasks with a token of that issuer
       Then Alice sees exactly the task "Buy milk"

@@ -73,6 +73,22 @@ Feature: Keeping tasks private
         | Alice    | Bob   | its latest version | a right guess must not be confirmed       |
         | Alice    | Bob   | another version    | "it has changed" would say that it exists |
 
+    @AC-002 @R-19 @R-24
+    Scenario Outline: <intruder> can't <action> of <owner>'s that <intruder> claims to have seen in <version>
+      Given <owner> has the task "Secret plan"
+      When <intruder> tries to <action> of <owner>'s by its number in <intruder>'s own list, claiming to have seen <version>
+      Then <intruder> is told "You have no such task.", exactly as about a task that never existed
+      And <owner> still has exactly the task "Secret plan"
+
+      Examples: The other ways to a task
+        | intruder | owner | action         | version            |
+        | Bob      | Alice | open a task    | its latest version |
+        | Bob      | Alice | open a task    | another version    |
+        | Bob      | Alice | replace a task | its latest version |
+        | Bob      | Alice | replace a task | another version    |
+        | Bob      | Alice | delete a task  | its latest version |
+        | Bob      | Alice | delete a task  | another version    |
+
     @AC-006 @R-16
     Scenario: Each list holds its owner's tasks alone
       Given Alice has the tasks "Buy milk", "Pay the rent"
@@ -118,6 +134,9 @@ Feature: Keeping tasks private
     @AC-006 @R-21
     Scenario Outline: The operator can delete all that is stored of <who>, and <other> keeps task and key
       Given <who> has created the task "Buy milk" with the Idempotency-Key "one"
+      And <who> has the tasks:
+        | title        | description | state |
+        | Pay the rent | in cash     | done  |
       And <other> has created the task "Call Mum" with the Idempotency-Key "one"
       When the operator deletes all that is stored of <who>
       Then the database holds nothing of <who>'s

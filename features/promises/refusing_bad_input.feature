@@ -13,14 +13,16 @@ Feature: Refusing bad input
       And Alice still has exactly the task "Buy milk"
 
       Examples: Not JSON, or not worth reading
-        | what                     | sentence                               | why                              |
-        | an empty body            | The body is empty.                     |                                  |
-        | broken JSON              | The body is not valid JSON.            |                                  |
-        | invalid UTF-8            | The body is not valid JSON.            |                                  |
-        | the number NaN           | The body is not valid JSON.            | JSON has no such number          |
-        | the number -Infinity     | The body is not valid JSON.            | JSON has no such number          |
-        | a number of 5,000 digits | The body is not valid JSON.            | reading it would cost too much   |
-        | lists nested 30,000 deep | The body is nested more than 100 deep. | reading them would cost too much |
+        | what                       | sentence                               | why                              |
+        | an empty body              | The body is empty.                     |                                  |
+        | broken JSON                | The body is not valid JSON.            |                                  |
+        | invalid UTF-8              | The body is not valid JSON.            |                                  |
+        | the number NaN             | The body is not valid JSON.            | JSON has no such number          |
+        | the number Infinity        | The body is not valid JSON.            | JSON has no such number          |
+        | the number -Infinity       | The body is not valid JSON.            | JSON has no such number          |
+        | a number of 5,000 digits   | The body is not valid JSON.            | reading it would cost too much   |
+        | lists nested 30,000 deep   | The body is nested more than 100 deep. | reading them would cost too much |
+        | objects nested 10,000 deep | The body is nested more than 100 deep. | reading them would cost too much |
 
       Examples: Not declared as JSON
         | what                         | sentence                                   |
@@ -46,6 +48,18 @@ Feature: Refusing bad input
         | one byte more than allowed | the limit is exact                |
         | ten megabytes              |                                   |
         | ten megabytes in chunks    | its length is not told beforehand |
+
+    @AC-003 @R-08
+    Scenario Outline: A new task declared as <type> is accepted
+      Given Alice has no tasks
+      When Alice creates the task "Buy milk", declared as <type>
+      Then Alice now has exactly the task "Buy milk"
+
+      Examples: JSON in all its spellings
+        | type                            |
+        | application/json                |
+        | application/json; charset=utf-8 |
+        | APPLICATION/JSON                |
 
     @AC-003 @R-10
     Scenario: A request of exactly 64 KiB is accepted
@@ -91,6 +105,8 @@ Feature: Refusing bad input
         | A stranger | something unreadable and too large to an address that nobody has | Sign in first: no bearer token was sent.   |
         | A stranger | a deletion of Alice's whole list                                 | Sign in first: no bearer token was sent.   |
         | Bob        | something unreadable for a task of Alice's that never existed    | You have no access to another user's data. |
+        | Bob        | a question for a page of Alice's list with a limit of zero       | You have no access to another user's data. |
+        | Alice      | a question for a page of her list with a limit of zero           | limit: must be greater than or equal to 1  |
         | Alice      | something unreadable for a task that never existed               | The body is not valid JSON.                |
         | Alice      | something too large for a task that never existed                | The body must have at most 64 KiB.         |
         | Alice      | a wrong field for a task that never existed                      | titel: is not known here                   |
@@ -111,4 +127,11 @@ Feature: Refusing bad input
       Given Alice has no tasks
       When Alice tries to create a task with an unknown field whose name has 1,000 characters
       Then Alice is told "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: is not known here"
+      And Alice still has no tasks
+
+    @AC-004 @R-23
+    Scenario: No more than 64 characters of a name that appears twice are repeated
+      Given Alice has no tasks
+      When Alice tries to create a task with two unknown fields whose name has the same 1,000 characters
+      Then Alice is told "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: must appear only once"
       And Alice still has no tasks

@@ -91,18 +91,28 @@ Feature: Signing in
         | names her by email address alone | another claim never stands in for the user       |
         | names two different people       |                                                  |
 
-    @AC-002 @R-28
+    @AC-002 @R-27
+    Scenario: A token that was good is refused once it has expired
+      Given Alice has the task "Buy milk"
+      And Alice has listed her tasks with a token that expires within some seconds
+      When Alice tries to list her tasks with it after that
+      Then Alice is told "Sign in again: the token is not valid."
+      And Alice still has exactly the task "Buy milk"
+
+    @AC-002 @R-28 @R-38
     Scenario: Two tokens at once are refused
       Given Alice has the task "Buy milk"
       When Mallory tries to list Alice's tasks with two tokens at once
       Then Mallory is told "Sign in again: the token is not valid."
+      And the log has nothing with which anybody could sign in
       And Alice still has exactly the task "Buy milk"
 
-    @AC-002 @R-28
+    @AC-002 @R-28 @R-38
     Scenario: A password is not a token
       Given Alice has the task "Buy milk"
       When Mallory tries to list Alice's tasks with a password
       Then Mallory is told "Sign in first: no bearer token was sent."
+      And the log has nothing with which anybody could sign in
       And Alice still has exactly the task "Buy milk"
 
   Rule: A person's id has 1 to 255 characters, without slashes, control characters, or spaces around it
@@ -134,9 +144,11 @@ Feature: Signing in
         | is empty                       |                                        |
         | has 256 characters             | 255 is the limit                       |
         | begins with a space            | it would be taken for another person's |
+        | ends with a space              | it would be taken for another person's |
         | ends with a line break         | it would be taken for another person's |
         | has a slash                    | it would be another address            |
         | has an invisible NUL character | the database can't store it            |
+        | has an invisible line end      | nobody sees it in a log or a list      |
         | has a broken character         | one half of an emoji is not text       |
         | is a number                    | 4711 is not turned into "4711"         |
 

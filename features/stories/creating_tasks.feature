@@ -121,3 +121,10 @@ Feature: Creating tasks
       When Alice tries to create a task with a title without characters and a misspelt field
       Then Alice is told "title: must have at least 1 character; descripton: is not known here"
       And Alice still has exactly the task "Water the plants"
+
+    @AC-003 @R-22
+    Scenario: However much is wrong with one task, it is told at once
+      Given Alice has the task "Water the plants"
+      When Alice tries to create a task with a title without characters and four misspelt fields
+      Then Alice is told "title: must have at least 1 character; a: is not known here; b: is not known here; c: is not known here; d: is not known here"
+      And Alice still has exactly the task "Water the plants"

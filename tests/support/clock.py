@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 PATIENCE = 60.0
@@ -32,6 +33,11 @@ def _control() -> float:
     for _ in range(CONTROL):
         pass
     return time.perf_counter() - began
+
+
+def is_now(moment: str) -> bool:
+    """Whether this ISO 8601 time is the current one, but for what a busy machine takes."""
+    return timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(moment) < timedelta(minutes=1)
 
 
 def allowed(seconds: float) -> float:

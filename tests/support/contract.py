@@ -36,7 +36,7 @@ ALLOWED_HEADERS = {
     "etag": '"[^"]+"',
     "link": '<[^>]+>; rel="next"',
     "location": "/[!-~]+",
-    "retry-after": r"\d+",
+    "retry-after": "1",
     "server": "uvicorn",
     "strict-transport-security": r"max-age=\d+",
     "vary": "[A-Za-z-]+(, [A-Za-z-]+)*",
@@ -70,6 +70,8 @@ def hold(response: httpx.Response) -> None:
     if response.url.path.startswith("/api/"):
         assert response.headers["cache-control"] == "private, no-cache"
         assert response.headers["x-content-type-options"] == "nosniff"
+    if response.url.scheme == "https":
+        assert response.headers["strict-transport-security"] == "max-age=31536000"
     _hold_documented(response)
     assert ("etag" in response.headers) == _is_one_task(response)
     if response.status_code >= 400 and is_preflight(response):
@@ -122,6 +124,12 @@ def _hold_documented(response: httpx.Response) -> None:
             assert str(response.status_code) in answers, f"{operation['operationId']}: {response.status_code}"
             described = {name.lower() for name in answers[str(response.status_code)]["headers"]}
             assert HEADERS & response.headers.keys() <= described, operation["operationId"]
+
+
+def _methods(path: str) -> set[str]:
+    """The methods that the contract has for this path; all GETs for one that it does not have."""
+    operations = [ones for pattern, ones in PATHS.items() if pattern.fullmatch(path)]
+    return {method.upper() for ones in operations for method in ones} or {"GET"}
 
 
 def _is_one_task(response: httpx.Response) -> bool:
@@ -182,6 +190,8 @@ def _hold_error(response: httpx.Response) -> None:
     if response.status_code == 422:
         _hold_errors(detail, body["errors"])
     assert ("retry-after" in response.headers) == (detail in MUST_RETRY)
+    if response.status_code == 405:
+        assert response.headers["allow"] == ", ".join(sorted(_methods(response.url.path)))
     if response.status_code == 401:
         told = {"AUTH_MISSING": "Bearer", "AUTH_INVALID": 'Bearer error="invalid_token"'}
         assert response.headers["www-authenticate"] == told[code]

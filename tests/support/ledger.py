@@ -14,12 +14,15 @@ from typing import Any
 import httpx
 from sqlalchemy import text
 
+from tests.support.clock import is_now
 from tests.support.cluster import Cluster
 
 Task = dict[str, Any]
 """A task in the form in which the service shows it."""
 Place = tuple[str, int]
 """Where a task is stored: its owner's id, and its number."""
+Key = tuple[str, str]
+"""A user's id, and an Idempotency-Key of theirs."""
 Exchange = tuple[Callable[[str, str], httpx.Response], httpx.Response]
 """How whoever was answered asks again (a method and a path), and the answer."""
 PATH = re.compile(r"/api/(?P<user>[^/]+)/tasks(?:/(?P<number>\d+))?")
@@ -37,9 +40,11 @@ class Ledger:
         """As they were when the scenario came to its When."""
         self._numbers: set[int] = set()
         """Of all tasks that there ever were."""
-        self._answers: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self._answers: dict[Key, tuple[Any, ...]] = {}
         """The first answer for each user and Idempotency-Key."""
-        self._uncertain: set[tuple[str, str]] = set()
+        self._kept_since: dict[Key, datetime] = {}
+        """When each of these keys was stored, once that is known."""
+        self._uncertain: set[Key] = set()
         """Keys that may be stored or not: too old ones, and those of errors in a crash."""
         self._together: list[Exchange] | None = None
         """Answers to requests that are sent at the same time."""
@@ -80,12 +85,15 @@ class Ledger:
     def forget(self, user: str) -> None:
         """Everything of this person has been deleted."""
         self._tasks = {place: task for place, task in self._tasks.items() if place[0] != user}
-        self._answers = {place: answer for place, answer in self._answers.items() if place[0] != user}
+        self._answers = {key: answer for key, answer in self._answers.items() if key[0] != user}
+        self._kept_since = {key: since for key, since in self._kept_since.items() if key[0] != user}
 
-    def let_keys_lapse(self) -> None:
-        """All Idempotency-Keys are too old from now on."""
-        self._uncertain |= self._answers.keys()
-        self._answers = {}
+    def let_keys_age(self, *, lapsed: bool) -> None:
+        """A step has made all Idempotency-Keys older; tell whether too old."""
+        self._kept_since = {}
+        if lapsed:
+            self._uncertain |= self._answers.keys()
+            self._answers = {}
 
     # What the service answers
 
@@ -134,7 +142,10 @@ class Ledger:
         }
         assert not wrong, f"stored otherwise than answered: {wrong}"
         keys = self._stored_keys()
-        assert self._answers.keys() <= keys <= self._answers.keys() | self._uncertain, keys
+        assert self._answers.keys() <= keys.keys() <= self._answers.keys() | self._uncertain, keys
+        # a key counts from its first use, whatever is done afterwards
+        for key in self._answers:
+            assert self._kept_since.setdefault(key, keys[key]) == keys[key]
 
     def _expect(self, answer: httpx.Response) -> bool:
         """Note what must be stored after this answer to a write; tell whether anything has changed."""
@@ -165,13 +176,14 @@ class Ledger:
         sent = _sent(answer)
         wrote = {"user_id": user, "description": None, "complete": False, "updated_at": task["created_at"]} | sent
         assert task == task | wrote
+        assert is_now(task["created_at"])
         assert task["id"] not in self._numbers
         self._enter((user, task["id"]), task)
         if key[1]:
             self._confirm(key, answer)
         return True
 
-    def _confirm(self, key: tuple[str, str], answer: httpx.Response) -> None:
+    def _confirm(self, key: Key, answer: httpx.Response) -> None:
         self._answers[key] = first_answer(answer)
         self._uncertain.discard(key)
 
@@ -181,6 +193,8 @@ class Ledger:
         task = answer.json()
         assert task == before | cleared | _sent(answer) | {"updated_at": task["updated_at"]}
         assert task["updated_at"] > before["updated_at"]
+        # unless the clock was set back, when it only moves on
+        assert is_now(task["updated_at"]) or before["updated_at"] > _shown(datetime.now(UTC))
         self._tasks[user, number] = task
 
     def _enter(self, place: Place, task: Task) -> None:
@@ -232,13 +246,14 @@ class Ledger:
             rows = connection.execute(text("SELECT * FROM task")).mappings()
             return {(row["user_id"], row["id"]): _as_shown(dict(row)) for row in rows}
 
-    def _stored_keys(self) -> set[tuple[str, str]]:
+    def _stored_keys(self) -> dict[Key, datetime]:
+        """When each key was stored."""
         with self._cluster.engine.connect() as connection:
-            rows = connection.execute(text("SELECT user_id, key FROM idempotency_key"))
-            return {(user, key) for user, key in rows}
+            rows = connection.execute(text("SELECT user_id, key, created_at FROM idempotency_key"))
+            return {(user, key): created_at for user, key, created_at in rows}
 
 
-def _key(answer: httpx.Response) -> tuple[str, str]:
+def _key(answer: httpx.Response) -> Key:
     """The user and the Idempotency-Key of a request for a new task; the key is empty if there is none."""
     place = PATH.fullmatch(answer.request.url.path)
     assert place
@@ -268,7 +283,8 @@ def _sent(answer: httpx.Response) -> dict[str, Any]:
 
 def _as_shown(row: dict[str, Any]) -> Task:
     """A row, with its times as the service shows them."""
-    return {
-        name: f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}" if isinstance(value, datetime) else value
-        for name, value in row.items()
-    }
+    return {name: _shown(value) if isinstance(value, datetime) else value for name, value in row.items()}
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

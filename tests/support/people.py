@@ -31,6 +31,8 @@ class Person:
     pages: list[dict[str, Any]] = field(default_factory=list)
     id_at_better_auth: str | None = None
     """Where they have signed up at a real one; it gives out ids of its own."""
+    origin: str | None = None
+    """The site of the page that sends their requests."""
     waited: float = 0.0
     """Seconds for the last answer."""
     _ledger: Ledger | None = None
@@ -73,7 +75,8 @@ class Person:
 
     def _exchange(self, method: str, path: str, headers: Any = None, **request: Any) -> httpx.Response:
         signed_in = [("authorization", f"Bearer {self.token}")] if self.token else []
-        sent = [*signed_in, *(headers.items() if isinstance(headers, dict) else headers or [])]
+        page = [("origin", self.origin)] if self.origin else []
+        sent = [*signed_in, *page, *(headers.items() if isinstance(headers, dict) else headers or [])]
         answer = attach(self.service.http.request(method, path, headers=sent, **request))
         contract.hold(answer)
         return answer
