@@ -5,10 +5,12 @@ tokens, and nothing of the code behind. It changes a request, a response, a row,
 of the log.
 """
 
+import html
 import json
 import re
 import time
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jwt
@@ -2156,7 +2158,7 @@ def sender_is_not_named(line: LogLine) -> list[LogLine]:
     return [line | {"reason": "X-Forwarded-Proto is 'https'"}] if "reason" in line else [line]
 
 
-@lie("A line break behind the issuer's name locks nobody out")
+@lie("A line break behind the issuer's name, or a space before it, locks nobody out")
 def line_break_is_a_part_of_the_issuer(exchange: Exchange) -> None:
     """No token has the issuer that is expected."""
     if "iss" in claims_of(exchange):
@@ -2513,3 +2515,434 @@ def metrics_name_the_version_before(exchange: Exchange) -> None:
 def metrics_name_people(exchange: Exchange) -> None:
     """The metrics name the people whose lists are asked for."""
     change_metrics(exchange, r"\{user_id\}", "alice")
+
+
+# What holds for a new task, for its replacement and for a change alike
+
+
+def edit_text(exchange: Exchange, name: str, change: Callable[[str], str | None]) -> None:
+    """Change a text of the task that was written, in the answer and in its row."""
+    if is_task(exchange, "POST", "PUT", "PATCH") and exchange.response.json[name] is not None:
+        edit_task(exchange, **{name: change(exchange.response.json[name])})
+
+
+@lie(
+    "A new task with a description with spaces around it is accepted",
+    "Replacing a task with one that has a description with spaces around it is accepted",
+    "Changing a task to have a description with spaces around it is accepted",
+)
+def description_loses_its_spaces(exchange: Exchange) -> None:
+    """Spaces around a description are removed."""
+    edit_text(exchange, "description", str.strip)
+
+
+@lie(
+    "Replacing a task with one that has a description without characters is accepted",
+    "Changing a task to have a description without characters is accepted",
+)
+def empty_description_is_none_in_a_change(exchange: Exchange) -> None:
+    """A description without characters becomes none."""
+    edit_text(exchange, "description", lambda text: text or None)
+
+
+@lie(
+    "A new task with a description with line ends of two kinds is accepted",
+    "Replacing a task with one that has a description with line ends of two kinds is accepted",
+    "Changing a task to have a description with line ends of two kinds is accepted",
+)
+def line_ends_are_made_the_same(exchange: Exchange) -> None:
+    """All line ends of a description become those of one system."""
+    edit_text(exchange, "description", lambda text: text.replace("\r\n", "\n"))
+
+
+@lie(
+    "A new task with a title with an accent written apart is accepted",
+    "Replacing a task with one that has a title with an accent written apart is accepted",
+    "Changing a task to have a title with an accent written apart is accepted",
+)
+def accents_are_composed(exchange: Exchange) -> None:
+    """A letter and its accent become one character."""
+    edit_text(exchange, "title", lambda text: unicodedata.normalize("NFC", text))
+
+
+@lie(
+    "A new task with a title that looks like a page's code is accepted",
+    "Replacing a task with one that has a title that looks like a page's code is accepted",
+    "Changing a task to have a title that looks like a page's code is accepted",
+)
+def titles_are_escaped(exchange: Exchange) -> None:
+    """A title is made safe for a page before it is stored."""
+    edit_text(exchange, "title", html.escape)
+
+
+@lie(
+    "A new task with a title of 200 characters with spaces around is accepted",
+    "Replacing a task with one that has a title of 200 characters with spaces around is accepted",
+    "Changing a task to have a title of 200 characters with spaces around is accepted",
+)
+def spaces_around_a_title_count(exchange: Exchange) -> Iterator[None]:
+    """Spaces around a title count as its characters."""
+    body = exchange.request.json
+    if isinstance(body, dict) and len(str(body.get("title"))) > 200:
+        exchange.request.json = body | {"title": "x" * 201}
+    yield
+
+
+@lie(
+    "A new task with a description of 1,000 emoji is accepted",
+    "Replacing a task with one that has a description of 1,000 emoji is accepted",
+    "Changing a task to have a description of 1,000 emoji is accepted",
+)
+def emoji_in_a_description_count_twice(exchange: Exchange) -> Iterator[None]:
+    """An emoji in a description counts as two characters."""
+    body = exchange.request.json
+    if isinstance(body, dict) and len(str(body.get("description")).encode("utf-16-le")) > 2000:
+        exchange.request.json = body | {"description": "x" * 1001}
+    yield
+
+
+@lie(
+    "Replacing a task with one that has a title of nothing but spaces is refused",
+    "Changing a task to have a title of nothing but spaces is refused",
+)
+def title_of_spaces_is_taken_in_a_change(exchange: Exchange) -> Iterator[None]:
+    """A title of nothing but spaces is taken."""
+    body = exchange.request.json
+    if isinstance(body, dict) and str(body.get("title", "x")).isspace():
+        exchange.request.json = body | {"title": "untitled"}
+    yield
+
+
+@lie(
+    "Replacing a task with one that has a description of 1,001 characters is refused",
+    "Changing a task to have a title of 201 characters is refused",
+)
+def long_text_of_a_change_is_cut(exchange: Exchange) -> Iterator[None]:
+    """Text that is too long is cut and taken."""
+    body = exchange.request.json
+    limits = {"title": 200, "description": 1000}
+    if isinstance(body, dict) and exchange.request.method != "POST":
+        cut = {name: body[name][:most] for name, most in limits.items() if isinstance(body.get(name), str)}
+        exchange.request.json = body | cut
+    yield
+
+
+@lie(
+    "Replacing a task with one that has a number given by Alice is refused",
+    "Changing a task to have a misspelt field is refused",
+)
+def unknown_fields_of_a_change_are_dropped(exchange: Exchange) -> Iterator[None]:
+    """A field that is not known is dropped."""
+    body = exchange.request.json
+    if isinstance(body, dict) and exchange.request.method != "POST":
+        known = {name: value for name, value in body.items() if name in {"title", "description", "complete"}}
+        exchange.request.json = known or {"complete": False}
+    yield
+
+
+@lie("A task that is done can be replaced with one that is open")
+def replacing_never_reopens(exchange: Exchange) -> Iterator[None]:
+    """A task that is done stays so when it is replaced."""
+    if asks_for(exchange, "PUT", "complete"):
+        for row in exchange.sql("SELECT complete FROM task WHERE id = :id", id=id_of(exchange)):
+            exchange.request.json = exchange.request.json | {"complete": row["complete"]}
+    yield
+
+
+@lie("All parts can be changed at once")
+def state_is_forgotten_beside_a_title(exchange: Exchange) -> Iterator[None]:
+    """Who changes title and state at once changes the title alone."""
+    if asks_for(exchange, "PATCH", "title", "complete"):
+        exchange.request.json = {name: value for name, value in exchange.request.json.items() if name != "complete"}
+    yield
+
+
+@lie("However much is wrong with one task, it is told at once")
+def three_errors_are_told(exchange: Exchange) -> None:
+    """Of more than three errors, three are told."""
+    errors = (exchange.response.json or {}).get("errors", []) if exchange.response.status == 422 else []
+    if len(errors) > 3:
+        detail = "; ".join(exchange.response.json["detail"].split("; ")[:3])
+        edit(exchange, errors=errors[:3], detail=detail)
+
+
+@lie("No more than 64 characters of a name that appears twice are repeated")
+def repeated_name_is_told_whole(exchange: Exchange) -> None:
+    """Of a name that appears twice all characters are repeated."""
+    if exchange.response.status == 422 and "must appear only once" in exchange.response.json["detail"]:
+        exchange.response.body = exchange.response.body.replace(b"x" * 64, b"x" * 1000)
+
+
+@lie("A new task sent as objects nested 10,000 deep is refused", "A new task sent as the number Infinity is refused")
+def what_should_not_be_read_is_read(exchange: Exchange) -> None:
+    """What is no JSON, or nested too deep, is read, and found to be no task."""
+    if exchange.response.status == 400 and exchange.request.method == "POST":
+        refuse(exchange, 422, "VALIDATION_ERROR", "body: must be an object")
+
+
+@lie("A new task declared as application/json; charset=utf-8 is accepted")
+def one_spelling_of_the_type_is_known(exchange: Exchange) -> Iterator[None]:
+    """JSON that is declared in another spelling is refused."""
+    if exchange.request.headers.get("content-type", "application/json") != "application/json":
+        exchange.request.headers["content-type"] = "text/plain"
+    yield
+
+
+# Lists at their edges
+
+
+@lie("I can skip the first of what is open")
+def skipping_forgets_the_filter(exchange: Exchange) -> Iterator[None]:
+    """Who skips tasks of one state is given those of both."""
+    if "offset=" in exchange.request.query:
+        exchange.request.query = "&".join(part for part in query_of(exchange) if not part.startswith("complete="))
+    yield
+
+
+@lie("The pages of what is open hold nothing else")
+def open_is_taken_for_either(exchange: Exchange) -> None:
+    """The link to the next page of what is open leads to tasks of either state."""
+    if "link" in exchange.response.headers:
+        exchange.response.headers["link"] = exchange.response.headers["link"].replace("complete=false&", "")
+
+
+@lie("After a page for which some were skipped, the next one goes on where it ended")
+def tasks_are_skipped_on_each_page(exchange: Exchange) -> None:
+    """The link to the next page skips as many tasks again."""
+    if "link" in exchange.response.headers and "offset=" in exchange.request.query:
+        exchange.response.headers["link"] = exchange.response.headers["link"].replace("?", "?offset=1&")
+
+
+@lie("Behind my last task there is an empty page: the first 3 of 3 are skipped")
+def empty_page_has_no_total(exchange: Exchange) -> None:
+    """An empty page says that there are no tasks at all."""
+    if is_list(exchange) and not exchange.response.json["tasks"] and "offset=" in exchange.request.query:
+        edit(exchange, count=0)
+
+
+@lie("A page may begin after the largest number that a task can have")
+def largest_number_is_too_large(exchange: Exchange) -> Iterator[None]:
+    """The largest number is refused."""
+    exchange.request.query = exchange.request.query.replace("9223372036854775807", "9223372036854775808")
+    yield
+
+
+@lie('A list with "TRUE" for complete is refused', 'A list with "1" for complete is refused')
+def other_spellings_are_true(exchange: Exchange) -> Iterator[None]:
+    """Other words for true are taken."""
+    exchange.request.query = re.sub("complete=(TRUE|1)$", "complete=true", exchange.request.query)
+    yield
+
+
+@lie("A list with complete twice is refused")
+def last_of_two_states_counts(exchange: Exchange) -> Iterator[None]:
+    """Of two states the last one counts."""
+    if exchange.request.query.count("complete=") > 1:
+        exchange.request.query = query_of(exchange)[-1]
+    yield
+
+
+@lie("A list with a limit written as 1_0 is refused", "A list with an offset that is too large is refused")
+def odd_numbers_are_taken(exchange: Exchange) -> Iterator[None]:
+    """A limit with an underscore is read as a number, and an offset without an end as the largest one."""
+    query = exchange.request.query.replace("limit=1_0", "limit=10")
+    exchange.request.query = query.replace("offset=9223372036854775808", "offset=9223372036854775807")
+    yield
+
+
+# Keys and versions at their edges
+
+
+@lie("Keys that differ in their case are different keys")
+def case_of_a_key_does_not_count(exchange: Exchange) -> Iterator[None]:
+    """Keys that differ in their case are one key."""
+    if "idempotency-key" in exchange.request.headers:
+        exchange.request.headers["idempotency-key"] = exchange.request.headers["idempotency-key"].lower()
+    yield
+
+
+@lie("an Idempotency-Key of 255 letters stands for one task, wherever it is sent again")
+def longest_key_is_too_long(exchange: Exchange) -> Iterator[None]:
+    """A key of 255 letters is refused."""
+    if len(exchange.request.headers.get("idempotency-key", "")) == 255:
+        exchange.request.headers["idempotency-key"] += "x"
+    yield
+
+
+@lie("A task that is sent with a key has its description too")
+def description_is_lost_with_a_key(exchange: Exchange) -> Iterator[None]:
+    """A task that is sent with a key loses its description."""
+    if asks_for(exchange, "POST", "description") and "idempotency-key" in exchange.request.headers:
+        exchange.request.json = {"title": exchange.request.json["title"]}
+    yield
+
+
+@lie("A key that was used for a task with another description is refused")
+def title_is_all_that_a_key_stands_for(exchange: Exchange) -> Iterator[None]:
+    """A key that was used for a task of the same title counts as used for this one."""
+    if asks_for(exchange, "POST", "title"):
+        first = exchange.memory.setdefault("first", exchange.request.json)
+        if first["title"] == exchange.request.json["title"]:
+            exchange.request.json = first
+    yield
+
+
+@lie("A day later the same task with the same key is another task")
+def task_is_known_for_ever(exchange: Exchange) -> Iterator[None]:
+    """A task that is sent again after more than a day gets its first answer."""
+    exchange.sql("UPDATE idempotency_key SET created_at = now() WHERE created_at < now() - interval '1 hour'")
+    yield
+
+
+@lie("Two tasks with different keys are two tasks")
+def keys_age_with_each_task(exchange: Exchange) -> None:
+    """Each new task makes all keys an hour older."""
+    if is_task(exchange, "POST"):
+        exchange.sql("UPDATE idempotency_key SET created_at = created_at - interval '1 hour'")
+
+
+@lie(
+    "A tab that has seen the latest version can replace the task",
+    "A tab that has seen the latest version can delete the task",
+)
+def latest_version_is_refused(exchange: Exchange) -> Iterator[None]:
+    """Whoever names the latest version is told that the task has changed."""
+    if "if-match" in exchange.request.headers:
+        exchange.request.headers["if-match"] = '"older"'
+    yield
+
+
+@lie(
+    "A tab may replace the task whatever its version is, if it says so",
+    "A tab may delete the task whatever its version is, if it says so",
+)
+def any_version_is_no_version(exchange: Exchange) -> Iterator[None]:
+    """Whoever asks for no version in particular is told that the task has changed, unless they change a part."""
+    if exchange.request.headers.get("if-match") == "*" and exchange.request.method != "PATCH":
+        exchange.request.headers["if-match"] = '"older"'
+    yield
+
+
+@lie("Of two tabs that replace the task in the same moment, one is told that the task has changed")
+def both_tabs_replace(exchange: Exchange) -> Iterator[None]:
+    """The second tab replaces what the first one has saved."""
+    if exchange.request.method == "PUT":
+        exchange.request.headers.pop("if-match", None)
+    yield
+
+
+@lie("Bob can't open a task of Alice's that Bob claims to have seen in its latest version")
+def guess_about_anothers_task_is_confirmed(exchange: Exchange) -> None:
+    """Who guesses the version of another's task is told that it has not changed."""
+    if exchange.response.status == 404 and "if-none-match" in exchange.request.headers:
+        exchange.response.status, exchange.response.body = 304, b""
+        exchange.response.headers["etag"] = exchange.request.headers["if-none-match"]
+
+
+@lie("Bob can't delete a task of Alice's that Bob claims to have seen in another version")
+def version_of_anothers_task_is_told(exchange: Exchange) -> None:
+    """Who would delete another's task is told that it has changed, and so that it is there."""
+    if exchange.response.status == 404 and exchange.request.method == "DELETE":
+        refuse(exchange, 412, "VALIDATION_ERROR", "The task has changed in the meantime: look at it again.")
+
+
+# What answers, log and metrics have, whatever was asked
+
+
+@lie("A page of the frontend can read the answer to a refusal of a wrong field")
+def refusals_are_kept_from_pages(exchange: Exchange) -> None:
+    """No page may read a refusal other than one to sign in."""
+    if exchange.response.status >= 403:
+        drop_header(exchange, "access-control-allow-origin")
+
+
+@lie("A page of the frontend can read the answer to a new task")
+def page_can_read_no_headers(exchange: Exchange) -> None:
+    """A page may read no header of an answer to a write."""
+    if exchange.request.method not in {"GET", "OPTIONS"}:
+        drop_header(exchange, "access-control-expose-headers")
+
+
+@lie("The headers of a refusal of a task that is not there are those of every answer, and its own")
+def refusal_may_be_given_to_any_page(exchange: Exchange) -> None:
+    """A cache may give the refusal of a task to a page of another site."""
+    if exchange.response.status == 404:
+        drop_header(exchange, "vary")
+
+
+@lie("A page of another site can't read what its visitor's token would show")
+def token_lets_any_page_read(exchange: Exchange) -> None:
+    """A page of any site may read what a token shows."""
+    if exchange.response.status == 200 and "origin" in exchange.request.headers:
+        exchange.response.headers["access-control-allow-origin"] = exchange.request.headers["origin"]
+
+
+@lie("Alice can't create a task over http", "Alice can't delete a task over http")
+def writes_may_come_over_http(exchange: Exchange) -> Iterator[None]:
+    """In production only reading is refused over http."""
+    if exchange.request.method != "GET":
+        exchange.request.scheme = "https"
+    yield
+
+
+@lie("Over https a refusal tells the browser the same")
+def refusal_says_nothing_of_https(exchange: Exchange) -> None:
+    """A refusal does not tell the browser to use https alone."""
+    if exchange.response.status >= 400:
+        drop_header(exchange, "strict-transport-security")
+
+
+@lie("A token that was good is refused once it has expired")
+def good_token_stays_good(exchange: Exchange) -> Iterator[None]:
+    """A token that was accepted once is accepted for ever."""
+    sent = exchange.request.headers.get("authorization", "")
+    if sent in exchange.memory:
+        sign_in_as(exchange, "alice")
+    yield
+    if exchange.response.status == 200:
+        exchange.memory[sent] = True
+
+
+@lie_in_log(
+    "A request for her task, which she has leaves one line in the log",
+    "A request for her task to be deleted leaves one line in the log",
+)
+def answers_without_a_body_are_not_logged(line: LogLine) -> list[LogLine]:
+    """A request whose answer has no body leaves no line."""
+    return [] if line.get("status") in {204, 304} else [line]
+
+
+@lie_in_log("A request for a task with a wrong field leaves one line in the log")
+def log_has_the_token(line: LogLine) -> list[LogLine]:
+    """The log has the token of whoever is refused."""
+    return [line | {"token": token("alice")}]
+
+
+@lie_in_log("Two tokens at once are refused", "A password is not a token")
+def log_has_what_was_sent_to_sign_in(line: LogLine) -> list[LogLine]:
+    """The log has what somebody has sent to sign in."""
+    return [line | {"reason": f"not a bearer token: Basic YWxpY2U6c2VzYW1l, {token('alice')}"}]
+
+
+@lie("A request for a new task is counted", "A request for her task to be completed is counted")
+def writes_are_counted_as_others(exchange: Exchange) -> None:
+    """Whatever is not a GET is counted as some other method."""
+    change_metrics(exchange, 'method="(POST|PUT|PATCH|DELETE)"', 'method="OTHER"')
+
+
+@lie("A request to an address that nobody has is counted, and the address is not told")
+def addresses_are_told(exchange: Exchange) -> None:
+    """The metrics name each address that somebody has tried."""
+    change_metrics(exchange, 'endpoint="none"', 'endpoint="/no/such/address"')
+
+
+@lie("The response times are those that people wait for")
+def response_times_are_rounded(exchange: Exchange) -> None:
+    """Response times are added up in whole seconds."""
+    change_metrics(exchange, r"^(http_request_duration_seconds_sum\{.*\}) .*$", r"\1 0.0")
+
+
+@lie("An error that nobody expected is counted")
+def failures_are_no_errors(exchange: Exchange) -> None:
+    """A failure of the service itself is not counted as an error."""
+    change_metrics(exchange, r'^http_errors_total\{.*status="500".*$', "")
