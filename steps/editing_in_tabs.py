@@ -69,7 +69,7 @@ def second_tab_asks_for_no_version(cast: Cast, action: str) -> None:
     save(cast, "*", action)
 
 
-@then("that is done")
+@then("what it asked for is done")
 def is_done(cast: Cast) -> None:
     alice = cast("Alice")
     deletes = alice.answer.request.method == "DELETE"

@@ -99,7 +99,7 @@ BODIES: dict[str, tuple[Callable[[], Any], str | None]] = {
         JSON_TYPE,
     ),
     "a title without characters and a misspelt field": (lambda: b'{"title": "", "descripton": "x"}', JSON_TYPE),
-    "two unknown fields whose name has the same 1,000 characters": (
+    "an unknown field twice, whose name has 1,000 characters": (
         lambda: b'{"title": "x"' + (b', "' + b"x" * 1000 + b'": 1') * 2 + b"}",
         JSON_TYPE,
     ),

@@ -27,9 +27,9 @@ SECRET_WHOLE_TASK = json.dumps({"title": SESAME, "description": SESAME, "complet
 ASKED = {
     "a new task": ("POST", "/api/alice/tasks", SECRET_TASK, TASKS),
     "her task": ("GET", "/api/alice/tasks/{number}", None, ONE_TASK),
-    "her task, which she has": ("GET", "/api/alice/tasks/{number}", None, ONE_TASK),
-    "her task to be replaced": ("PUT", "/api/alice/tasks/{number}", SECRET_WHOLE_TASK, ONE_TASK),
-    "her task to be deleted": ("DELETE", "/api/alice/tasks/{number}", None, ONE_TASK),
+    "her task that has not changed": ("GET", "/api/alice/tasks/{number}", None, ONE_TASK),
+    "a replacement of her task": ("PUT", "/api/alice/tasks/{number}", SECRET_WHOLE_TASK, ONE_TASK),
+    "a deletion of her task": ("DELETE", "/api/alice/tasks/{number}", None, ONE_TASK),
     "a task with a wrong field": ("POST", "/api/alice/tasks", json.dumps({SESAME: SESAME, "title": [SESAME]}), TASKS),
     "somebody else's list": ("GET", f"/api/bob/tasks?complete={SESAME}", None, TASKS),
     "a task that does not exist": ("PATCH", f"/api/alice/tasks/{2**60}", SECRET_TASK, ONE_TASK),
@@ -75,7 +75,7 @@ def asks_with_secrets(cast: Cast, traces: Traces, who: str, what: str) -> None:
     person = cast(who)
     (task,) = person.tasks.values()
     path = path.replace("{number}", str(task["id"]))
-    if what == "her task, which she has":
+    if what == "her task that has not changed":
         headers["if-none-match"] = person.ask("GET", path).headers["etag"]
     traces.follow(person.ask(method, path, content=body, headers=headers))
 

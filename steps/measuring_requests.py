@@ -28,9 +28,9 @@ ASKED: dict[str, tuple[str, Callable[[Person], str], Any]] = {
     "somebody else's list": ("GET", lambda _: "/api/bob/tasks", None),
     "a new task": ("POST", lambda alice: alice.tasks_path(), TASK),
     "a task with a wrong field": ("POST", lambda alice: alice.tasks_path(), {"titel": "Buy milk"}),
-    "her task to be replaced": ("PUT", lambda alice: alice.tasks_path(_task(alice)), WHOLE_TASK),
-    "her task to be completed": ("PATCH", lambda alice: alice.tasks_path(_task(alice)), {"complete": True}),
-    "her whole list to be gone": ("DELETE", lambda alice: alice.tasks_path(), None),
+    "a replacement of her task": ("PUT", lambda alice: alice.tasks_path(_task(alice)), WHOLE_TASK),
+    "a completion of her task": ("PATCH", lambda alice: alice.tasks_path(_task(alice)), {"complete": True}),
+    "a deletion of her whole list": ("DELETE", lambda alice: alice.tasks_path(), None),
     "an address that nobody has": ("GET", lambda _: "/no/such/address", None),
     "that part": ("GET", lambda _: "/api/alice/part", None),
 }

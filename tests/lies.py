@@ -2904,8 +2904,8 @@ def good_token_stays_good(exchange: Exchange) -> Iterator[None]:
 
 
 @lie_in_log(
-    "A request for her task, which she has leaves one line in the log",
-    "A request for her task to be deleted leaves one line in the log",
+    "A request for her task that has not changed leaves one line in the log",
+    "A request for a deletion of her task leaves one line in the log",
 )
 def answers_without_a_body_are_not_logged(line: LogLine) -> list[LogLine]:
     """A request whose answer has no body leaves no line."""
@@ -2924,7 +2924,7 @@ def log_has_what_was_sent_to_sign_in(line: LogLine) -> list[LogLine]:
     return [line | {"reason": f"not a bearer token: Basic YWxpY2U6c2VzYW1l, {token('alice')}"}]
 
 
-@lie("A request for a new task is counted", "A request for her task to be completed is counted")
+@lie("A request for a new task is counted", "A request for a completion of her task is counted")
 def writes_are_counted_as_others(exchange: Exchange) -> None:
     """Whatever is not a GET is counted as some other method."""
     change_metrics(exchange, 'method="(POST|PUT|PATCH|DELETE)"', 'method="OTHER"')

@@ -120,7 +120,7 @@ Feature: Failing well
 
       Examples: Of each kind of character, and up to the limit
         | what                          | request id                                                       |
-        | dots, underscores and hyphens  | Order_66.b-7                                                     |
+        | dots, underscores and hyphens | Order_66.b-7                                                     |
         | one letter                    | x                                                                |
         | 64 letters                    | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx |
 

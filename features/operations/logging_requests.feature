@@ -12,17 +12,17 @@ Feature: Logging requests
       And the secret is nowhere in the log
 
       Examples: Whatever the outcome
-        | what                        | status |
-        | a new task                  | 201    |
-        | her task                    | 200    |
-        | her task, which she has     | 304    |
-        | her task to be replaced     | 200    |
-        | her task to be deleted      | 204    |
-        | a task with a wrong field   | 422    |
-        | somebody else's list        | 403    |
-        | a task that does not exist  | 404    |
-        | something unreadable        | 400    |
-        | something that is too large | 413    |
+        | what                          | status |
+        | a new task                    | 201    |
+        | her task                      | 200    |
+        | her task that has not changed | 304    |
+        | a replacement of her task     | 200    |
+        | a deletion of her task        | 204    |
+        | a task with a wrong field     | 422    |
+        | somebody else's list          | 403    |
+        | a task that does not exist    | 404    |
+        | something unreadable          | 400    |
+        | something that is too large   | 413    |
 
     @AC-004 @R-39
     Scenario: A failure of the database leaves one line too

@@ -3,6 +3,7 @@ Feature: Measuring requests
   take. The address /metrics shows these metrics. Whatever is refused or fails is counted as an error.
 
   Rule: Requests, errors and response times are counted by method, endpoint and status
+    The endpoint of an address that nobody has is called none.
 
     @AC-004 @R-40
     Scenario Outline: A request for <what> is counted
@@ -13,16 +14,16 @@ Feature: Measuring requests
       And the metrics count <errors> more errors by <method> to <endpoint> with the status <status>
 
       Examples: Successes and errors
-        | what                       | method | endpoint                       | status | errors |
-        | her list                   | GET    | /api/{user_id}/tasks           | 200    | 0      |
-        | her task                   | GET    | /api/{user_id}/tasks/{task_id} | 200    | 0      |
-        | a task that does not exist | GET    | /api/{user_id}/tasks/{task_id} | 404    | 3      |
-        | somebody else's list       | GET    | /api/{user_id}/tasks           | 403    | 3      |
-        | a new task                 | POST   | /api/{user_id}/tasks           | 201    | 0      |
-        | a task with a wrong field  | POST   | /api/{user_id}/tasks           | 422    | 3      |
-        | her task to be replaced    | PUT    | /api/{user_id}/tasks/{task_id} | 200    | 0      |
-        | her task to be completed   | PATCH  | /api/{user_id}/tasks/{task_id} | 200    | 0      |
-        | her whole list to be gone  | DELETE | /api/{user_id}/tasks           | 405    | 3      |
+        | what                         | method | endpoint                       | status | errors |
+        | her list                     | GET    | /api/{user_id}/tasks           | 200    | 0      |
+        | her task                     | GET    | /api/{user_id}/tasks/{task_id} | 200    | 0      |
+        | a task that does not exist   | GET    | /api/{user_id}/tasks/{task_id} | 404    | 3      |
+        | somebody else's list         | GET    | /api/{user_id}/tasks           | 403    | 3      |
+        | a new task                   | POST   | /api/{user_id}/tasks           | 201    | 0      |
+        | a task with a wrong field    | POST   | /api/{user_id}/tasks           | 422    | 3      |
+        | a replacement of her task    | PUT    | /api/{user_id}/tasks/{task_id} | 200    | 0      |
+        | a completion of her task     | PATCH  | /api/{user_id}/tasks/{task_id} | 200    | 0      |
+        | a deletion of her whole list | DELETE | /api/{user_id}/tasks           | 405    | 3      |
 
     @AC-004 @R-40
     Scenario: The response times are those that people wait for

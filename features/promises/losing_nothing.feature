@@ -180,7 +180,7 @@ Feature: Losing nothing
       Given Alice has the task "Buy milk"
       And Alice has opened the task "Buy milk" in two tabs
       When her second tab asks to <action>
-      Then that is done
+      Then what it asked for is done
 
       Examples: Every way to change a task
         | action           |
@@ -236,7 +236,7 @@ Feature: Losing nothing
       And Alice has opened the task "Buy milk" in two tabs
       And her first tab has changed the title to "Buy oats"
       When her second tab asks for no version in particular, to <action>
-      Then that is done
+      Then what it asked for is done
 
       Examples: The other ways to change a task
         | action           |

@@ -132,6 +132,6 @@ Feature: Refusing bad input
     @AC-004 @R-23
     Scenario: No more than 64 characters of a name that appears twice are repeated
       Given Alice has no tasks
-      When Alice tries to create a task with two unknown fields whose name has the same 1,000 characters
+      When Alice tries to create a task with an unknown field twice, whose name has 1,000 characters
       Then Alice is told "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: must appear only once"
       And Alice still has no tasks

@@ -184,14 +184,14 @@ Feature: Changing tasks
 
       @R-01 @R-02
       Examples: A whole task has its title and its state, which is sent as complete
-        | what                      | sentence                                | why                                         |
-        | the title left out        | title: is required                      |                                             |
-        | the state left out        | complete: is required                   | a whole task is open or done                |
-        | a state of "yes"          | complete: must be a valid boolean       | it is true or false, and not a word         |
-        | a state that is a number  | complete: must be a valid boolean       |                                             |
-        | null as the state         | complete: must be a valid boolean       |                                             |
-        | a misspelt field          | titel: is not known here                | a typing error must not be ignored silently |
-        | two states                | complete: must appear only once         | which of them counts would be a guess       |
+        | what                     | sentence                          | why                                         |
+        | the title left out       | title: is required                |                                             |
+        | the state left out       | complete: is required             | a whole task is open or done                |
+        | a state of "yes"         | complete: must be a valid boolean | it is true or false, and not a word         |
+        | a state that is a number | complete: must be a valid boolean |                                             |
+        | null as the state        | complete: must be a valid boolean |                                             |
+        | a misspelt field         | titel: is not known here          | a typing error must not be ignored silently |
+        | two states               | complete: must appear only once   | which of them counts would be a guess       |
 
       @R-01 @R-02 @R-04
       Examples: Its texts keep to the rules of a new task
