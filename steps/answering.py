@@ -1,7 +1,6 @@
 """The steps about what every answer carries."""
 
 from collections.abc import Callable
-from typing import Any
 
 import httpx
 import pytest
@@ -14,13 +13,8 @@ TRANSPORT = {"connection", "content-length", "content-type", "date", "server"}
 """They say how the answer is sent, and are left to the server."""
 
 
-def _task(alice: Person) -> dict[str, Any]:
-    (task,) = alice.tasks.values()
-    return task
-
-
 def _unchanged(alice: Person) -> httpx.Response:
-    path = alice.tasks_path(_task(alice))
+    path = alice.tasks_path(alice.task)
     return alice.ask("GET", path, headers={"if-none-match": alice.ask("GET", path).headers["etag"]})
 
 
@@ -37,11 +31,11 @@ def _without_token(alice: Person, token: str | None) -> httpx.Response:
 ANSWERS: dict[str, Callable[[Person], httpx.Response]] = {
     "a list": lambda alice: alice.ask("GET", alice.tasks_path()),
     "a page of a longer list": _page,
-    "a task": lambda alice: alice.ask("GET", alice.tasks_path(_task(alice))),
+    "a task": lambda alice: alice.ask("GET", alice.tasks_path(alice.task)),
     "a new task": lambda alice: alice.ask("POST", alice.tasks_path(), json={"title": "Pay the rent"}),
-    "a changed task": lambda alice: alice.ask("PATCH", alice.tasks_path(_task(alice)), json={"complete": True}),
+    "a changed task": lambda alice: alice.ask("PATCH", alice.tasks_path(alice.task), json={"complete": True}),
     "the news that a task has not changed": _unchanged,
-    "the confirmation of a deletion": lambda alice: alice.ask("DELETE", alice.tasks_path(_task(alice))),
+    "the confirmation of a deletion": lambda alice: alice.ask("DELETE", alice.tasks_path(alice.task)),
     "a refusal for want of a token": lambda alice: _without_token(alice, None),
     "a refusal of a bad token": lambda alice: _without_token(alice, "open-sesame"),
     "a refusal of somebody else's list": lambda alice: alice.ask("GET", "/api/bob/tasks"),
@@ -54,7 +48,7 @@ ANSWERS: dict[str, Callable[[Person], httpx.Response]] = {
     "a refusal of a wrong field": lambda alice: alice.ask("POST", alice.tasks_path(), json={"titel": "Buy milk"}),
     "a refusal of a task that is not there": lambda alice: alice.ask("GET", alice.tasks_path(NEVER_EXISTED)),
     "a refusal of an older version": lambda alice: alice.ask(
-        "DELETE", alice.tasks_path(_task(alice)), headers={"if-match": '"older"'}
+        "DELETE", alice.tasks_path(alice.task), headers={"if-match": '"older"'}
     ),
     "a refusal of an unsupported action": lambda alice: alice.ask("DELETE", alice.tasks_path()),
 }

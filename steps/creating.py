@@ -69,8 +69,7 @@ def creates_declared_as(cast: Cast, who: str, title: str, kind: str) -> None:
 def tries_by_sending(cast: Cast, who: str, action: str, what: str) -> None:
     person = cast(who)
     method, _, one = ACTIONS[action].partition(" ")
-    task = next(iter(person.tasks.values())) if one else None
-    send_body(person, method, person.tasks_path(task), what)
+    send_body(person, method, person.tasks_path(person.task if one else None), what)
 
 
 def send_body(person: Person, method: str, path: str, what: str) -> None:

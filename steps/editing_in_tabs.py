@@ -14,18 +14,12 @@ from steps.vocabulary import ACTIONS, said
 from tests.support.people import Cast
 
 
-def only_task(cast: Cast) -> dict[str, Any]:
-    """Alice's only task, as it was at the start."""
-    (task,) = cast("Alice").tasks.values()
-    return task
-
-
 def save(cast: Cast, tag: str, action: str = "change the task", body: Any = None) -> None:
     """Change or delete Alice's task if its ETag is still this one."""
     method = ACTIONS[action].split()[0]
     body = body or {"PUT": WHOLE_TASK, "PATCH": {"complete": True}}.get(method)
     sent = {"json": body} if body else {}
-    cast("Alice").ask(method, cast("Alice").tasks_path(only_task(cast)), headers={"If-Match": tag}, **sent)
+    cast("Alice").ask(method, cast("Alice").tasks_path(cast("Alice").task), headers={"If-Match": tag}, **sent)
 
 
 @given(said("Alice has opened the task {title:Quoted} in two tabs"))
@@ -43,7 +37,7 @@ def first_tab_has_changed_title(cast: Cast, memory: dict[str, Any], title: str) 
 @given("her second tab has reloaded the task")
 def second_tab_has_reloaded(cast: Cast, memory: dict[str, Any]) -> None:
     alice = cast("Alice")
-    memory["second"] = alice.ask("GET", alice.tasks_path(only_task(cast))).headers["etag"]
+    memory["second"] = alice.ask("GET", alice.tasks_path(alice.task)).headers["etag"]
 
 
 @when(said("her second tab asks to {action:Action}"))
@@ -90,11 +84,11 @@ def both_tabs_replace(cast: Cast, database: Engine, memory: dict[str, Any]) -> N
 
 def save_at_once(cast: Cast, database: Engine, memory: dict[str, Any], method: str, fields: dict[str, Any]) -> None:
     """Send a title from each tab, with these other fields, so that both wait for the same row."""
-    alice, task = cast("Alice"), only_task(cast)
-    path, seen = alice.tasks_path(task), {"If-Match": memory["first"]}
+    alice = cast("Alice")
+    path, seen = alice.tasks_path(alice.task), {"If-Match": memory["first"]}
     with alice.ledger.at_once(), database.connect() as lock, ThreadPoolExecutor(2) as tabs:
         # both requests wait for the lock before either can write
-        lock.execute(text("SELECT 1 FROM task WHERE user_id = :user_id AND id = :id FOR UPDATE"), task)
+        lock.execute(text("SELECT 1 FROM task WHERE user_id = :user_id AND id = :id FOR UPDATE"), alice.task)
         sent: dict[str, Future[httpx.Response]] = {
             title: tabs.submit(alice.send, method, path, headers=seen, json={**fields, "title": title})
             for title in ("Oats", "Rice")
@@ -108,7 +102,7 @@ def save_at_once(cast: Cast, database: Engine, memory: dict[str, Any], method: s
 @when("her second tab asks whether the task has changed")
 def second_tab_asks_for_changes(cast: Cast, memory: dict[str, Any]) -> None:
     alice = cast("Alice")
-    alice.ask("GET", alice.tasks_path(only_task(cast)), headers={"If-None-Match": memory["second"]})
+    alice.ask("GET", alice.tasks_path(alice.task), headers={"If-None-Match": memory["second"]})
 
 
 @then(said("one tab's title is stored, and the other tab is told {sentence:Quoted}"))

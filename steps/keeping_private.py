@@ -85,8 +85,7 @@ def tries_claiming_version(cast: Cast, who: str, action: str, owner: str, versio
 
 def attempt_claiming_version(who: Person, action: str, owner: Person, version: str) -> None:
     """Try an action on the owner's only task by its number in one's own list."""
-    (task,) = owner.tasks.values()
-    latest = owner.ask("GET", path_to(owner, task)).headers["etag"]
+    latest = owner.ask("GET", path_to(owner, owner.task)).headers["etag"]
     tag = latest if version == "its latest version" else '"guess"'
     attempt(
         who, action, owner, in_list_of=who, headers={"If-None-Match" if action == "open a task" else "If-Match": tag}
@@ -101,8 +100,7 @@ def path_to_nothing(user: str) -> str:
 def attempt(who: Person, action: str, owner: Person, in_list_of: Person, headers: dict[str, str] | None = None) -> None:
     """Try an action, on the owner's task if it needs one, through a person's list."""
     method, _, one = ACTIONS[action].partition(" ")
-    task = next(iter(owner.tasks.values())) if one else None
-    path = path_to(in_list_of, task)
+    path = path_to(in_list_of, owner.task if one else None)
     if action == "send an unreadable request":
         who.ask("POST", path, content=UNREADABLE, headers=JSON)
     elif action == "guess an address":

@@ -105,12 +105,11 @@ def uses_few_connections(database: Engine, count: int, moment: datetime) -> None
 @when(said("Alice's phone changes the title to {title:Quoted} while her laptop completes the task"))
 def changes_on_two_devices(cast: Cast, database: Engine, title: str) -> None:
     alice = cast("Alice")
-    (task,) = alice.tasks.values()
-    path = alice.tasks_path(task)
+    path = alice.tasks_path(alice.task)
     changes = [{"title": title}, {"complete": True}]
     with alice.ledger.at_once(), database.connect() as lock, ThreadPoolExecutor(2) as devices:
         # both requests wait for the lock before either can write
-        lock.execute(text("SELECT 1 FROM task WHERE user_id = :user_id AND id = :id FOR UPDATE"), task)
+        lock.execute(text("SELECT 1 FROM task WHERE user_id = :user_id AND id = :id FOR UPDATE"), alice.task)
         sent = [devices.submit(alice.send, "PATCH", path, json=change) for change in changes]
         time.sleep(0.3)
         assert not any(answer.done() for answer in sent)

@@ -73,8 +73,7 @@ def asks_with_secrets(cast: Cast, traces: Traces, who: str, what: str) -> None:
     method, path, body, traces.endpoint = ASKED[what]
     headers = {"content-type": "application/json", "user-agent": SESAME, "x-request-id": f"{SESAME}/x"}
     person = cast(who)
-    (task,) = person.tasks.values()
-    path = path.replace("{number}", str(task["id"]))
+    path = path.replace("{number}", str(person.task["id"]))
     if what == "her task that has not changed":
         headers["if-none-match"] = person.ask("GET", path).headers["etag"]
     traces.follow(person.ask(method, path, content=body, headers=headers))
@@ -84,9 +83,8 @@ def asks_with_secrets(cast: Cast, traces: Traces, who: str, what: str) -> None:
 def asks_with_forged_token(cast: Cast, traces: Traces, what: str) -> None:
     mallory, alice = cast("Mallory"), cast("Alice")
     mallory.token = FORGED
-    (task,) = alice.tasks.values()
     traces.endpoint = ONE_TASK if what == "task" else TASKS
-    traces.follow(mallory.ask("GET", alice.tasks_path(task if what == "task" else None)))
+    traces.follow(mallory.ask("GET", alice.tasks_path(alice.task if what == "task" else None)))
 
 
 NAMES = (

@@ -23,22 +23,18 @@ Labels = tuple[str, str, str]
 
 ASKED: dict[str, tuple[str, Callable[[Person], str], Any]] = {
     "her list": ("GET", lambda alice: alice.tasks_path(), None),
-    "her task": ("GET", lambda alice: alice.tasks_path(_task(alice)), None),
+    "her task": ("GET", lambda alice: alice.tasks_path(alice.task), None),
     "a task that does not exist": ("GET", lambda alice: alice.tasks_path(NEVER_EXISTED), None),
     "somebody else's list": ("GET", lambda _: "/api/bob/tasks", None),
     "a new task": ("POST", lambda alice: alice.tasks_path(), TASK),
     "a task with a wrong field": ("POST", lambda alice: alice.tasks_path(), {"titel": "Buy milk"}),
-    "a replacement of her task": ("PUT", lambda alice: alice.tasks_path(_task(alice)), WHOLE_TASK),
-    "a completion of her task": ("PATCH", lambda alice: alice.tasks_path(_task(alice)), {"complete": True}),
+    "a replacement of her task": ("PUT", lambda alice: alice.tasks_path(alice.task), WHOLE_TASK),
+    "a completion of her task": ("PATCH", lambda alice: alice.tasks_path(alice.task), {"complete": True}),
     "a deletion of her whole list": ("DELETE", lambda alice: alice.tasks_path(), None),
     "an address that nobody has": ("GET", lambda _: "/no/such/address", None),
     "that part": ("GET", lambda _: "/api/alice/part", None),
 }
 """Method, path and body."""
-
-
-def _task(alice: Person) -> dict[str, Any]:
-    return next(iter(alice.tasks.values()))
 
 
 @pytest.fixture
@@ -146,10 +142,9 @@ def seconds_of_lists(text: str) -> float:
 @then("the metrics have neither her name, nor the number or the title of the task")
 def metrics_name_nobody(cast: Cast, metrics: dict[str, str]) -> None:
     alice = cast("Alice")
-    (task,) = alice.tasks.values()
     assert alice.user_id not in metrics["after"]
-    assert task["title"] not in metrics["after"]
+    assert alice.task["title"] not in metrics["after"]
     labels = "".join(re.findall(r"\{.*\}", metrics["after"]))
     # a bound of the histogram, a status or a part of the version may be the same number
     labels = re.sub(r'\b(le|status|version)="[^"]*"', "", labels)
-    assert not re.search(rf"\b{task['id']}\b", labels)
+    assert not re.search(rf"\b{alice.task['id']}\b", labels)

@@ -127,7 +127,7 @@ def _hold_documented(response: httpx.Response) -> None:
 
 
 def _methods(path: str) -> set[str]:
-    """The methods that the contract has for this path; all GETs for one that it does not have."""
+    """The methods that the contract has for this path; GET alone for one that it does not have."""
     operations = [ones for pattern, ones in PATHS.items() if pattern.fullmatch(path)]
     return {method.upper() for ones in operations for method in ones} or {"GET"}
 

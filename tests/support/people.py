@@ -45,6 +45,12 @@ class Person:
         return self.id_at_better_auth or self.name.lower().replace(" ", "-")
 
     @property
+    def task(self) -> Rows:
+        """Their only task."""
+        (task,) = self.tasks.values()
+        return task
+
+    @property
     def ledger(self) -> Ledger:
         """What must be stored."""
         assert self._ledger is not None
