@@ -36,9 +36,19 @@ def same_parts(answer: httpx.Response) -> tuple[object, ...]:
     return answer.status_code, body, sorted(headers)
 
 
+@when("the operator deletes all that is stored of somebody")
+def deletes_all_of_somebody(somebody: Person, cluster: Cluster, folder: Path) -> None:
+    delete_all(somebody, cluster, folder)
+    somebody.ledger.settle()
+
+
 @when(said("the operator deletes all that is stored of {who:Person}"))
 def deletes_all(cast: Cast, cluster: Cluster, folder: Path, who: str) -> None:
-    person = cast(who)
+    delete_all(cast(who), cluster, folder)
+
+
+def delete_all(person: Person, cluster: Cluster, folder: Path) -> None:
+    """Delete all that is stored of a person, with the operator's command."""
     # in the database's log it is not taken for the service, which opens no transaction
     url = make_url(cluster.url).update_query_dict({"application_name": "operator"})
     dsn = url.render_as_string(hide_password=False)

@@ -10,6 +10,7 @@ import pytest
 from pytest_bdd import given, parsers, then, when
 
 from steps.answers import shown, titles_of
+from steps.listing import read_all_pages
 from steps.vocabulary import said
 from tests.acceptance.redaction import keep_secret
 from tests.support.log import Log
@@ -143,6 +144,7 @@ IDS: dict[str, Any] = {
     "has a space inside": "alice b",
     "has an accent and a quote": "Zoë O'Hara",
     "has a question mark": "who?",
+    "a careless search takes for Alice's": "ALIC_",
     "is empty": "",
     "has 256 characters": "x" * 256,
     "begins with a space": " alice",
@@ -176,6 +178,13 @@ def they_have(somebody: Person, title: str) -> None:
     place = somebody.answer.headers["location"]
     assert place == f"{somebody.tasks_path()}/{task['id']}"
     assert titles_of([somebody.send("GET", place).json()]) == [title]
+
+
+@then("once they have a second task, they can turn the pages of their list")
+def they_can_turn_pages(somebody: Person) -> None:
+    somebody.ask("POST", somebody.tasks_path(), json={"title": "Pay the rent"})
+    read_all_pages(somebody, {"limit": "1"})
+    assert [titles_of(page["tasks"]) for page in somebody.pages] == [["Pay the rent"], ["Buy milk"]]
 
 
 @when(said("Mallory tries to list Alice's tasks with a token for somebody whose id {what}"))

@@ -147,3 +147,10 @@ Feature: Keeping tasks private
         | who   | other |
         | Alice | Bob   |
         | Bob   | Alice |
+
+    @AC-006 @R-21
+    Scenario: The operator can delete all that is stored of somebody whose id is nearly Alice's, and she keeps her task
+      Given Alice has the task "Buy milk"
+      And somebody is signed in whose id a careless search takes for Alice's
+      When the operator deletes all that is stored of somebody
+      Then Alice still has exactly the task "Buy milk"

@@ -122,6 +122,7 @@ Feature: Signing in
       Given somebody is signed in whose id <what>
       When they create the task "Buy milk"
       Then they have exactly the task "Buy milk", at an address of their own
+      And once they have a second task, they can turn the pages of their list
 
       Examples: From 1 to 255 characters, of almost any kind
         | what                      |
