@@ -11,6 +11,7 @@ from pytest_bdd import given, then, when
 from sqlalchemy import Engine, text
 
 from steps.answers import shown, still_has, told
+from steps.inputs import TASK
 from steps.keeping_private import attempt
 from steps.vocabulary import said
 from tests.support.cluster import Cluster
@@ -22,6 +23,16 @@ from tests.support.service import default_settings, service_in_process
 @then("the answer says that a list can be read and added to")
 def says_what_a_list_allows(cast: Cast) -> None:
     assert cast("Alice").answer.headers["allow"] == "GET, POST"
+
+
+@when(said("{who:Person} tries to add a task to the task {title:Quoted}"))
+def tries_to_add_to_task(cast: Cast, who: str, title: str) -> None:
+    cast(who).ask("POST", cast(who).tasks_path(cast(who).tasks[title]), json=TASK)
+
+
+@then("the answer says that a task can be read, replaced, changed and deleted")
+def says_what_a_task_allows(cast: Cast) -> None:
+    assert cast("Alice").answer.headers["allow"] == "DELETE, GET, PATCH, PUT"
 
 
 @then(said("Alice is told on each device within {seconds:Number} seconds {sentence:Quoted}"))

@@ -22,9 +22,10 @@ def database_has_been_restarted(cluster: Cluster) -> None:
 
 
 @when("the database crashes and is started again")
-def crashes_the_database(cluster: Cluster) -> None:
+def crashes_the_database(cast: Cast, cluster: Cluster) -> None:
     cluster.crash()
     cluster.start()
+    cast("Alice").ledger.settle()
 
 
 @when(said("Alice creates the task {title:Quoted} while the database is started again"))

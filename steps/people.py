@@ -12,8 +12,9 @@ from tests.support.people import Cast, Person
 
 
 def has(person: Person, database: Engine, **values: Any) -> None:
-    """Put a task into the database and remember it."""
-    make_task(database, user_id=person.user_id, **values)
+    """Put a task into the database and remember it; it is an hour old, so that the time of a change is seen to move."""
+    then = datetime.now(UTC) - timedelta(hours=1)
+    make_task(database, **{"user_id": person.user_id, "created_at": then, "updated_at": then} | values)
     learn(person)
 
 
@@ -87,6 +88,12 @@ def has_deleted(cast: Cast, who: str, title: str) -> None:
 def has_created(cast: Cast, who: str, title: str) -> None:
     person = cast(who)
     assert person.ask("POST", person.tasks_path(), json={"title": title}).status_code == 201
+
+
+@given(said("the service has confirmed {who:Person}'s change of the title {title:Quoted} to {new:Quoted}"))
+def has_changed_title(cast: Cast, who: str, title: str, new: str) -> None:
+    person = cast(who)
+    assert person.ask("PATCH", person.tasks_path(person.tasks[title]), json={"title": new}).status_code == 200
 
 
 @given(said("{who:Person} has replaced the task {title:Quoted} with {new:Quoted}"))

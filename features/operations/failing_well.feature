@@ -21,6 +21,14 @@ Feature: Failing well
       And the answer says that a list can be read and added to
       And Alice still has exactly the task "Buy milk"
 
+    @AC-004 @R-22
+    Scenario: Nothing can be added to a task
+      Given Alice has the task "Buy milk"
+      When Alice tries to add a task to the task "Buy milk"
+      Then Alice is told "This method is not allowed here."
+      And the answer says that a task can be read, replaced, changed and deleted
+      And Alice still has exactly the task "Buy milk"
+
     @AC-004 @R-12
     Scenario: Asking for the headers of a list alone is refused like any unsupported action
       Given Alice has the task "Buy milk"
@@ -124,8 +132,9 @@ Feature: Failing well
         | one letter                    | x                                                                |
         | 64 letters                    | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx |
 
-  Rule: Every answer says how it may be kept, and nothing that it need not
-    Headers are what an answer says about itself, apart from what was asked for.
+  Rule: Every answer about tasks says how it may be kept, and nothing that it need not
+    Headers are what an answer says about itself, apart from what was asked for. A request that is not even HTTP is about
+    no tasks yet.
 
     @AC-004 @R-25
     Scenario Outline: The headers of <answer> are those of every answer, and its own

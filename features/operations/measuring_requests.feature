@@ -1,6 +1,7 @@
 Feature: Measuring requests
   The people who run the service can see how many requests there are, how many are refused or fail, and how long they
-  take. The address /metrics shows these metrics. Whatever is refused or fails is counted as an error.
+  take. The address /metrics shows these metrics. Whatever is refused or fails is counted as an error,
+  but for a browser's question whether a page may call.
 
   Rule: Requests, errors and response times are counted by method, endpoint and status
     The endpoint of an address that nobody has is called none.

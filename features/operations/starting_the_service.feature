@@ -22,7 +22,7 @@ Feature: Starting the service
         | quotes around the database       | todo-api: DATABASE_URL has quotes around it: write the value without them                             |
         | a Better Auth without encryption | todo-api: BETTER_AUTH_URL must be https in production                                                 |
 
-  Rule: White space around a setting is no part of it
+  Rule: White space around a setting is no part of it, but for a secret, which may be of any characters
 
     @AC-002 @R-33
     Scenario: A line break behind the issuer's name, or a space before it, locks nobody out

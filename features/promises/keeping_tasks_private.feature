@@ -149,6 +149,13 @@ Feature: Keeping tasks private
         | Bob   | Alice |
 
     @AC-006 @R-21
+    Scenario: The operator deletes Idempotency-Keys that are too old, too
+      Given Alice has created the task "Buy milk" with the Idempotency-Key "one"
+      And 24 hours and 1 second have passed
+      When the operator deletes all that is stored of Alice
+      Then the database holds nothing of Alice's
+
+    @AC-006 @R-21
     Scenario: The operator can delete all that is stored of somebody whose id is nearly Alice's, and she keeps her task
       Given Alice has the task "Buy milk"
       And somebody is signed in whose id a careless search takes for Alice's

@@ -40,6 +40,20 @@ Feature: Keeping tasks safe
       When the database crashes and is started again
       Then Alice still has exactly the tasks "Buy milk", "Pay the rent"
 
+    @AC-006
+    Scenario: A change is still there after the database has crashed
+      Given Alice has the task "Buy milk"
+      And the service has confirmed Alice's change of the title "Buy milk" to "Buy oats"
+      When the database crashes and is started again
+      Then Alice still has exactly the task "Buy oats"
+
+    @AC-006
+    Scenario: A deleted task is still gone after the database has crashed
+      Given Alice has the tasks "Buy milk", "Pay the rent"
+      And Alice has deleted the task "Pay the rent"
+      When the database crashes and is started again
+      Then Alice still has exactly the task "Buy milk"
+
   Rule: Many requests at once don't get in each other's way
 
     @AC-006 @R-43

@@ -53,6 +53,14 @@ Feature: Losing nothing
       And Alice still has exactly the task "Buy oats"
 
     @AC-006 @R-18
+    Scenario: A retry gets the first answer even if another task was created since
+      Given Alice's phone has sent the task "Buy milk" and lost the answer
+      And since then Alice has created the task "Pay the rent"
+      When Alice's phone sends it again
+      Then Alice's phone gets the first answer again, unchanged
+      And Alice still has exactly the tasks "Buy milk", "Pay the rent"
+
+    @AC-006 @R-18
     Scenario: A retry does not bring a deleted task back
       Given Alice's phone has sent the task "Buy milk" and lost the answer
       And Alice has deleted the task "Buy milk"
@@ -115,6 +123,16 @@ Feature: Losing nothing
     Scenario: Until a day has passed a retry gets the first answer
       Given Alice's phone has sent the task "Buy milk" and lost the answer
       And 23 hours and 59 minutes have passed
+      When Alice's phone sends it again
+      Then Alice's phone gets the first answer again, unchanged
+      And Alice still has exactly the task "Buy milk"
+
+    @AC-006 @R-18
+    Scenario: What others do until a day has passed leaves a key alone
+      Given Alice's phone has sent the task "Buy milk" and lost the answer
+      And Bob has the task "Call Mum"
+      And 23 hours and 59 minutes have passed
+      And Bob has deleted the task "Call Mum"
       When Alice's phone sends it again
       Then Alice's phone gets the first answer again, unchanged
       And Alice still has exactly the task "Buy milk"

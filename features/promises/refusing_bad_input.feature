@@ -91,7 +91,7 @@ Feature: Refusing bad input
 
   Rule: Where several of sign-in, list, request and task are wrong, only the first is told
     They are checked in this order: https (in production), the token, whose list it is, what was sent, and whether there
-    is such a task. Of one task all wrong fields are told at once.
+    is such a task. Of one task all wrong fields are told at once: up to twenty of them, and then how many more there are.
 
     @AC-003 @R-11
     Scenario Outline: Of several faults the first is told: <what>

@@ -53,7 +53,7 @@ Feature: Looking at a task
         | -1                         | task_id: must be a whole number, in digits |                                                   |
         | abc                        | task_id: must be a whole number, in digits |                                                   |
         | 1.5                        | task_id: must be a whole number, in digits |                                                   |
-        | 1.0                        | task_id: must be a whole number, in digits | each task has one address: 1.0 is not taken for 1 |
+        | 1.0                        | task_id: must be a whole number, in digits | 1.0 is not taken for 1                            |
         | 1_0                        | task_id: must be a whole number, in digits | some languages read it as 10                      |
         | an invisible NUL character | task_id: must be a whole number, in digits |                                                   |
         | a broken character         | task_id: must be a whole number, in digits | one half of an emoji is not text                  |
