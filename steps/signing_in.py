@@ -103,8 +103,8 @@ def has_listed_with_token(cast: Cast) -> int:
     return expires_at
 
 
-@when("Alice tries to list her tasks with it after that")
-def tries_with_it_later(cast: Cast, expires_at: int) -> None:
+@when("Alice tries that token again after it has expired")
+def tries_token_again(cast: Cast, expires_at: int) -> None:
     time.sleep(max(0.0, expires_at + LEEWAY + 0.1 - time.time()))
     cast("Alice").ask("GET", cast("Alice").tasks_path())
 

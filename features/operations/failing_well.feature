@@ -133,8 +133,8 @@ Feature: Failing well
         | 64 letters                    | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx |
 
   Rule: Every answer about tasks says how it may be kept, and nothing that it need not
-    Headers are what an answer says about itself, apart from what was asked for. A request that is not even HTTP is about
-    no tasks yet.
+    Headers are what an answer says about itself, apart from what was asked for. What can't even be read as
+    a request is about no tasks yet.
 
     @AC-004 @R-25
     Scenario Outline: The headers of <answer> are those of every answer, and its own

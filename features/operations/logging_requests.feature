@@ -3,7 +3,7 @@ Feature: Logging requests
   says what kind of address was asked, the method what was to be done there, and the status how that ended.
 
   Rule: Every request leaves one line in the log, and no secret
-    A request that stops being HTTP in its midst leaves two: one for what was begun, and one for the rest.
+    A request that ends in something unreadable leaves two: one for what was begun, and one for the rest.
 
 
     @AC-004 @R-39

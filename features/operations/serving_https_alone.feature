@@ -40,6 +40,7 @@ Feature: Serving https alone
       When a stranger tries to list Alice's tasks over https
       Then the stranger is told "Sign in first: no bearer token was sent."
       And the stranger's browser is told to use https alone for a year
+      And Alice still has exactly the task "Buy milk"
 
     @AC-002 @R-34
     Scenario: Over https Alice lists her tasks, and her browser is told to come back over https

@@ -95,7 +95,7 @@ Feature: Signing in
     Scenario: A token that was good is refused once it has expired
       Given Alice has the task "Buy milk"
       And Alice has listed her tasks with a token that expires within some seconds
-      When Alice tries to list her tasks with it after that
+      When Alice tries that token again after it has expired
       Then Alice is told "Sign in again: the token is not valid."
       And Alice still has exactly the task "Buy milk"
 
