@@ -4,7 +4,7 @@ import json
 
 from pytest_bdd import then, when
 
-from steps.answers import details, task_called
+from steps.answers import details, shown, task_called
 from steps.inputs import BAD_FIELDS, BODIES, GOOD_TASKS, JSON, TASK
 from steps.vocabulary import ACTIONS, said
 from tests.support.clock import is_now
@@ -16,7 +16,8 @@ def has_task_as_written(cast: Cast, who: str) -> None:
     person = cast(who)
     (wrote,) = person.tasks.values()
     expected = {"description": None, "complete": False} | wrote | {"title": wrote["title"].strip()}
-    assert details([person.answer.json()]) == details(person.ledger.tasks_of(person.user_id)) == [expected]
+    written = shown(person, 201 if person.answer.request.method == "POST" else 200)
+    assert details([written]) == details(person.ledger.tasks_of(person.user_id)) == [expected]
 
 
 @then(said("the task {title:Quoted} was created and changed just now"))

@@ -599,6 +599,8 @@ def number_is_taken_for_a_title(exchange: Exchange) -> Iterator[None]:
 @lie(
     "A new task with a title of 201 characters is refused",
     "A new task with a description of 1,001 characters is refused",
+    "Replacing a task with one that has a description of 1,001 characters is refused",
+    "Changing a task to have a title of 201 characters is refused",
 )
 def long_text_is_cut(exchange: Exchange) -> Iterator[None]:
     """Text that is too long is cut and taken."""
@@ -1497,7 +1499,7 @@ def key_is_all_that_counts(exchange: Exchange) -> Iterator[None]:
     yield
 
 
-@lie("A day later the key may be used again")
+@lie("A day later the key may be used again", "A day later the same task with the same key is another task")
 def keys_never_expire(exchange: Exchange) -> Iterator[None]:
     """A key stands for its task for ever."""
     exchange.sql("UPDATE idempotency_key SET created_at = now() WHERE created_at < now() - interval '1 hour'")
@@ -2614,20 +2616,6 @@ def title_of_spaces_is_taken_in_a_change(exchange: Exchange) -> Iterator[None]:
 
 
 @lie(
-    "Replacing a task with one that has a description of 1,001 characters is refused",
-    "Changing a task to have a title of 201 characters is refused",
-)
-def long_text_of_a_change_is_cut(exchange: Exchange) -> Iterator[None]:
-    """Text that is too long is cut and taken."""
-    body = exchange.request.json
-    limits = {"title": 200, "description": 1000}
-    if isinstance(body, dict) and exchange.request.method != "POST":
-        cut = {name: body[name][:most] for name, most in limits.items() if isinstance(body.get(name), str)}
-        exchange.request.json = body | cut
-    yield
-
-
-@lie(
     "Replacing a task with one that has a number given by Alice is refused",
     "Changing a task to have a misspelt field is refused",
 )
@@ -2784,13 +2772,6 @@ def title_is_all_that_a_key_stands_for(exchange: Exchange) -> Iterator[None]:
         first = exchange.memory.setdefault("first", exchange.request.json)
         if first["title"] == exchange.request.json["title"]:
             exchange.request.json = first
-    yield
-
-
-@lie("A day later the same task with the same key is another task")
-def task_is_known_for_ever(exchange: Exchange) -> Iterator[None]:
-    """A task that is sent again after more than a day gets its first answer."""
-    exchange.sql("UPDATE idempotency_key SET created_at = now() WHERE created_at < now() - interval '1 hour'")
     yield
 
 
